@@ -1,0 +1,100 @@
+"""Pieces and items: what a stage fans out over.
+
+Here: descriptions only; small, JSON, without data.
+Not here: how a format is cut (`partitioners`), how tasks are made from items (`engine`).
+Intervals are half-open integers everywhere. Imports `model.canonical`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flowbutton.model.canonical import Json
+
+Scalar = str | int
+Key = tuple[tuple[str, Scalar], ...]
+"""Key columns in order: ``(("sample", "NA12878"), ("lane", "L1"), ("ordinal", 3))``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What the head of an object says: its size in bytes and what tells its present content from another."""
+
+    uri: str
+    size: int
+    identity: str  # ETag, or size and mtime in ns; equal identity means: not changed, as far as a head can tell
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source of the pipeline: its name in the YAML, the URI after substitution, and the partitioner's options."""
+
+    name: str
+    uri: str
+    options: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A part of a source that is cut by itself, in source order: a lane, a file, a pair of files.
+
+    ``key`` holds the columns that all its pieces share; ``body`` is the partitioner's own JSON.
+    """
+
+    ordinal: int
+    key: Key
+    objects: tuple[ObjectInfo, ...]
+    body: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPart:
+    """One indexing task: a byte range of an object that a worker passes over once.
+
+    ``identity`` names the content (an object's identity and the range), ``body`` all that `Partitioner.index` needs.
+    """
+
+    group: int
+    identity: str
+    bytes: int
+    body: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What is known of a group after its indexing: how many records it owns, its bytes, and the seams.
+
+    ``records`` comes from the index, never from the pieces: the ledger compares the two (law 1).
+    ``body`` is the partitioner's own value, in memory only.
+    """
+
+    group: Group
+    records: int | None
+    bytes: int
+    body: object
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A description of a part of a source.
+
+    ``content`` names everything that a reader opened on the piece can show (bytes, sample, read group) and nothing
+    else: not the URI, not the ordinal, not the piece size. It goes into fingerprints.
+    ``records`` are the owned records; halo is not counted. ``bytes`` are the owned bytes as stored.
+    """
+
+    partitioner: str
+    key: Key
+    content: str
+    records: int | None
+    bytes: int
+    body: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A row of a table made by a stage: key columns and a small JSON value."""
+
+    key: Key
+    value: Json

@@ -1,0 +1,161 @@
+"""Artifacts and task records: what a task leaves behind.
+
+Here: the values and their JSON. Not here: packs, segments and manifests (`stores.records`).
+Imports `model.canonical`, `model.errors`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowbutton.model.canonical import Json, canonical, digest_bytes
+from flowbutton.model.errors import CorruptObject
+
+INLINE_LIMIT = 4096
+"""Artifacts up to this many bytes live in the task record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A named result of a task, known by its content's digest.
+
+    ``kind`` names the codec that made the bytes (``file``, ``json``, ``bundle``, ...). ``inline`` holds the bytes when
+    they are few, else they are the object ``digest``. ``suffix`` is the file's extension, where that matters to tools.
+    """
+
+    kind: str
+    digest: str
+    size: int
+    inline: bytes | None = None
+    suffix: str = ""
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the JSON form; the inverse of `from_json`."""
+        value: dict[str, Json] = {"kind": self.kind, "digest": self.digest, "size": self.size}
+        if self.inline is not None:
+            value["inline"] = base64.b85encode(self.inline).decode()
+        if self.suffix:
+            value["suffix"] = self.suffix
+        return value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Artifact:
+        """Read the JSON form."""
+        inline = value.get("inline")
+        return cls(
+            kind=value["kind"],
+            digest=value["digest"],
+            size=value["size"],
+            inline=None if inline is None else base64.b85decode(inline),
+            suffix=value.get("suffix", ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCounts:
+    """Records of one task: per input argument those consumed, then those made, filtered and set aside by reason."""
+
+    consumed: Mapping[str, int] = field(default_factory=dict)
+    out: int | None = None
+    filtered: Mapping[str, int] = field(default_factory=dict)
+    set_aside: Mapping[str, int] = field(default_factory=dict)
+    apart: Mapping[str, int] = field(default_factory=dict)  # counted beside the balance: supplementary alignments
+    samples: tuple[str, ...] = ()  # the first few records set aside, in words
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the JSON form; the inverse of `from_json`."""
+        return {
+            "consumed": dict(self.consumed),
+            "out": self.out,
+            "filtered": dict(self.filtered),
+            "set_aside": dict(self.set_aside),
+            "apart": dict(self.apart),
+            "samples": list(self.samples),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> LedgerCounts:
+        """Read the JSON form."""
+        return cls(
+            consumed=value["consumed"],
+            out=value["out"],
+            filtered=value["filtered"],
+            set_aside=value["set_aside"],
+            apart=value["apart"],
+            samples=tuple(value["samples"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What a task cost. Not part of any identity."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """The commit of one task: fingerprint, artifacts by output name, ledger counts, measures, the log's tail."""
+
+    fingerprint: str
+    artifacts: Mapping[str, Artifact]
+    ledger: LedgerCounts
+    measures: Measures
+    log: str = ""
+
+    def encode(self) -> bytes:
+        """Return one line of JSON, closed by its own digest: a torn or altered record is found out by `decode`."""
+        m = self.measures
+        body = canonical(
+            {
+                "fingerprint": self.fingerprint,
+                "artifacts": {name: artifact.to_json() for name, artifact in self.artifacts.items()},
+                "ledger": self.ledger.to_json(),
+                "measures": [m.wall_s, m.cpu_s, m.peak_rss_bytes, m.read_bytes, m.written_bytes],
+                "log": self.log,
+            }
+        )
+        return body + b" " + digest_bytes(body).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes, *, key: str = "") -> TaskRecord:
+        """Read what `encode` wrote.
+
+        Raises:
+            CorruptObject: the line's digest is not that of its body.
+        """
+        body, _, found = line.rstrip(b"\n").rpartition(b" ")
+        if digest_bytes(body).encode() != found:
+            raise CorruptObject(
+                "a task record is damaged",
+                why="its digest does not fit its text",
+                hint="it counts as absent: the task runs again",
+                key=key,
+            )
+        value = json.loads(body)
+        return cls(
+            fingerprint=value["fingerprint"],
+            artifacts={name: Artifact.from_json(item) for name, item in value["artifacts"].items()},
+            ledger=LedgerCounts.from_json(value["ledger"]),
+            measures=Measures(*value["measures"]),
+            log=value["log"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a task record lies: what a segment or manifest says of one task. ``digest`` is that of its line."""
+
+    fingerprint: str
+    digest: str
+    pack: str
+    offset: int
+    length: int

@@ -1,0 +1,51 @@
+"""Finding implementations by name: ours are registered the way plug-ins are, by entry points, loaded when first used.
+
+Not here: how stages are looked up inside their module (`stages.define`). Imports `model.errors`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from flowbutton.model.errors import MissingExtra, OptionError
+
+_EXTRAS = {"numpy": "genomics", "pysam": "genomics", "pyminimap2": "genomics", "isal": "genomics"}
+
+
+@cache
+def registered(group: str) -> dict[str, EntryPoint]:
+    """Return the entry points of ``flowbutton.<group>`` by name."""
+    return {point.name: point for point in entry_points(group=f"flowbutton.{group}")}
+
+
+def load(group: str, name: str) -> Any:
+    """Load the implementation called ``name``.
+
+    Raises:
+        OptionError: nothing has this name; the hint lists what there is.
+        MissingExtra: a library that it needs is not installed.
+    """
+    point = registered(group).get(name)
+    if point is None:
+        raise OptionError(
+            f"there is no {group.rstrip('s')} called '{name}'",
+            why="",
+            hint=f"installed: {', '.join(sorted(registered(group))) or 'none'}",
+        )
+    try:
+        return point.load()
+    except ModuleNotFoundError as error:
+        raise missing_extra(error, f"{group.rstrip('s')} '{name}'") from error
+
+
+def missing_extra(error: ModuleNotFoundError, needed_by: str) -> MissingExtra:
+    """Turn a failed import into the command that cures it."""
+    module = (error.name or "").partition(".")[0]
+    extra = _EXTRAS.get(module, "all")
+    return MissingExtra(
+        f"the {needed_by} needs the library '{module}', which is not installed",
+        why="",
+        hint=f"run: pip install 'flowbutton[{extra}]'",
+    )

@@ -1,0 +1,148 @@
+"""Stages: what a stage is, what its function may ask for, and how its records are counted.
+
+Here: the values that describe a stage. Not here: the decorators (`stages.define`), codecs (`stages.codecs`).
+Imports `model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, NewType, TypeVar
+
+from pydantic import BaseModel
+
+from flowbutton.model.pieces import Item, Scalar
+
+Scratch = NewType("Scratch", str)
+"""Annotate a parameter with it to get the path of an empty folder, removed after the task."""
+
+
+class Balance(StrEnum):
+    """What a stage promises of record counts."""
+
+    CONSERVES = "conserves"  # in = out + filtered + set aside
+    REDUCES = "reduces"  # out says nothing of in; in must equal what the producer emitted
+    EXPANDS = "expands"  # as reduces: more may come out
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRule:
+    """The promise, and the argument whose records it is about."""
+
+    balance: Balance
+    argument: str
+
+
+def conserves(argument: str) -> LedgerRule:
+    """Each record of ``argument`` comes out, or is filtered or set aside with a reason."""
+    return LedgerRule(Balance.CONSERVES, argument)
+
+
+def reduces(argument: str) -> LedgerRule:
+    """All records of ``argument`` are consumed; what comes out is of another kind."""
+    return LedgerRule(Balance.REDUCES, argument)
+
+
+def expands(argument: str) -> LedgerRule:
+    """All records of ``argument`` are consumed; more may come out."""
+    return LedgerRule(Balance.EXPANDS, argument)
+
+
+class Tally:
+    """Counts a task's records. A function asks for it by annotating a parameter with it.
+
+    Readers count what they hand out by themselves; `consumed` is for arguments that are not readers.
+    """
+
+    def __init__(self) -> None:
+        self.consumed_by: dict[str, int] = {}
+        self.made: int | None = None
+        self.filtered_by: dict[str, int] = {}
+        self.aside_by: dict[str, int] = {}
+        self.apart_by: dict[str, int] = {}
+        self.samples: list[str] = []
+
+    def consumed(self, argument: str, count: int) -> None:
+        """Count ``count`` records read from ``argument``."""
+        self.consumed_by[argument] = self.consumed_by.get(argument, 0) + count
+
+    def out(self, count: int) -> None:
+        """Count records that came out."""
+        self.made = (self.made or 0) + count
+
+    def filtered(self, reason: str, count: int) -> None:
+        """Count records that the method leaves out on purpose."""
+        if count:
+            self.filtered_by[reason] = self.filtered_by.get(reason, 0) + count
+
+    def set_aside(self, reason: str, record: str) -> None:
+        """Count one bad record; ``record`` says which (file, number, byte). The YAML's ``tolerate`` limits the sum."""
+        self.aside_by[reason] = self.aside_by.get(reason, 0) + 1
+        if len(self.samples) < 10:
+            self.samples.append(f"{record}: {reason}")
+
+    def apart(self, kind: str, count: int) -> None:
+        """Count records that stand beside the balance: supplementary alignments, say."""
+        if count:
+            self.apart_by[kind] = self.apart_by.get(kind, 0) + count
+
+
+ValueT = TypeVar("ValueT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Items(Generic[ValueT]):
+    """What a stage returns that makes items: rows of key columns and a pydantic value, in order."""
+
+    rows: tuple[tuple[Mapping[str, Scalar], ValueT], ...]
+
+    def items(self) -> list[Item]:
+        """Return the rows as items."""
+        return [Item(tuple(key.items()), value.model_dump(mode="json")) for key, value in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a task is expected to need: ``memory_base_bytes + memory_per_input_byte × bytes in``."""
+
+    memory_base_bytes: int = 256 * 1024**2
+    memory_per_input_byte: float = 2.0
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One input argument: its annotation, without ``Sequence`` when the argument gathers."""
+
+    name: str
+    type: Any
+    gathers: bool
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StageDefinition:
+    """A registered function: what the graph checks against and what the worker calls.
+
+    ``outputs`` maps output names to types; a stage with one output has the name ``""`` alone.
+    ``options`` is the model of the keyword-only parameters. ``uses`` finds it again in another process:
+    a registered name or ``module:function``.
+    """
+
+    uses: str
+    version: int
+    function: Callable[..., Any]
+    inputs: Mapping[str, Parameter]
+    options: type[BaseModel]
+    outputs: Mapping[str, Any]
+    ledger: LedgerRule | None = None
+    resources: Resources = field(default_factory=Resources)
+    scratch: str | None = None
+    tally: str | None = None
+    help: str = ""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function as it is: the same function runs alone in a test."""
+        return self.function(*args, **kwargs)
