@@ -1,0 +1,25 @@
+"""Fixtures that all tests share: where the reference data lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def find_shared() -> Path | None:
+    """Return the folder of reference data and server scripts, None if this machine has none."""
+    place = Path(os.environ.get("FLOWBUTTON_SHARED", ROOT.parent / "shared"))
+    return place if (place / "data").is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The shared folder; a test that needs it is skipped, with the reason, where it is missing."""
+    place = find_shared()
+    if place is None:
+        pytest.skip("no reference data: set FLOWBUTTON_SHARED to the folder that holds data/ and check/")
+    return place
