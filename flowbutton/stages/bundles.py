@@ -4,7 +4,8 @@ Layout (all integers little-endian)::
 
     parts          concatenated, in the order of adding
     keys           JSON array of the distinct keys, sorted: [["sim", 0, 16384], ...]
-    rows           24 bytes per part, sorted by (key, order of adding): offset u64, length u64, key ordinal u64
+    rows           56 bytes per part, sorted by (key, order of adding): offset u64, length u64, key ordinal u64,
+                   sha256 of the part
     schema         JSON {"columns": [...], "width": n}
     tail           u64 start of keys, u64 start of rows, u64 start of schema, 8 bytes b"FBUNDLE1"
 
@@ -14,18 +15,29 @@ Not here: the transposed index over many bundles (`worker.transpose`). Imports `
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from flowbutton.model.bundle import BundleKey, Interval, KeySchema
 from flowbutton.model.errors import CorruptObject
 
 MAGIC = b"FBUNDLE1"
 _TAIL = struct.Struct("<QQQ8s")
-_ROW = struct.Struct("<QQQ")
+_ROW = struct.Struct("<QQQ32s")
+
+
+class FooterRow(NamedTuple):
+    """One part: its key, where it lies in the bundle, and the sha256 of its bytes."""
+
+    key: BundleKey
+    offset: int
+    length: int
+    digest: bytes
 
 
 class Bundle:
@@ -37,7 +49,7 @@ class Bundle:
     def __init__(self, path: Path, schema: KeySchema) -> None:
         self.path, self.schema = path, schema
         self._file = path.open("wb")
-        self._rows: list[tuple[BundleKey, int, int]] = []
+        self._rows: list[FooterRow] = []
         self._end = 0
 
     def add(self, key: BundleKey, data: bytes) -> None:
@@ -45,18 +57,18 @@ class Bundle:
         if len(key) != len(self.schema.columns):
             raise ValueError(f"key {key} does not fit the columns {self.schema.columns}")
         self._file.write(data)
-        self._rows.append((key, self._end, len(data)))
+        self._rows.append(FooterRow(key, self._end, len(data), hashlib.sha256(data).digest()))
         self._end += len(data)
 
     def close(self) -> Path:
         """Write the footer; return the file."""
         if self._file.closed:
             return self.path
-        keys = sorted({row[0] for row in self._rows})
+        keys = sorted({row.key for row in self._rows})
         ordinal = {key: number for number, key in enumerate(keys)}
-        rows = sorted(self._rows, key=lambda row: ordinal[row[0]])  # stable: the order of adding stays
+        rows = sorted(self._rows, key=lambda row: ordinal[row.key])  # stable: the order of adding stays
         key_text = json.dumps(keys, separators=(",", ":")).encode()
-        row_bytes = b"".join(_ROW.pack(offset, length, ordinal[key]) for key, offset, length in rows)
+        row_bytes = b"".join(_ROW.pack(row.offset, row.length, ordinal[row.key], row.digest) for row in rows)
         schema = json.dumps({"columns": self.schema.columns, "width": self.schema.width}).encode()
         starts = (self._end, self._end + len(key_text), self._end + len(key_text) + len(row_bytes))
         self._file.write(key_text + row_bytes + schema + _TAIL.pack(*starts, MAGIC))
@@ -66,10 +78,10 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What a bundle holds: ``rows`` of (key, offset, length), sorted by key, parts of one key in order of adding."""
+    """What a bundle holds: its rows, sorted by key, parts of one key in order of adding."""
 
     schema: KeySchema
-    rows: tuple[tuple[BundleKey, int, int], ...]
+    rows: tuple[FooterRow, ...]
 
     @classmethod
     def read(cls, size: int, read: Callable[[int, int], bytes]) -> Footer:
@@ -85,8 +97,8 @@ class Footer:
         body = read(keys_at, size - _TAIL.size)
         keys = [tuple(key) for key in json.loads(body[: rows_at - keys_at])]
         rows = tuple(
-            (keys[ordinal], offset, length)
-            for offset, length, ordinal in _ROW.iter_unpack(body[rows_at - keys_at : schema_at - keys_at])
+            FooterRow(keys[ordinal], offset, length, digest)
+            for offset, length, ordinal, digest in _ROW.iter_unpack(body[rows_at - keys_at : schema_at - keys_at])
         )
         schema = json.loads(body[schema_at - keys_at :])
         return cls(KeySchema(tuple(schema["columns"]), schema["width"]), rows)
@@ -107,7 +119,7 @@ class MemoryParts:
 
     def keys(self) -> Sequence[BundleKey]:
         """Return the distinct wanted keys, sorted."""
-        return sorted({key for footer in self._footers for key, _, _ in footer.rows if self._wants(footer, key)})
+        return sorted({row.key for footer in self._footers for row in footer.rows if self._wants(footer, row.key)})
 
     def __iter__(self) -> Iterator[tuple[BundleKey, list[bytes]]]:
         """Yield each key with its parts in the order of the bundles."""
@@ -115,10 +127,10 @@ class MemoryParts:
             yield (
                 wanted,
                 [
-                    data[offset : offset + length]
+                    data[row.offset : row.offset + row.length]
                     for data, footer in zip(self._data, self._footers, strict=True)
-                    for key, offset, length in footer.rows
-                    if key == wanted
+                    for row in footer.rows
+                    if row.key == wanted
                 ],
             )
 

@@ -131,7 +131,7 @@ def find_stage(uses: str) -> StageDefinition:
     if ":" in uses:
         module_name, _, attribute = uses.partition(":")
         return _local_stage(uses, module_name, attribute)
-    domain, _, verb = uses.partition(".")
+    domain = uses.partition(".")[0]
     if domain not in registered("stages"):
         known = ", ".join(sorted(registered("stages")))
         raise OptionError(f"there is no stage called '{uses}'", why=f"no domain '{domain}'", hint=f"domains: {known}")
