@@ -1,0 +1,188 @@
+"""The process that workers are forked from, and what a worker does.
+
+Here: the nursery (loads the work function once, forks a worker when asked, reaps it and tells how it ended) and the
+loop of a worker. A nursery has one thread, so forking is safe whatever threads the driver has, and a fork of loaded
+modules is ready in milliseconds.
+Not here: who runs what and for how long (`executors.processes`).
+Each worker leads a process group of its own, so that killing it also kills the programs that it started. When the
+driver is gone the nursery sees the end of its requests and kills every group, also one that is deep in C code; when the
+nursery itself is killed the kernel kills its workers (prctl(2), PR_SET_PDEATHSIG, on Linux) or they find their pipe
+closed. Not for Windows. Imports `flowbutton.model`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pickle
+import selectors
+import signal
+import socket
+import struct
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from flowbutton.model.executor import Work
+
+REQUEST = struct.Struct("!cQ")
+"""To the nursery: what to do, and with which worker. `FORK` comes with the worker's end of its pipe."""
+FORK, KILL = b"F", b"K"
+
+REPORT = struct.Struct("!cQq")
+"""From the nursery: what happened, to which worker, and a number: its pid (`FORKED`), its exit code (`ENDED`)."""
+FORKED, ENDED = b"f", b"e"
+BROKEN = b"!"
+"""From the nursery, followed by a traceback: it can't make workers."""
+
+PROGRESS, ANSWER, FAULT = b"p", b"a", b"x"
+"""From a worker, followed by the message, the answer, the traceback."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(requests_fd: int, reports_fd: int) -> None:
+    """Be a nursery until the driver closes the requests. The pickled work function comes by standard input."""
+    # Ctrl-C is the driver's business. The driver blocked the signal until we could say so.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    requests, reports = socket.socket(fileno=requests_fd), Connection(reports_fd, readable=False)
+    with requests, reports, contextlib.suppress(BrokenPipeError):
+        try:
+            work: Work = pickle.load(sys.stdin.buffer)
+        except BaseException:  # noqa: BLE001  A wall: importing the work function runs code that is not ours.
+            reports.send_bytes(BROKEN + traceback.format_exc().encode())
+            return
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        _Nursery(requests, reports, work).tend()
+
+
+class _Nursery:
+    """Forks, kills and reaps workers, in one thread."""
+
+    def __init__(self, requests: socket.socket, reports: Connection, work: Work) -> None:
+        self._requests, self._reports, self._work = requests, reports, work
+        self._pids: dict[int, int] = {}  # worker -> pid, of those not reaped
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+    def tend(self) -> None:
+        """Serve requests until their end; then kill all workers and reap them."""
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._wake_read, selectors.EVENT_READ)
+                selector.register(self._requests, selectors.EVENT_READ, self._serve)
+                while all((key.data or self._reap)() for key, _ in selector.select()):
+                    pass
+        finally:
+            for pid in self._pids.values():
+                _kill_group(pid)
+            for pid in self._pids.values():
+                os.waitpid(pid, 0)
+
+    def _serve(self) -> bool:
+        """Do what one request says; false at the end of requests."""
+        data, fds, _, _ = socket.recv_fds(self._requests, REQUEST.size, 1)
+        for fd in fds:
+            os.set_inheritable(fd, False)  # programs that a worker starts must not hold its pipe open
+        if not data:
+            return False
+        kind, worker = REQUEST.unpack(data)
+        if kind == FORK:
+            return self._fork(worker, fds[0])
+        if worker in self._pids:  # else it ended by itself, and that is reported
+            _kill_group(self._pids[worker])
+        return True
+
+    def _fork(self, worker: int, fd: int) -> bool:
+        nursery = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError:
+            self._reports.send_bytes(BROKEN + traceback.format_exc().encode())
+            return False
+        if pid == 0:
+            self._be_worker(nursery, fd)
+        os.close(fd)
+        with contextlib.suppress(OSError):  # the worker does the same; whoever is first
+            os.setpgid(pid, pid)
+        self._pids[worker] = pid
+        self._reports.send_bytes(REPORT.pack(FORKED, worker, pid))
+        return True
+
+    def _be_worker(self, nursery: int, fd: int) -> None:
+        """Turn this fork into a worker; never returns."""
+        code = 1
+        try:
+            os.setpgid(0, 0)
+            if self._libc:
+                self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for held in (self._requests, self._reports, self._wake_read, self._wake_write):
+                held.close()
+            if os.getppid() == nursery:  # else it died before the kernel knew that we want to go with it
+                _work_off(Connection(fd), self._work)
+            code = 0
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _reap(self) -> bool:
+        """Report the workers that ended."""
+        with contextlib.suppress(BlockingIOError):
+            self._wake_read.recv(4096)
+        for worker, pid in list(self._pids.items()):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                del self._pids[worker]
+                _kill_group(pid)  # programs that it started and left behind
+                self._reports.send_bytes(REPORT.pack(ENDED, worker, os.waitstatus_to_exitcode(status)))
+        return True
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _work_off(connection: Connection, work: Work) -> None:
+    """Answer calls until the driver closes the pipe."""
+    with connection, contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
+        while True:
+            connection.send_bytes(_answer(connection, work, connection.recv_bytes()))
+
+
+def _answer(connection: Connection, work: Work, payload: bytes) -> bytes:
+    messages = _Messages(connection)
+    try:
+        return ANSWER + work(payload, messages.emit)
+    except BaseException:  # noqa: BLE001  The worker's wall: whatever the work function raises is told.
+        return FAULT + traceback.format_exc().encode(errors="backslashreplace")
+    finally:
+        messages.end()
+
+
+class _Messages:
+    """The messages of one call. A thread that outlives the call can't speak into the next one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._lock, self._open = connection, threading.Lock(), True
+
+    def emit(self, message: bytes) -> None:
+        with self._lock:
+            if self._open:
+                self._connection.send_bytes(PROGRESS + message)
+
+    def end(self) -> None:
+        with self._lock:
+            self._open = False

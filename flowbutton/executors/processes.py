@@ -1,0 +1,362 @@
+"""Running calls in warm worker processes of this machine, each on a pipe of its own.
+
+Here: which worker has which call, its time limit, and what became of it. One thread, no locks.
+Not here: how workers are made and killed (`executors.nursery`).
+Not the standard pools: there one killed process breaks the pool, and with it all calls (bugs.python.org/issue22393).
+Imports `flowbutton.model`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from multiprocessing.connection import Connection, Pipe
+from time import monotonic
+
+from flowbutton.executors import nursery
+from flowbutton.executors.carry import packed
+from flowbutton.executors.serial import take
+from flowbutton.model.errors import Bug, WorkerLost
+from flowbutton.model.executor import (
+    Call,
+    Capacity,
+    Event,
+    Executor,
+    Lost,
+    Progressed,
+    Raised,
+    Returned,
+    Started,
+    TimedOut,
+    Work,
+)
+
+_CLOSE_S = 5.0  # a killed process is gone in milliseconds, unless the kernel holds it in a dead file system
+_VAIN_STARTS = 5  # processes that ended, one after the other, without ever having finished a call
+
+
+class ProcessExecutor(Executor):
+    """Runs each call in one of ``slots`` processes of this machine, which are kept for the next call.
+
+    Holds: a call is given to an idle worker only, so at most ``slots`` run at once and a killed worker costs the one
+    call that it ran; a stopped call (time limit, `cancel`, `close`) is killed with SIGKILL, which also ends C code,
+    together with the programs that it started, unless these moved to a process group of their own. Workers ignore
+    Ctrl-C, and end when the driver ends, however it ends. Standard input is empty, output and error are the driver's.
+    Does not hold: memory limits. What a call leaves behind in its process (imports, caches, environment) is there for
+    the next one. A program that a call left running is killed with its worker, not with its call.
+
+    `submit` and `events` raise `Bug` when the work function can't be loaded in another process, and `WorkerLost` when
+    no worker stays alive. Linux and macOS.
+    """
+
+    def __init__(self, work: Work, *, slots: int, memory_bytes: int | None = None) -> None:
+        if slots < 1:
+            raise ValueError(f"slots must be at least 1, not {slots}")
+        self._work = packed(work)
+        self._capacity = Capacity(slots, memory_bytes)
+        self._used: set[int] = set()
+        self._waiting: OrderedDict[int, Call] = OrderedDict()
+        self._running: dict[int, _Worker] = {}  # by the call's id
+        self._workers: dict[int, _Worker] = {}  # by the worker's number: all that are not known to have ended
+        self._idle: list[_Worker] = []
+        self._numbers = count()
+        self._happened: list[Event] = []
+        self._vain = 0
+        self._nursery: _Nursery | None = None
+        self._selector = selectors.DefaultSelector()
+        self._closed = False
+
+    @property
+    def capacity(self) -> Capacity:
+        """The slots and memory that it was opened with."""
+        return self._capacity
+
+    def submit(self, calls: Sequence[Call]) -> None:
+        """Take calls; the first ones make all workers start."""
+        if self._closed:
+            raise ValueError("the executor is closed")
+        take(calls, self._used, self._waiting)
+        if self._nursery is None and self._waiting:
+            self._start()
+        self._assign()
+
+    def events(self, timeout_s: float) -> Sequence[Event]:
+        """Return what has happened, waiting up to ``timeout_s`` seconds for a first event."""
+        if self._closed:
+            return ()
+        until = monotonic() + timeout_s
+        while True:
+            now = monotonic()
+            self._listen(0.0 if self._happened else max(0.0, min([until, *self._deadlines()]) - now))
+            self._expire()
+            if self._happened or monotonic() >= until:
+                happened, self._happened = self._happened, []
+                return happened
+
+    def cancel(self, ids: Sequence[int]) -> None:
+        """Drop those that wait, kill those that run."""
+        for id in ids:
+            self._waiting.pop(id, None)
+            if id in self._running:
+                self._kill(self._running[id])
+
+    def close(self) -> None:
+        """Kill all workers, wait until they are gone, free all pipes."""
+        if self._closed:
+            return
+        self._closed = True
+        self._waiting.clear()
+        if self._nursery:
+            self._nursery.close()
+        for worker in self._workers.values():
+            worker.pipe.close()
+        self._selector.close()
+
+    def _start(self) -> None:
+        """Start the nursery, and ask for all workers that are missing."""
+        self._nursery = _Nursery(self._work)
+        self._selector.register(self._nursery.reports, selectors.EVENT_READ)
+        for _ in range(self._capacity.slots):
+            self._ask_for_worker(self._nursery)
+
+    def _ask_for_worker(self, home: _Nursery) -> None:
+        number = next(self._numbers)
+        ours, theirs = Pipe()
+        with theirs:
+            home.fork(number, theirs)
+        self._workers[number] = worker = _Worker(number, ours)
+        self._selector.register(ours, selectors.EVENT_READ, worker)
+
+    def _assign(self) -> None:
+        """Give waiting calls to idle workers."""
+        while self._waiting and self._idle:
+            worker = self._idle.pop()
+            id, call = next(iter(self._waiting.items()))
+            try:
+                worker.pipe.send_bytes(call.payload)
+            except (BrokenPipeError, ConnectionResetError):
+                continue  # it died idle, and the nursery will say so; the call did not start
+            self._waiting.popitem(last=False)
+            worker.call, worker.started_s = call, monotonic()
+            self._running[id] = worker
+            self._happened.append(Started(id))
+
+    def _listen(self, wait_s: float) -> None:
+        """Take in one message of each who has something to say."""
+        for key, _ in self._selector.select(wait_s):
+            if key.data is None:
+                self._hear_nursery()
+            elif key.data.number in self._workers and not key.data.deaf:
+                self._hear(key.data)
+        self._assign()
+
+    def _hear(self, worker: _Worker) -> None:
+        """Take in one message of a worker."""
+        try:
+            message = worker.pipe.recv_bytes()
+        except (EOFError, ConnectionResetError):
+            # It died, or the work function closed its files. The nursery makes the first of the second, and says how.
+            self._stop_hearing(worker)
+            self._ask_to_kill(worker)
+            return
+        kind, body = message[:1], message[1:]
+        if worker.call is None:
+            return
+        id = worker.call.id
+        if kind == nursery.PROGRESS:
+            self._happened.append(Progressed(id, body))
+            return
+        self._happened.append(Returned(id, body) if kind == nursery.ANSWER else Raised(id, body.decode()))
+        self._release(worker)
+        self._idle.append(worker)
+        self._vain = 0
+
+    def _hear_out(self, worker: _Worker) -> None:
+        """Take in all that a worker has said so far about its call."""
+        while worker.call and not worker.deaf and worker.pipe.poll():
+            self._hear(worker)
+
+    def _hear_nursery(self) -> None:
+        home = self._nursery
+        if home is None:
+            return
+        try:
+            message = home.reports.recv_bytes()
+        except (EOFError, ConnectionResetError):
+            self._bury_nursery(home)
+            return
+        if message.startswith(nursery.BROKEN):
+            text = message[1:].decode(errors="replace")
+            raise Bug(
+                "worker processes can't be made",
+                why=text.strip().rpartition("\n")[2],
+                hint="the work function must be importable, and the system must allow that many processes",
+                traceback=text,
+            )
+        kind, number, value = nursery.REPORT.unpack(message)
+        worker = self._workers[number]
+        if kind == nursery.FORKED:
+            worker.pid = value
+            if not worker.deaf:
+                self._idle.append(worker)
+        else:
+            self._bury(worker, _how(value))
+            self._count_vain(was_busy=worker.was_busy)
+            self._ask_for_worker(home)
+
+    def _bury(self, worker: _Worker, why: str) -> None:
+        """Take leave of a worker that is dead; what it had said before counts."""
+        self._hear_out(worker)
+        if worker.call:
+            self._happened.append(Lost(worker.call.id, why))
+            self._release(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        self._stop_hearing(worker)
+        worker.pipe.close()
+        del self._workers[worker.number]
+
+    def _bury_nursery(self, home: _Nursery) -> None:
+        """The nursery was killed: its workers end with it. Start again."""
+        self._selector.unregister(home.reports)
+        home.close()
+        for worker in list(self._workers.values()):
+            if worker.pid:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(worker.pid, signal.SIGKILL)
+            self._bury(worker, "the process that workers are forked from was killed, and its workers with it")
+        self._count_vain(was_busy=False)
+        self._start()
+
+    def _count_vain(self, *, was_busy: bool) -> None:
+        self._vain += not was_busy
+        if self._vain >= _VAIN_STARTS + self._capacity.slots:
+            raise WorkerLost(
+                "worker processes end as soon as they are made",
+                why=f"{self._vain} of them, one after the other, ended before they got a call",
+                hint="look for a limit on processes or memory (ulimit, cgroup), and at the system's log",
+            )
+
+    def _deadlines(self) -> list[float]:
+        return [worker.deadline_s for worker in self._running.values() if worker.deadline_s is not None]
+
+    def _expire(self) -> None:
+        """Kill what runs for too long, but never what has answered in time while nobody listened."""
+        now = monotonic()
+        for worker in [w for w in self._running.values() if w.deadline_s is not None and w.deadline_s <= now]:
+            self._hear_out(worker)
+            if worker.call:
+                self._happened.append(TimedOut(worker.call.id, now - worker.started_s))
+                self._kill(worker)
+        self._assign()
+
+    def _kill(self, worker: _Worker) -> None:
+        """End a worker and forget its call. It keeps its slot until it is dead."""
+        self._release(worker)
+        self._stop_hearing(worker)
+        self._ask_to_kill(worker)
+
+    def _ask_to_kill(self, worker: _Worker) -> None:
+        if self._nursery:
+            self._nursery.kill(worker.number)
+
+    def _release(self, worker: _Worker) -> None:
+        if worker.call:
+            del self._running[worker.call.id]
+            worker.call, worker.was_busy = None, True
+
+    def _stop_hearing(self, worker: _Worker) -> None:
+        if not worker.deaf:
+            worker.deaf = True
+            self._selector.unregister(worker.pipe)
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """The driver's view of a worker. ``deaf``: nothing that it says is listened to any more; it is to die."""
+
+    number: int
+    pipe: Connection
+    pid: int | None = None
+    call: Call | None = None
+    started_s: float = 0.0
+    deaf: bool = False
+    was_busy: bool = False
+
+    @property
+    def deadline_s(self) -> float | None:
+        """When its call's time is over, on the monotonic clock."""
+        if self.call is None or self.call.timeout_s is None:
+            return None
+        return self.started_s + self.call.timeout_s
+
+
+class _Nursery:
+    """The driver's hold on a nursery process."""
+
+    def __init__(self, work: bytes) -> None:
+        self._requests, their_requests = socket.socketpair()
+        self.reports, their_reports = Pipe(duplex=False)
+        fds = their_requests.fileno(), their_reports.fileno()
+        code = (
+            "import sys; sys.path[:] = sys.argv[3:]; from flowbutton.executors.nursery import main; "
+            "main(int(sys.argv[1]), int(sys.argv[2]))"
+        )
+        # A Ctrl-C between its birth and its first line must not kill it: it inherits the mask, and lifts it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with their_requests, their_reports:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", code, *map(str, fds), *sys.path], stdin=subprocess.PIPE, pass_fds=fds
+                )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        assert self._process.stdin
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
+            stdin.write(work)
+
+    def fork(self, number: int, end: Connection) -> None:
+        """Ask for a worker on this end of a pipe. A dead nursery is heard of in its reports, not here."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            socket.send_fds(self._requests, [nursery.REQUEST.pack(nursery.FORK, number)], [end.fileno()])
+
+    def kill(self, number: int) -> None:
+        """Ask for a worker's end."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._requests.send(nursery.REQUEST.pack(nursery.KILL, number))
+
+    def close(self) -> None:
+        """End it and all its workers."""
+        self._requests.close()
+        self.reports.close()
+        try:
+            self._process.wait(_CLOSE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _how(exit_code: int) -> str:
+    """Say how a process ended that should not have."""
+    if exit_code >= 0:
+        return f"its process left with exit code {exit_code} before it had answered"
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = "unnamed"
+    cause = {
+        "SIGKILL": "; the system's out-of-memory killer does that",
+        "SIGSEGV": "; a library of C code crashed",
+        "SIGBUS": "; a library of C code crashed, or a mapped file became shorter, or a disk is full",
+        "SIGABRT": "; a library of C code gave up",
+    }.get(name, "")
+    return f"killed by signal {-exit_code} ({name}){cause}"
