@@ -1,0 +1,83 @@
+"""Results to bytes and back, by type: the small registry of codecs.
+
+A codec turns a value that a stage returned into bytes or a file, and an artifact into what an argument's annotation
+asks for. Encodings are canonical: equal values give equal bytes. Imports `flowbutton.model`, `stages.bundles`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter
+
+from flowbutton.model.canonical import canonical
+from flowbutton.model.errors import Bug
+from flowbutton.model.pieces import Item
+from flowbutton.model.stage import Items
+from flowbutton.stages.bundles import Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A value as an artifact's bytes: in memory or in a file, with the kind of its codec."""
+
+    kind: str
+    data: bytes | Path
+    suffix: str = ""
+
+
+def bare(annotation: Any) -> Any:
+    """Return an annotation without ``Annotated``."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def encode(value: object, annotation: Any) -> Encoded:
+    """Turn a stage's result into bytes.
+
+    Raises:
+        Bug: the value is not what the annotation says, or no codec knows the type.
+    """
+    wanted = bare(annotation)
+    if isinstance(value, Path):
+        return Encoded("file", value, "".join(value.suffixes[-2:]) if value.suffix == ".gz" else value.suffix)
+    if isinstance(value, Bundle):
+        return Encoded("bundle", value.close())
+    if isinstance(value, Items):
+        rows = [{"key": [list(pair) for pair in item.key], "value": item.value} for item in value.items()]
+        return Encoded("items", canonical(rows))
+    if isinstance(value, bytes):
+        return Encoded("bytes", value)
+    try:
+        if isinstance(value, BaseModel):
+            return Encoded("json", canonical(value.model_dump(mode="json")))
+        return Encoded("json", canonical(TypeAdapter(wanted).dump_python(value, mode="json")))
+    except (TypeError, ValueError) as error:
+        raise Bug(
+            f"a result of type {type(value).__name__} can't be stored",
+            why=str(error),
+            hint="return a path, bytes, a pydantic model, Items, a Bundle, or plain JSON values",
+        ) from error
+
+
+def decode(annotation: Any, *, read: Callable[[], bytes], fetch: Callable[[], Path]) -> object:
+    """Turn an artifact into what ``annotation`` asks for: ``read`` returns its bytes, ``fetch`` a local file."""
+    wanted = bare(annotation)
+    if wanted is Path:
+        return fetch()
+    if wanted is bytes:
+        return read()
+    return from_json(annotation, json.loads(read()))
+
+
+def from_json(annotation: Any, value: object) -> object:
+    """Turn a JSON value (an item's value, a key column, a source's table) into what ``annotation`` asks for."""
+    return TypeAdapter(annotation).validate_python(value)
+
+
+def read_items(data: bytes) -> list[Item]:
+    """Read the artifact of a stage that made items."""
+    return [Item(tuple((name, value) for name, value in row["key"]), row["value"]) for row in json.loads(data)]

@@ -1,0 +1,70 @@
+"""What a worker process keeps between tasks: the open store, its objects, and records that were read.
+
+One context per (process, store). Imports `flowbutton.model`, `stores`, `stages` (codecs), `partitioners` by name.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from functools import cache, lru_cache
+from pathlib import Path
+
+from flowbutton.model.partitioner import Partitioner
+from flowbutton.model.records import Artifact, TaskRecord
+from flowbutton.model.registry import load
+from flowbutton.stores.access import StoreAccess
+from flowbutton.stores.objects import Objects
+from flowbutton.stores.opening import open_store
+from flowbutton.stores.records import RecordLog
+from flowbutton.worker.payload import StoredRow
+
+
+class WorkerContext:
+    """The open store of a worker, with a cache of fetched objects that lives as long as the process."""
+
+    def __init__(self, store_uri: str) -> None:
+        self.store = open_store(store_uri)
+        self.objects = Objects(self.store)
+        self._folder = tempfile.TemporaryDirectory(prefix="flowbutton-cache-")
+        self.cache = Path(self._folder.name)
+        self.record = lru_cache(maxsize=4096)(self._record)
+
+    def access(self) -> StoreAccess:
+        """Return a fresh way to the sources' bytes: it counts what one task reads."""
+        return StoreAccess(self.store, self.cache)
+
+    def _record(self, stored: StoredRow) -> TaskRecord:
+        return RecordLog(self.store, stored.stage).read(stored.row)
+
+    def read(self, artifact: Artifact, start: int = 0, stop: int | None = None) -> bytes:
+        """Return bytes ``[start, stop)`` of an artifact."""
+        if artifact.inline is not None:
+            return artifact.inline[start:stop]
+        return self.objects.get(artifact.digest, start, stop)
+
+    def reader(self, artifact: Artifact) -> Callable[[int, int], bytes]:
+        """Return ``read(start, stop)`` for an artifact."""
+        return lambda start, stop: self.read(artifact, start, stop)
+
+    def fetch(self, artifact: Artifact) -> Path:
+        """Return a local file with an artifact's bytes, kept once per process and digest; never write to it."""
+        if artifact.inline is None:
+            return self.objects.fetch(artifact.digest, self.cache, artifact.suffix)
+        place = self.cache / f"{artifact.digest}{artifact.suffix}"
+        if not place.exists():
+            place.write_bytes(artifact.inline)
+        return place
+
+
+@cache
+def context_for(store_uri: str) -> WorkerContext:
+    """Return this process's context for a store."""
+    return WorkerContext(store_uri)
+
+
+@cache
+def partitioner_named(name: str) -> Partitioner:
+    """Return this process's instance of a partitioner. Raises as `model.registry.load`."""
+    made: Partitioner = load("partitioners", name)()
+    return made

@@ -1,0 +1,112 @@
+"""The wall on the worker's side: a call's tasks one by one, records into packs, every error into a message.
+
+`work` is the function that executors carry. A pack is flushed at 256 items, 1 MiB or 1 s, whichever is first: small
+items travel together, an item of a second or more commits alone, and a kill loses at most a second of items or the one
+that runs. Imports `flowbutton.model`, `worker`, `stores`.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+import traceback
+
+from flowbutton.model.errors import Bug, FlowbuttonError, NoSpace, ResourceExhausted
+from flowbutton.model.executor import Emit
+from flowbutton.model.records import TaskRecord
+from flowbutton.stores.records import write_pack
+from flowbutton.worker.context import WorkerContext, context_for
+from flowbutton.worker.logs import Captured, captured
+from flowbutton.worker.messages import PackWritten, TaskFailed, TaskStarted, encode
+from flowbutton.worker.payload import CallOrder, TaskOrder
+from flowbutton.worker.perform import perform
+
+PACK_ITEMS = 256
+PACK_BYTES = 1024**2
+PACK_AGE_S = 1.0
+
+
+def work(payload: bytes, emit: Emit) -> bytes:
+    """Run a call. Everything that happened is in the messages; the answer is empty."""
+    order = CallOrder.decode(payload)
+    context = context_for(order.store)
+    pack = _Pack(order, context, emit)
+    for position, task in enumerate(order.tasks):
+        emit(encode(TaskStarted(position)))
+        record = _attempt(order, position, task, context, emit)
+        if record is not None:
+            pack.add(record)
+    pack.flush()
+    return b""
+
+
+class _Pack:
+    """Records that wait to be written together."""
+
+    def __init__(self, order: CallOrder, context: WorkerContext, emit: Emit) -> None:
+        self._order, self._context, self._emit = order, context, emit
+        self._records: list[TaskRecord] = []
+        self._bytes, self._since = 0, time.monotonic()
+
+    def add(self, record: TaskRecord) -> None:
+        if not self._records:
+            self._since = time.monotonic() - record.measures.wall_s
+        self._records.append(record)
+        self._bytes += (
+            sum(len(artifact.inline or b"") for artifact in record.artifacts.values()) + len(record.log) + 512
+        )
+        full = len(self._records) >= PACK_ITEMS or self._bytes >= PACK_BYTES
+        if full or time.monotonic() - self._since >= PACK_AGE_S:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._records:
+            rows = write_pack(self._context.store, self._order.stage, self._records)
+            self._emit(encode(PackWritten(tuple(rows))))
+            self._records, self._bytes = [], 0
+
+
+def _attempt(order: CallOrder, position: int, task: TaskOrder, context: WorkerContext, emit: Emit) -> TaskRecord | None:
+    """Do one task inside the wall: return its record, or tell its failure and return None."""
+    log = Captured()
+    try:
+        with captured() as log:
+            record = perform(order, task, context)
+    except Exception as error:  # noqa: BLE001 - the worker's wall: each error becomes a message
+        failure = TaskFailed(position, classify(error), traceback.format_exc(), log.tail)
+        _keep_log(order, task, context, log)
+        emit(encode(failure))
+        return None
+    if log.is_longer_than_tail:
+        _keep_log(order, task, context, log)
+    return TaskRecord(record.fingerprint, record.artifacts, record.ledger, record.measures, log.tail)
+
+
+def _keep_log(order: CallOrder, task: TaskOrder, context: WorkerContext, log: Captured) -> None:
+    if log.text:
+        try:
+            context.store.put(f"{order.log_key}/{task.fingerprint[:16]}.log", log.text)
+        except FlowbuttonError:
+            return  # the log's tail is in the message; a full disk must not hide the failure that it tells of
+
+
+def classify(error: Exception) -> FlowbuttonError:
+    """Turn what a function raised into an error of the right failure class."""
+    if isinstance(error, FlowbuttonError):
+        return error
+    if isinstance(error, MemoryError):
+        return ResourceExhausted(
+            "a task ran out of memory", why=str(error), hint="give the stage more under resources: memory"
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(
+            "no space left on the device",
+            why=str(error),
+            hint="make room, or point TMPDIR and --store at a larger disk; finished tasks are kept",
+            file=str(error.filename or ""),
+        )
+    return Bug(
+        f"the stage's code raised {type(error).__name__}",
+        why=str(error),
+        hint="the traceback is in the run's error.json and log",
+    )

@@ -1,0 +1,222 @@
+"""What the engine hands to a worker: names only, as JSON, at most 64 KiB a call.
+
+A call holds a batch of tasks of one stage. Inputs are references: a piece's description, a small JSON value, a task
+record's place, or the key of a selection that names many records in order. No reference holds data.
+Imports `flowbutton.model`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowbutton.model.bundle import Interval
+from flowbutton.model.canonical import Json
+from flowbutton.model.pieces import IndexPart, Piece
+from flowbutton.model.records import Row
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A task record's place: the row, and the stage digest under which it lies."""
+
+    stage: str
+    row: Row
+
+    def to_json(self) -> list[Json]:
+        """Return the JSON form."""
+        row = self.row
+        return [self.stage, row.fingerprint, row.digest, row.pack, row.offset, row.length]
+
+    @classmethod
+    def from_json(cls, value: list[Any]) -> StoredRow:
+        """Read the JSON form."""
+        return cls(value[0], Row(*value[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class PieceInput:
+    """A piece of a source; the worker opens a reader on it."""
+
+    piece: Piece
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the JSON form."""
+        p = self.piece
+        key: list[Json] = [list(pair) for pair in p.key]
+        return {"is": "piece", "piece": [p.partitioner, key, p.content, p.records, p.bytes, p.body]}
+
+
+@dataclass(frozen=True, slots=True)
+class ValueInput:
+    """A small JSON value: an item's value, a key column's, a source's table."""
+
+    value: Json
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the JSON form."""
+        return {"is": "value", "value": self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactInput:
+    """One output of one task, or all its named outputs as one NamedTuple (``output`` None and several outputs)."""
+
+    record: StoredRow
+    output: str | None
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the JSON form."""
+        return {"is": "artifact", "record": self.record.to_json(), "output": self.output}
+
+
+@dataclass(frozen=True, slots=True)
+class GatherInput:
+    """One output of many tasks, in order: ``selection`` is the key of an object that names their rows."""
+
+    stage: str
+    selection: str | None  # None: there is nothing to gather
+    output: str | None
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the JSON form."""
+        return {"is": "gather", "stage": self.stage, "selection": self.selection, "output": self.output}
+
+
+@dataclass(frozen=True, slots=True)
+class PartsInput:
+    """Parts of bundles, by their transposed index; ``wanted`` None means all."""
+
+    index: StoredRow | None  # None: there is no bundle at all
+    wanted: tuple[Interval, ...] | None
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the JSON form."""
+        wanted: Json = None
+        if self.wanted is not None:
+            wanted = [{"equal": dict(i.equal), "start": i.start, "stop": i.stop} for i in self.wanted]
+        return {"is": "parts", "index": self.index and self.index.to_json(), "wanted": wanted}
+
+
+Input = PieceInput | ValueInput | ArtifactInput | GatherInput | PartsInput
+
+
+def input_from_json(value: Mapping[str, Any]) -> Input:
+    """Read the JSON form of any reference."""
+    kind = value["is"]
+    if kind == "piece":
+        partitioner, key, *rest = value["piece"]
+        return PieceInput(Piece(partitioner, tuple((name, scalar) for name, scalar in key), *rest))
+    if kind == "value":
+        return ValueInput(value["value"])
+    if kind == "artifact":
+        return ArtifactInput(StoredRow.from_json(value["record"]), value["output"])
+    if kind == "gather":
+        return GatherInput(value["stage"], value["selection"], value["output"])
+    wanted = value["wanted"]
+    return PartsInput(
+        value["index"] and StoredRow.from_json(value["index"]),
+        None if wanted is None else tuple(Interval(i["equal"], i["start"], i["stop"]) for i in wanted),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StageWork:
+    """Run a stage's function."""
+
+    uses: str
+    options: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexWork:
+    """Run a partitioner's indexing pass."""
+
+    partitioner: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransposeWork:
+    """Join the footers of bundles into one index by key."""
+
+
+Work = StageWork | IndexWork | TransposeWork
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOrder:
+    """One task of a call: its fingerprint, its own inputs, and the part to index (for `IndexWork`)."""
+
+    fingerprint: str
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    part: IndexPart | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallOrder:
+    """A batch of tasks of one stage; ``shared`` inputs are the same for all. ``log_key`` is where full logs go."""
+
+    store: str
+    stage: str
+    work: Work
+    shared: Mapping[str, Input]
+    tasks: tuple[TaskOrder, ...]
+    log_key: str
+
+    def encode(self) -> bytes:
+        """Return the payload's bytes."""
+        match self.work:
+            case StageWork(uses, options):
+                work: dict[str, Json] = {"uses": uses, "options": dict(options)}
+            case IndexWork(partitioner):
+                work = {"index": partitioner}
+            case TransposeWork():
+                work = {"transpose": True}
+        value: dict[str, Json] = {
+            "store": self.store,
+            "stage": self.stage,
+            "work": work,
+            "shared": {name: item.to_json() for name, item in self.shared.items()},
+            "tasks": [_task_to_json(task) for task in self.tasks],
+            "log_key": self.log_key,
+        }
+        return json.dumps(value, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, payload: bytes) -> CallOrder:
+        """Read what `encode` wrote."""
+        value = json.loads(payload)
+        work = value["work"]
+        found: Work = TransposeWork()
+        if "uses" in work:
+            found = StageWork(work["uses"], work["options"])
+        elif "index" in work:
+            found = IndexWork(work["index"])
+        return cls(
+            store=value["store"],
+            stage=value["stage"],
+            work=found,
+            shared={name: input_from_json(item) for name, item in value["shared"].items()},
+            tasks=tuple(_task_from_json(task) for task in value["tasks"]),
+            log_key=value["log_key"],
+        )
+
+
+def _task_to_json(task: TaskOrder) -> dict[str, Json]:
+    value: dict[str, Json] = {"fp": task.fingerprint}
+    if task.inputs:
+        value["inputs"] = {name: item.to_json() for name, item in task.inputs.items()}
+    if task.part is not None:
+        value["part"] = [task.part.group, task.part.identity, task.part.bytes, task.part.body]
+    return value
+
+
+def _task_from_json(value: Mapping[str, Any]) -> TaskOrder:
+    part = value.get("part")
+    return TaskOrder(
+        value["fp"],
+        {name: input_from_json(item) for name, item in value.get("inputs", {}).items()},
+        None if part is None else IndexPart(*part),
+    )

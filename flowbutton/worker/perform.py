@@ -1,0 +1,135 @@
+"""One task: open its inputs, call the function, store what it returned, count, measure.
+
+Not here: batches, packs and how failures are told (`worker.entry`). Imports `flowbutton.model`, `stages`, `worker`.
+"""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowbutton.model.errors import Bug
+from flowbutton.model.records import Artifact, LedgerCounts, Measures, TaskRecord
+from flowbutton.model.stage import StageDefinition, Tally
+from flowbutton.stages.bundles import Footer
+from flowbutton.stages.codecs import Encoded
+from flowbutton.stages.define import find_stage
+from flowbutton.worker.context import WorkerContext, partitioner_named
+from flowbutton.worker.inputs import Opened, gathered_bundles
+from flowbutton.worker.outputs import store_one, store_outputs
+from flowbutton.worker.payload import CallOrder, GatherInput, IndexWork, StageWork, TaskOrder, TransposeWork
+from flowbutton.worker.transpose import transpose
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a task made: artifacts, counts, and how many source bytes it read."""
+
+    artifacts: Mapping[str, Artifact]
+    ledger: LedgerCounts
+    read_bytes: int = 0
+
+
+def perform(order: CallOrder, task: TaskOrder, context: WorkerContext) -> TaskRecord:
+    """Do one task of a call; return its record without a log. Raises whatever the function raises."""
+    meter = Meter()
+    match order.work:
+        case StageWork(uses, options):
+            done = _run_stage(find_stage(uses), options, order, task, context)
+        case IndexWork(name):
+            done = _index(name, task, context)
+        case TransposeWork():
+            done = _transpose(order, context)
+    measures = meter.stop(done.read_bytes, sum(item.size for item in done.artifacts.values()))
+    return TaskRecord(task.fingerprint, done.artifacts, done.ledger, measures)
+
+
+def _run_stage(
+    stage: StageDefinition, options: Mapping[str, object], order: CallOrder, task: TaskOrder, context: WorkerContext
+) -> Done:
+    access, tally = context.access(), Tally()
+    opened = Opened(context, access)
+    opened.open({**order.shared, **task.inputs}, stage.inputs)
+    chosen = stage.options(**options)
+    arguments = {**opened.arguments, **{name: getattr(chosen, name) for name in stage.options.model_fields}}
+    if stage.tally is not None:
+        arguments[stage.tally] = tally
+    with tempfile.TemporaryDirectory(prefix="flowbutton-task-") as folder:
+        if stage.scratch is not None:
+            arguments[stage.scratch] = folder
+        artifacts = store_outputs(stage.function(**arguments), stage.outputs, context.objects)
+    for name, reader in opened.readers.items():
+        tally.consumed(name, reader.consumed)
+    return Done(artifacts, counts_of(tally), access.read_bytes)
+
+
+def counts_of(tally: Tally) -> LedgerCounts:
+    """Return a tally's counts as the ledger keeps them."""
+    return LedgerCounts(
+        consumed=tally.consumed_by,
+        out=tally.made,
+        filtered=tally.filtered_by,
+        set_aside=tally.aside_by,
+        apart=tally.apart_by,
+        samples=tuple(tally.samples),
+    )
+
+
+def _index(name: str, task: TaskOrder, context: WorkerContext) -> Done:
+    if task.part is None:
+        raise Bug("an indexing task came without its part", why="", hint="", fingerprint=task.fingerprint)
+    access = context.access()
+    data = partitioner_named(name).index(task.part, access)
+    return Done({"": store_one(Encoded("index", data), context.objects)}, LedgerCounts(), access.read_bytes)
+
+
+def _transpose(order: CallOrder, context: WorkerContext) -> Done:
+    reference = order.shared["bundles"]
+    if not isinstance(reference, GatherInput):
+        raise Bug("a transposition came without its bundles", why="", hint="")
+    bundles = []
+    for record in gathered_bundles(context, reference):
+        artifact = record.artifacts[reference.output or ""]
+        bundles.append((artifact.digest, artifact.size, Footer.read(artifact.size, context.reader(artifact))))
+    return Done({"": store_one(Encoded("transposed", transpose(bundles)), context.objects)}, LedgerCounts())
+
+
+class Meter:
+    """Wall time, CPU time and peak resident memory of what runs in this process, from birth to `stop`."""
+
+    def __init__(self) -> None:
+        _reset_peak()
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+
+    def stop(self, read_bytes: int, written_bytes: int) -> Measures:
+        """Return the measures since birth."""
+        return Measures(
+            wall_s=round(time.monotonic() - self._wall, 4),
+            cpu_s=round(time.process_time() - self._cpu, 4),
+            peak_rss_bytes=_peak(),
+            read_bytes=read_bytes,
+            written_bytes=written_bytes,
+        )
+
+
+def _reset_peak() -> None:
+    """Make the kernel forget the process's peak (Linux: proc(5), clear_refs 5); elsewhere the peak is the process's."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak() -> int:
+    """Return the peak resident memory in bytes."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
