@@ -113,12 +113,13 @@ def _qualities(draws: Draws, count: int, mate: int) -> NDArray[Any]:
     fall = cycles * cycles * (9 + 4 * mate) // (READ_LENGTH * READ_LENGTH // 16)
     typical = 16 * 43 - fall - 16 * (5 - cycles).clip(0)  # in sixteenths
     of_read = draws.normal(0, 40, count)[:, None]
+    # Some reads go bad from a cycle on, and stay so: it is what trimming looks for.
+    of_read = of_read - 6 * (cycles - (50 + draws.below(450 - 130 * mate, count))[:, None]).clip(0)
     noise = draws.packed("<u1", count * READ_LENGTH * 4).reshape(count, READ_LENGTH, 4)
     of_base = (noise.sum(axis=2, dtype=np.int64) - 510) * 3 // 10
     bins = np.zeros(64, np.int64)
     for level, lowest in enumerate((0, 10, 20, 25, 30, 35, 39, 43)):
         bins[lowest:] = level
-    # The sum of read and base: poor reads are poor over many cycles, which is what trimming looks for.
     result: NDArray[Any] = bins[((typical + of_read + of_base) // 16).clip(0, 63)]
     return result
 

@@ -47,10 +47,10 @@ def test_the_text_of_every_file_is_pinned(made: Path) -> None:
 
 
 PINNED = {
-    "demo_L1_R1.fastq.gz": "ab516723568056a0",
-    "demo_L1_R2.fastq.gz": "883fc75f165bdc11",
-    "demo_L2_R1.fastq.gz": "cd9862aca0c7cfc0",
-    "demo_L2_R2.fastq.gz": "e6c51c75ca1a21c3",
+    "demo_L1_R1.fastq.gz": "ebae570d6057bff1",
+    "demo_L1_R2.fastq.gz": "79846045e532fe53",
+    "demo_L2_R1.fastq.gz": "15f6d36dfbb70c76",
+    "demo_L2_R2.fastq.gz": "9160b34f7a7544d3",
     "reads.tsv": "4060067c09ef8735",
     "reference.fa": "6e2e53254952f9fa",
     "truth.vcf.gz": "0e1b9ebbfa4acfc0",
@@ -100,10 +100,10 @@ def test_truth_stands_on_the_reference_with_every_kind_of_variant(made: Path) ->
 
 def test_the_reference_has_what_references_have(made: Path) -> None:
     sequences = contigs(made)
-    assert {name: len(sequence) for name, sequence in sequences.items()} == {"sim1": 300_000, "sim2": 60_000}
-    for sequence in sequences.values():
-        assert "N" * 1000 in sequence
-        assert 0.03 < sum(map(str.islower, sequence)) / len(sequence) < 0.3
+    assert {name: len(text) for name, text in sequences.items()} == {"sim1": 300_000, "sim2": 60_000}
+    for text in sequences.values():
+        assert "N" * 1000 in text
+        assert 0.03 < sum(map(str.islower, text)) / len(text) < 0.3
 
 
 def test_lanes_are_pairs_in_lockstep_one_in_blocks_and_one_member(made: Path) -> None:
@@ -139,6 +139,6 @@ def test_errors_come_at_the_rate_that_the_qualities_say() -> None:
     read = np.frombuffer(b"".join(text[1::4]), np.uint8).reshape(pairs, 150)
     quality = np.frombuffer(b"".join(text[3::4]), np.uint8).reshape(pairs, 150) - 33
     wrong = read != template[starts[:, None] + np.arange(150)]
-    for level in (6, 15, 22, 27):
+    for level in (2, 6, 15, 22):
         assert wrong[quality == level].mean() == pytest.approx(10 ** (-level / 10), rel=0.1)
-    assert wrong.mean() < 0.02
+    assert 0.001 < wrong.mean() < 0.02
