@@ -1,0 +1,140 @@
+"""Reading sources by range: local files, and derived bytes kept in the run's store.
+
+Not here: how sources are cut (`partitioners`). Imports `model`, `stores.layout`, `stores.objects`, `stores.uris`.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+
+from flowbutton.model.errors import BadInput, MissingInput, NotInStore
+from flowbutton.model.pieces import ObjectInfo
+from flowbutton.model.store import Store
+from flowbutton.stores.layout import check_range, object_key
+from flowbutton.stores.objects import Objects
+from flowbutton.stores.uris import path_of, scheme_of
+
+_OBJECT = "object:"
+
+
+class StoreAccess:
+    """What partitioners may do with data (`model.store.DataAccess`), for one process.
+
+    ``read_bytes`` counts the bytes that `read` returned. A relative path is one of the current folder. Files fetched
+    from a store without files of its own are kept in ``cache``.
+    """
+
+    def __init__(self, store: Store, cache: Path | None = None) -> None:
+        self.read_bytes = 0
+        self._objects, self._cache = Objects(store), cache
+
+    def head(self, uri: str) -> ObjectInfo:
+        """Return size and identity: size and mtime of a file, the digest of an object."""
+        digest = _digest(uri)
+        if digest is not None:
+            with _derived(uri):
+                return ObjectInfo(uri, self._objects.size(digest), digest)
+        path = _file(uri)
+        with _readable(uri, path):
+            status = path.stat()
+            if not path.is_file():
+                raise IsADirectoryError(errno.EISDIR, "it is not a file")
+        return ObjectInfo(uri, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+
+    def glob(self, pattern: str) -> list[str]:
+        """Return the files that match, sorted, in the way that the pattern is written; ``**`` means any folders."""
+        path = _file(pattern)
+        found = [str(path)] if path.is_file() else glob.glob(str(path), recursive=True)  # noqa: PTH207
+        files = sorted(Path(name) for name in found if Path(name).is_file())
+        return [file.as_uri() if pattern.lower().startswith("file:") else str(file) for file in files]
+
+    def read(self, uri: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Return bytes ``[start, stop)``, fewer where the object ends before."""
+        check_range(start, stop)
+        digest = _digest(uri)
+        if digest is not None:
+            with _derived(uri):
+                data = self._objects.get(digest, start, stop)
+        else:
+            path = _file(uri)
+            with _readable(uri, path), path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                end = size if stop is None else min(stop, size)
+                file.seek(min(start, end))
+                data = file.read(max(0, end - start))
+        self.read_bytes += len(data)
+        return data
+
+    def keep(self, data: bytes) -> str:
+        """Put derived bytes by their content; return their URI."""
+        return _OBJECT + self._objects.put(data)[0]
+
+    def fetch(self, uri: str) -> Path:
+        """Return a local file: the source itself, or the object in place or in the cache."""
+        digest = _digest(uri)
+        if digest is not None:
+            with _derived(uri):
+                return self._objects.fetch(digest, self._cache)
+        self.head(uri)
+        return _file(uri)
+
+
+def _digest(uri: str) -> str | None:
+    return uri.removeprefix(_OBJECT) if uri.startswith(_OBJECT) else None
+
+
+def _file(uri: str) -> Path:
+    if scheme_of(uri) != "file":
+        raise BadInput(
+            f"'{uri}' can't be read",
+            why=f"there is no reader for '{scheme_of(uri)}:'",
+            hint="supported: a path, file:///path, object:<digest>; write ./name for a file with a colon in its name",
+            file=uri,
+        )
+    return path_of(uri)
+
+
+@contextmanager
+def _derived(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except NotInStore as error:
+        raise MissingInput(
+            "derived data are not in the store",
+            why="they were cleaned away, or the store is another one",
+            hint="run again: they are made again",
+            file=uri,
+            key=object_key(uri.removeprefix(_OBJECT)),
+        ) from error
+
+
+@contextmanager
+def _readable(uri: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError | PermissionError):
+            raise
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise MissingInput(
+            f"'{path.name}' {'does not exist' if missing else 'can not be read'}",
+            why="" if missing else (error.strerror or ""),
+            hint=_advice(path) if missing else "name a file that you may read",
+            file=uri,
+        ) from error
+
+
+def _advice(path: Path) -> str:
+    folder = path.absolute().parent
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except OSError:
+        return f"the folder {folder} does not exist or can't be listed"
+    near = get_close_matches(path.name, names, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"check the name: {folder} has {len(names)} other entries"

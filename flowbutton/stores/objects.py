@@ -1,0 +1,245 @@
+"""Objects by content: the same bytes are one object, and every byte read is checked once.
+
+An object of up to one block (8 MiB) is named by the sha256 of its bytes. A larger one is named by the sha256 of the
+canonical list of its blocks' sha256s (``digest_json("blocks", {...})``), and that list lies beside it as
+``<key>.blocks``, put first, so that a range can be checked without reading the rest.
+Imports `model`, `stores.layout`.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowbutton.model.canonical import canonical, digest_bytes
+from flowbutton.model.errors import CorruptObject, NotInStore
+from flowbutton.model.store import Store
+from flowbutton.stores.layout import blocks_key, check_range, not_in_store, object_key
+
+BLOCK = 8 * 1024**2
+_REMEMBERED = 4096
+_TAG = b"blocks\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The size of some bytes and the digest of each block; at least one block, also for no bytes."""
+
+    size: int
+    digests: tuple[str, ...]
+
+    def encode(self) -> bytes:
+        """Return the canonical list."""
+        return canonical({"block": BLOCK, "size": self.size, "sha256": list(self.digests)})
+
+    @property
+    def digest(self) -> str:
+        """The digest of the whole: a single block's own, else that of the list."""
+        return self.digests[0] if len(self.digests) == 1 else digest_bytes(_TAG + self.encode())
+
+
+@dataclass(slots=True)
+class _Known:
+    blocks: Blocks
+    checked: set[int] = field(default_factory=set)
+
+
+def digest_of(data: bytes | Path) -> str:
+    """Return the digest under which bytes, or a file's bytes, are an object. Memory: one block."""
+    return blocks_of(data).digest
+
+
+def blocks_of(data: bytes | Path) -> Blocks:
+    """Digest each block of bytes or of a file. Memory: one block."""
+    size, digests = 0, []
+    for block in _cut(data):
+        size += len(block)
+        digests.append(digest_bytes(block))
+    return Blocks(size, tuple(digests) or (digest_bytes(b""),))
+
+
+def _cut(data: bytes | Path) -> Iterator[bytes | memoryview]:
+    if isinstance(data, Path):
+        with data.open("rb") as file:
+            while block := file.read(BLOCK):
+                yield block
+    else:
+        view = memoryview(data)
+        yield from (view[start : start + BLOCK] for start in range(0, len(view), BLOCK))
+
+
+class Objects:
+    """The objects of one store, seen by one process.
+
+    Holds: what `get` and `fetch` hand out has the digest asked for; a block or file is checked when this process first
+    reads it. `put` leaves a sound object behind, also where a damaged one stood.
+    Does not hold: that the bytes stay right afterwards, if the disk or a hand beside the store changes them.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._sound_files: set[Path] = set()
+
+    def put(self, data: bytes | Path) -> tuple[str, int]:
+        """Put by content; return digest and size in bytes. Memory: one block, when ``data`` is a file."""
+        blocks = blocks_of(data)
+        digest = blocks.digest
+        if len(blocks.digests) > 1:
+            self._put_sound(blocks_key(digest), blocks.encode(), digest)
+        self._put_sound(object_key(digest), data, digest)
+        return digest, blocks.size
+
+    def has(self, digest: str) -> bool:
+        """Return whether the object is there; its bytes are not looked at."""
+        return self.store.head(object_key(digest)) is not None
+
+    def size(self, digest: str) -> int:
+        """Return the size in bytes.
+
+        Raises:
+            NotInStore: there is no such object.
+        """
+        size = self.store.head(object_key(digest))
+        if size is None:
+            raise not_in_store(object_key(digest), self.store.uri)
+        return size
+
+    def get(self, digest: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Return bytes ``[start, stop)``, to the end when ``stop`` is None or beyond it.
+
+        The first read of a block reads all of it, to check it; later ones read their range.
+
+        Raises:
+            NotInStore: there is no such object.
+            CorruptObject: the bytes, or the list of their digests, are not those that were put.
+            ValueError: a bound is negative.
+        """
+        check_range(start, stop)
+        known = self._look(digest)
+        end = known.blocks.size if stop is None else min(stop, known.blocks.size)
+        if start >= end:
+            return b""
+        numbers = range(start // BLOCK, (end - 1) // BLOCK + 1)
+        return b"".join(self._part(digest, known, number, start, end) for number in numbers)
+
+    def fetch(self, digest: str, cache: Path | None, suffix: str = "") -> Path:
+        """Return a local file with the object's bytes; never write to it.
+
+        Where the store has files it is the object in place, or with a ``suffix`` a link to it in ``cache``; else a
+        copy in ``cache``, made once, complete when visible.
+
+        Raises:
+            NotInStore, CorruptObject: as `get`.
+            ValueError: ``cache`` is None, and a suffix is wanted or the store has no files.
+        """
+        place = self.store.local_path(object_key(digest))
+        if place is not None:
+            self._check_file(digest, place)
+        if place is not None and not suffix:
+            return place
+        if cache is None:
+            raise ValueError(f"object {digest[:12]}… needs a cache folder to become a file called '*{suffix}'")
+        cached = cache / f"{digest}{suffix}"
+        if not self._is_sound(digest, cached):
+            cache.mkdir(parents=True, exist_ok=True)
+            self._make(digest, place, cached)
+            self._sound_files.add(cached)
+        return cached
+
+    def _put_sound(self, key: str, data: bytes | Path, digest: str) -> None:
+        if self.store.put_if_absent(key, data):
+            return
+        self._known.pop(digest, None)
+        try:
+            sound = self._is_there(key, data, digest)
+        except (CorruptObject, NotInStore):
+            sound = False
+        if not sound:  # what a power cut tore would hold the name for ever; whole bytes of one digest are all alike
+            self.store.put(key, data)
+
+    def _is_there(self, key: str, data: bytes | Path, digest: str) -> bool:
+        if key == blocks_key(digest):
+            return self.store.get(key) == data
+        known = self._look(digest)
+        for number in range(len(known.blocks.digests)):
+            self._part(digest, known, number, number * BLOCK, number * BLOCK)
+        return True
+
+    def _look(self, digest: str) -> _Known:
+        known = self._known.get(digest)
+        if known is None:
+            size = self.size(digest)
+            blocks = Blocks(size, (digest,)) if size <= BLOCK else self._read_blocks(digest, size)
+            known = self._known[digest] = _Known(blocks)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return known
+
+    def _read_blocks(self, digest: str, size: int) -> Blocks:
+        key = blocks_key(digest)
+        text = self.store.get(key)
+        found = digest_bytes(_TAG + text)
+        if found != digest:
+            raise corrupt(key, digest, found)
+        value = json.loads(text)
+        blocks = Blocks(value["size"], tuple(value["sha256"]))
+        if blocks.size != size:
+            raise corrupt(object_key(digest), f"{blocks.size} bytes", f"{size} bytes")
+        return blocks
+
+    def _part(self, digest: str, known: _Known, number: int, start: int, stop: int) -> bytes:
+        """Return the bytes of ``[start, stop)`` that lie in block ``number``, which is checked."""
+        key, low, high = object_key(digest), number * BLOCK, min((number + 1) * BLOCK, known.blocks.size)
+        if number in known.checked:
+            return self.store.get(key, max(low, start), min(high, stop))
+        block = self.store.get(key, low, high)
+        found = digest_bytes(block)
+        if found != known.blocks.digests[number]:
+            raise corrupt(key, known.blocks.digests[number], found, byte=low)
+        known.checked.add(number)
+        return block[max(start - low, 0) : stop - low]
+
+    def _check_file(self, digest: str, place: Path) -> None:
+        if place not in self._sound_files:
+            found = digest_of(place)
+            if found != digest:
+                raise corrupt(object_key(digest), digest, found)
+            self._sound_files.add(place)
+
+    def _is_sound(self, digest: str, cached: Path) -> bool:
+        """Return whether a cached file may be handed out: one that this process has not made is checked first."""
+        if not cached.exists():
+            return False
+        if cached not in self._sound_files and digest_of(cached) != digest:
+            return False
+        self._sound_files.add(cached)
+        return True
+
+    def _make(self, digest: str, place: Path | None, cached: Path) -> None:
+        temporary = cached.with_name(f"~{uuid.uuid4().hex}")
+        try:
+            if place is not None:
+                temporary.symlink_to(place)
+            else:
+                with temporary.open("wb") as file:
+                    for start in range(0, self._look(digest).blocks.size, BLOCK):
+                        file.write(self.get(digest, start, start + BLOCK))
+            temporary.replace(cached)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def corrupt(key: str, expected: str, found: str, **where: int) -> CorruptObject:
+    """Make the error for bytes that are not those that were put."""
+    return CorruptObject(
+        "stored bytes are damaged",
+        why=f"expected {expected}, found {found}",
+        hint="run again: what is damaged is made again; if it comes back, check the disk",
+        key=key,
+        **where,
+    )
