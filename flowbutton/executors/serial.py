@@ -78,5 +78,5 @@ def take(calls: Sequence[Call], used: set[int], waiting: OrderedDict[int, Call])
     again = sorted(used & fresh.keys())
     if again or len(fresh) < len(calls):
         raise ValueError(f"a call's id was used before: {again[0] if again else 'twice among these'}")
-    used |= fresh.keys()
+    used.update(fresh)
     waiting.update(fresh)
