@@ -1,0 +1,134 @@
+"""What stands between the graph and its tasks: a node per source, stage and transposition.
+
+A node makes tasks as soon as the inputs that they need exist, and is told when one of them is done. Pure: no store, no
+clock, no executor; the contents of artifacts that decide about further tasks (indexes, item tables, transposed heads)
+are handed in.
+
+Here: what all nodes share, and the streams that stages fan out over. The kinds of nodes: `engine.source_node`,
+`engine.stage_node`, `engine.transpose_node`. Imports `flowbutton.model`, `worker.payload`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+from flowbutton.engine.tasks import Counts, Order, RangeReader, Result, RowsInput, Task, fingerprint
+from flowbutton.model.canonical import Json
+from flowbutton.model.pieces import IndexPart, Key
+from flowbutton.model.stage import Resources
+from flowbutton.worker.payload import Input, Work
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """What is fixed of a node. ``stage_digest`` is the fixed part of fingerprints: code and options, no names."""
+
+    name: str
+    work: Work
+    stage_digest: str
+    ids: count[int]
+    resources: Resources = field(default_factory=Resources)
+    retries: int = 3
+    on_error: str = "fail"
+    tolerate_records: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamItem:
+    """One thing that a stage fans out over: its place, its key, a reference to it, and what names its content."""
+
+    order: Order
+    key: Key
+    reference: Input
+    content: Json
+    bytes: int
+
+
+class Stream:
+    """Items in the making: they come in any order of their ``order``, until ``complete``."""
+
+    def __init__(self) -> None:
+        self.items: list[StreamItem] = []
+        self.complete = False
+
+    @property
+    def expected(self) -> int | None:
+        """How many items there will be, None when that is not known yet."""
+        return len(self.items) if self.complete else None
+
+
+class ValueStream(Stream):
+    """Items that are known, all at once."""
+
+    def fill(self, items: Iterable[StreamItem]) -> None:
+        """Set the items."""
+        self.items, self.complete = list(items), True
+
+
+class Node(ABC):
+    """A part of the run that has tasks of one kind."""
+
+    def __init__(self, spec: NodeSpec) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.shared: dict[str, Input] = {}
+        self.shared_gathers: dict[str, RowsInput] = {}
+        self.orders: dict[int, Order] = {}
+        self.keys: dict[int, Key] = {}
+        self.results: dict[int, Result] = {}
+        self.failed: set[int] = set()
+        self.counts = Counts()
+        self.expanded = False
+        """Whether all tasks that there will be are known."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether all tasks are known and done."""
+        return self.expanded and len(self.results) == len(self.orders)
+
+    @property
+    def wants_content(self) -> bool:
+        """Whether `done` reads the artifact of a task, since it decides about further tasks."""
+        return False
+
+    @abstractmethod
+    def advance(self) -> Iterator[Task]:
+        """Yield the tasks that became ready since the last call."""
+
+    def expected(self) -> tuple[int | None, str]:
+        """Return how many tasks there will be, or None and the name of the node that will tell."""
+        return (len(self.orders), "") if self.expanded else (None, self.name)
+
+    def done(self, task: int, result: Result, read: RangeReader | None) -> None:
+        """Take in a task's result; ``read`` reads its one artifact, given where `wants_content`."""
+        del read
+        self.results[task] = result
+        self.counts.add(result.ledger)
+
+    def ordered(self) -> list[tuple[int, Result]]:
+        """Return task numbers and results in the order of the data."""
+        return [(task, self.results[task]) for task in sorted(self.results, key=self.orders.__getitem__)]
+
+    def rows(self, results: Iterable[Result], output: str | None) -> RowsInput:
+        """Return the rows of results, in the order given, as something to gather."""
+        return RowsInput(self.spec.stage_digest, tuple(result.stored for result in results), output)
+
+    def make(
+        self,
+        order: Order,
+        key: Key,
+        *,
+        inputs: Mapping[str, Input],
+        contents: Mapping[str, Json],
+        gathers: Mapping[str, RowsInput] | None = None,
+        bytes_in: int = 0,
+        part: IndexPart | None = None,
+    ) -> Task:
+        """Make a task of this node and remember its place."""
+        number = next(self.spec.ids)
+        self.orders[number], self.keys[number] = order, key
+        mark = fingerprint(self.spec.stage_digest, contents)
+        return Task(number, self.name, key, order, mark, inputs, gathers or {}, bytes_in, part)

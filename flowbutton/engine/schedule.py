@@ -1,0 +1,265 @@
+"""The engine's heart: a pure state machine that decides what runs when.
+
+Tasks go in as they become ready, events as they happen, and calls come out. No clock (time is an argument, in seconds),
+no store, no executor. Admission is by slots and declared memory; small tasks of one stage travel together in a batch;
+after a lost batch the task that had started runs alone and the rest is batched again.
+Invariants, checked by `Schedule.check`: a task is in one state; a running call's tasks are running; running memory fits
+unless one call runs alone. Imports `flowbutton.model`, `engine.retry`, `engine.tasks`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import count
+
+from flowbutton.engine.retry import Again, decide
+from flowbutton.engine.tasks import Task
+from flowbutton.model.errors import FlowbuttonError
+from flowbutton.model.executor import Capacity
+
+BATCH_TARGET_S = 0.25
+"""A batch takes about this long, by what the stage's tasks took so far."""
+BATCH_LIMIT = 64
+
+
+class State(StrEnum):
+    """Where a task stands."""
+
+    READY = "ready"
+    RUNNING = "running"
+    WAITING = "waiting"  # for its next attempt
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What the schedule needs to know of a task: its stage's rank, memory in bytes, time limit in seconds, retries.
+
+    Tasks of higher ``rank`` start first: the rank is the length of the path that still hangs on a stage.
+    """
+
+    task: Task
+    rank: int
+    memory_bytes: int
+    timeout_s: float | None
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Start a call: these tasks of one node, in order."""
+
+    call: int
+    tasks: tuple[Task, ...]
+    memory_bytes: int
+    timeout_s: float | None
+
+
+@dataclass(slots=True)
+class _Entry:
+    demand: Demand
+    state: State = State.READY
+    attempts: int = 0
+    memory_factor: int = 1
+    alone: bool = False
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.demand.memory_bytes * self.memory_factor
+
+
+@dataclass(slots=True)
+class _Running:
+    tasks: list[int]  # those that have neither a named record nor a failure yet
+    memory_bytes: int
+    suspect: int | None = None
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How long a stage's tasks take, for the size of batches."""
+
+    tasks: int = 0
+    wall_s: float = 0.0
+
+    def batch(self, ready: int, slots: int) -> int:
+        if not self.tasks:
+            return 1
+        by_time = int(BATCH_TARGET_S / max(self.wall_s / self.tasks, 1e-4))
+        fair = -(-ready // (2 * slots))  # leave work for the others
+        return max(1, min(BATCH_LIMIT, by_time, fair))
+
+
+@dataclass(slots=True)
+class Schedule:
+    """The state of all tasks that became ready."""
+
+    capacity: Capacity
+    entries: dict[int, _Entry] = field(default_factory=dict)
+    running: dict[int, _Running] = field(default_factory=dict)
+    draining: bool = False
+    _queue: list[tuple[int, tuple[int, ...], int]] = field(default_factory=list)
+    _delayed: list[tuple[float, int]] = field(default_factory=list)
+    _pace: dict[str, _Pace] = field(default_factory=dict)
+    _ready_by_node: dict[str, int] = field(default_factory=dict)
+    _calls: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def add(self, demands: Sequence[Demand]) -> None:
+        """Take in tasks that are ready."""
+        for demand in demands:
+            self.entries[demand.task.id] = _Entry(demand)
+            self._enqueue(demand.task.id)
+
+    def _enqueue(self, task: int) -> None:
+        entry = self.entries[task]
+        entry.state = State.READY
+        found = entry.demand.task
+        self._ready_by_node[found.node] = self._ready_by_node.get(found.node, 0) + 1
+        heapq.heappush(self._queue, (-entry.demand.rank, found.order, task))
+
+    def next(self, now_s: float) -> list[Submit]:
+        """Return the calls that start now."""
+        while self._delayed and self._delayed[0][0] <= now_s:
+            self._enqueue(heapq.heappop(self._delayed)[1])
+        submits: list[Submit] = []
+        while not self.draining and len(self.running) < self.capacity.slots:
+            submit = self._one()
+            if submit is None:
+                break
+            submits.append(submit)
+        return submits
+
+    def _one(self) -> Submit | None:
+        """Start the first task that fits, with as many of its neighbours as travel well."""
+        held: list[tuple[int, tuple[int, ...], int]] = []
+        chosen: list[_Entry] = []
+        room = self._room()
+        while self._queue:
+            place = heapq.heappop(self._queue)
+            entry = self.entries[place[2]]
+            if not chosen and not self._fits(entry, room):
+                held.append(place)
+                continue
+            if chosen and not (_joins(entry, chosen[0]) and self._fits(entry, room)):
+                held.append(place)
+                break
+            chosen.append(entry)
+            if len(chosen) >= self._batch(chosen[0]):
+                break
+        for place in held:
+            heapq.heappush(self._queue, place)
+        return self._start(chosen) if chosen else None
+
+    def _start(self, chosen: list[_Entry]) -> Submit:
+        call = next(self._calls)
+        memory = max(entry.memory_bytes for entry in chosen)
+        limits = [entry.demand.timeout_s for entry in chosen]
+        for entry in chosen:
+            entry.state = State.RUNNING
+            self._ready_by_node[entry.demand.task.node] -= 1
+        tasks = tuple(entry.demand.task for entry in chosen)
+        self.running[call] = _Running([task.id for task in tasks], memory)
+        timeout = None if None in limits else sum(limit for limit in limits if limit is not None)
+        return Submit(call, tasks, memory, timeout)
+
+    def _room(self) -> int | None:
+        if self.capacity.memory_bytes is None:
+            return None
+        return self.capacity.memory_bytes - sum(call.memory_bytes for call in self.running.values())
+
+    def _fits(self, entry: _Entry, room: int | None) -> bool:
+        # What needs more than there is at all runs alone: it may still fit, and waiting would never end.
+        return room is None or entry.memory_bytes <= room or not self.running
+
+    def _batch(self, first: _Entry) -> int:
+        if first.alone:
+            return 1
+        node = first.demand.task.node
+        pace = self._pace.get(node, _Pace())
+        return pace.batch(self._ready_by_node.get(node, 0), self.capacity.slots)
+
+    def started(self, call: int, position: int, tasks: Sequence[Task]) -> None:
+        """The task at ``position`` of a call began."""
+        if call in self.running:
+            self.running[call].suspect = tasks[position].id
+
+    def done(self, task: int, wall_s: float) -> None:
+        """A task's record is named."""
+        entry = self.entries.get(task)
+        if entry is None or entry.state is State.DONE:
+            return
+        entry.state = State.DONE
+        pace = self._pace.setdefault(entry.demand.task.node, _Pace())
+        pace.tasks += 1
+        pace.wall_s += wall_s
+        self._leave(task)
+
+    def failed(self, task: int, error: FlowbuttonError, now_s: float) -> Again | None:
+        """A task's attempt failed. Return how it goes on, None if the task has failed for good."""
+        entry = self.entries[task]
+        self._leave(task)
+        entry.attempts += 1
+        again = decide(
+            error,
+            attempts=entry.attempts,
+            retries=entry.demand.retries,
+            memory_factor=entry.memory_factor,
+            seed=entry.demand.task.fingerprint,
+        )
+        if again is None:
+            entry.state = State.FAILED
+            return None
+        entry.state, entry.alone, entry.memory_factor = State.WAITING, True, again.memory_factor
+        heapq.heappush(self._delayed, (now_s + again.delay_s, task))
+        return again
+
+    def ended(self, call: int) -> tuple[int | None, list[int]]:
+        """A call is over. Return the task that had started without an end, and put those that had not back in line.
+
+        The second value are the tasks that were put back.
+        """
+        running = self.running.pop(call, None)
+        if running is None:
+            return None, []
+        suspect = running.suspect if running.suspect in running.tasks else None
+        again = [task for task in running.tasks if task != suspect]
+        for task in again:
+            self._enqueue(task)
+        return suspect, again
+
+    def _leave(self, task: int) -> None:
+        for running in self.running.values():
+            if task in running.tasks:
+                running.tasks.remove(task)
+
+    def wake_s(self, now_s: float) -> float | None:
+        """Return in how many seconds a delayed task becomes ready, None if none waits."""
+        return max(0.0, self._delayed[0][0] - now_s) if self._delayed else None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing will."""
+        return not self.running and (self.draining or not (self._queue or self._delayed))
+
+    def check(self) -> None:
+        """Assert the invariants; for tests."""
+        running = [task for call in self.running.values() for task in call.tasks]
+        assert len(running) == len(set(running)), "a task runs in two calls"
+        assert all(self.entries[task].state is State.RUNNING for task in running), "a running call holds another state"
+        queued = [place[2] for place in self._queue]
+        assert len(queued) == len(set(queued)), "a task is queued twice"
+        assert all(self.entries[task].state is State.READY for task in queued), "the queue holds another state"
+        assert len(self.running) <= self.capacity.slots, "more calls than slots"
+        limit = self.capacity.memory_bytes
+        held = sum(call.memory_bytes for call in self.running.values())
+        assert limit is None or len(self.running) <= 1 or held <= limit, "running memory does not fit"
+
+
+def _joins(entry: _Entry, first: _Entry) -> bool:
+    """Whether a task may travel with another: the same node, and neither has to run alone."""
+    same = entry.demand.task.node == first.demand.task.node
+    return same and not entry.alone and not first.alone

@@ -1,0 +1,307 @@
+"""A stage at run time: fan-out over streams of items, gathers, shares; tasks as soon as their inputs exist.
+
+Here: when a stage's gate opens, which items meet (one, zip, cross), what of each producer a task gets.
+Not here: trees of gathers (`engine.tree_node`). Imports `flowbutton.model`, `stages.codecs`, `engine.nodes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+from flowbutton.engine.nodes import Node, NodeSpec, Stream, StreamItem
+from flowbutton.engine.source_node import SourceNode
+from flowbutton.engine.tasks import RangeReader, Result, RowsInput, Task
+from flowbutton.engine.transpose_node import TransposeNode
+from flowbutton.model.bundle import Interval
+from flowbutton.model.canonical import Json
+from flowbutton.model.errors import BadInput, Bug
+from flowbutton.model.pieces import Key
+from flowbutton.stages.codecs import read_items
+from flowbutton.worker.payload import ArtifactInput, Input, ValueInput
+
+
+class ResultStream(Stream):
+    """The results of a fan-out stage, one by one: for_each over an upstream stage."""
+
+    def __init__(self, node: Node, output: str | None) -> None:
+        super().__init__()
+        self._node, self._output = node, output
+
+    @property
+    def expected(self) -> int | None:
+        """As many as the upstream stage has tasks."""
+        return self._node.expected()[0]
+
+    def add(self, task: int, result: Result) -> None:
+        """Take in one result."""
+        reference = ArtifactInput(result.stored, self._output)
+        content: Json = ["artifact", result.content(self._output)]
+        order, key = self._node.orders[task], self._node.keys[task]
+        self.items.append(StreamItem(order, key, reference, content, result.bytes_of(self._output)))
+
+
+class ItemStream(Stream):
+    """The rows of item tables, as the tasks that make them are done."""
+
+    def add(self, order: tuple[int, ...], data: bytes) -> None:
+        """Take in one table."""
+        for number, item in enumerate(read_items(data)):
+            content: Json = ["value", item.value]
+            self.items.append(StreamItem((*order, number), item.key, ValueInput(item.value), content, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class ItemWire:
+    """An argument that has a value per item."""
+
+    argument: str
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True)
+class ShareWire:
+    """An argument that is the same for all tasks: a source's one piece or its table, or the result of a stage."""
+
+    argument: str
+    producer: Node
+    output: str | None
+    is_table: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GatherWire:
+    """An argument that gathers: all results, those of equal key columns, or parts of bundles through their index."""
+
+    argument: str
+    producer: Node
+    output: str | None
+    match: tuple[str, ...]
+    overlap: tuple[str, ...] | None
+    parts: TransposeNode | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """One argument of one task."""
+
+    reference: Input | None
+    gather: RowsInput | None
+    content: Json
+    bytes: int
+
+
+class StageNode(Node):
+    """Runs one stage of the graph."""
+
+    def __init__(
+        self,
+        spec: NodeSpec,
+        *,
+        items: Sequence[ItemWire],
+        shares: Sequence[ShareWire],
+        gathers: Sequence[GatherWire],
+        mode: Literal["zip", "cross"],
+        makes_items: bool,
+    ) -> None:
+        super().__init__(spec)
+        self.items, self.shares, self.gathers, self._mode = items, shares, gathers, mode
+        self.item_stream = ItemStream() if makes_items else None
+        self.result_streams: dict[str | None, ResultStream] = {}
+        self._made = 0
+        self._open = False
+        self._contents: dict[str, Json] = {}
+        self._bytes = 0
+
+    @property
+    def wants_content(self) -> bool:
+        """Item tables become tasks."""
+        return self.item_stream is not None
+
+    def results_as_stream(self, output: str | None) -> ResultStream:
+        """Return the stream of this stage's results."""
+        return self.result_streams.setdefault(output, ResultStream(self, output))
+
+    def done(self, task: int, result: Result, read: RangeReader | None) -> None:
+        """Take in a result and hand it on to the streams over it."""
+        super().done(task, result, read)
+        for stream in self.result_streams.values():
+            stream.add(task, result)
+        if self.item_stream is not None:
+            if read is None:
+                raise Bug("an item table was not read", why="", hint="", node=self.name)
+            self.item_stream.add(self.orders[task], read(0, result.artifacts[""][1]))
+        self._close_streams()
+
+    def _close_streams(self) -> None:
+        if self.finished:
+            streams: list[Stream] = [*self.result_streams.values()]
+            if self.item_stream is not None:
+                streams.append(self.item_stream)
+            for stream in streams:
+                stream.complete = True
+
+    def expected(self) -> tuple[int | None, str]:
+        """Return the number of tasks as far as the streams know it."""
+        if self.expanded:
+            return len(self.orders), ""
+        total = 1
+        for wire in self.items:
+            known = wire.stream.expected
+            if known is None:
+                return None, self._tells(wire)
+            total = known if self._mode == "zip" or len(self.items) == 1 else total * known
+        return total, ""
+
+    def _tells(self, wire: ItemWire) -> str:
+        return wire.argument
+
+    def advance(self) -> Iterator[Task]:
+        """Yield tasks for items that are there, once what all tasks share is there."""
+        if self.expanded or not self._opens():
+            return
+        for combination in self._new_items():
+            yield self._task_of(combination)
+        self.expanded = all(wire.stream.complete for wire in self.items)
+        self._close_streams()
+
+    def _opens(self) -> bool:
+        if self._open:
+            return True
+        if not all(_is_there(wire) for wire in self.shares):
+            return False
+        if not all(wire.producer.finished and (wire.parts is None or wire.parts.finished) for wire in self.gathers):
+            return False
+        for wire in self.shares:
+            bound = self._share(wire)
+            if bound.reference is not None:
+                self.shared[wire.argument] = bound.reference
+            self._take(wire.argument, bound)
+        for gather in self.gathers:
+            if not gather.match and gather.overlap is None:
+                bound = self._gather(gather, {}, ())
+                if bound.reference is not None:
+                    self.shared[gather.argument] = bound.reference
+                if bound.gather is not None:
+                    self.shared_gathers[gather.argument] = bound.gather
+                self._take(gather.argument, bound)
+        self._open = True
+        return True
+
+    def _take(self, argument: str, bound: _Bound) -> None:
+        self._contents[argument] = bound.content
+        self._bytes += bound.bytes
+
+    def _new_items(self) -> Iterator[tuple[StreamItem, ...]]:
+        """Yield the combinations of items that have no task yet; the empty one for a stage without items."""
+        if not self.items:
+            if not self._made:
+                self._made = 1
+                yield ()
+            return
+        streams = [wire.stream for wire in self.items]
+        if len(streams) == 1:
+            fresh = streams[0].items[self._made :]
+            self._made += len(fresh)
+            yield from ((item,) for item in fresh)
+        elif all(stream.complete for stream in streams):
+            ordered = [sorted(stream.items, key=lambda item: item.order) for stream in streams]
+            yield from self._zipped(ordered) if self._mode == "zip" else product(*ordered)
+
+    def _zipped(self, ordered: Sequence[Sequence[StreamItem]]) -> Iterator[tuple[StreamItem, ...]]:
+        counts = [len(items) for items in ordered]
+        if len(set(counts)) > 1:
+            told = ", ".join(f"{wire.argument}: {count}" for wire, count in zip(self.items, counts, strict=True))
+            raise BadInput(
+                f"stage '{self.name}' zips lists of different lengths",
+                why=told,
+                hint="give lists of one length, or say mode: cross",
+            )
+        yield from zip(*ordered, strict=True)
+
+    def _task_of(self, combination: tuple[StreamItem, ...]) -> Task:
+        by_argument = {wire.argument: item for wire, item in zip(self.items, combination, strict=True)}
+        order = combination[0].order if len(combination) == 1 else tuple(n for item in combination for n in item.order)
+        key: Key = tuple(dict(pair for item in combination for pair in item.key).items())
+        inputs = {name: item.reference for name, item in by_argument.items()}
+        contents = {**self._contents, **{name: item.content for name, item in by_argument.items()}}
+        total = self._bytes + sum(item.bytes for item in combination)
+        gathers: dict[str, RowsInput] = {}
+        for wire in self.gathers:
+            if wire.match or wire.overlap is not None:
+                bound = self._gather(wire, by_argument, key)
+                contents[wire.argument] = bound.content
+                total += bound.bytes
+                if bound.reference is not None:
+                    inputs[wire.argument] = bound.reference
+                if bound.gather is not None:
+                    gathers[wire.argument] = bound.gather
+        return self.make(order, key, inputs=inputs, contents=contents, gathers=gathers, bytes_in=total)
+
+    def _share(self, wire: ShareWire) -> _Bound:
+        producer = wire.producer
+        if isinstance(producer, SourceNode):
+            if wire.is_table:
+                value = producer.table()
+                return _Bound(ValueInput(value), None, ["value", value], 0)
+            pieces = producer.pieces.items
+            if len(pieces) != 1:
+                raise BadInput(
+                    f"source '{producer.name}' is shared by stage '{self.name}' but has {len(pieces)} pieces",
+                    why="share takes a source of one piece",
+                    hint="name one file, or use for_each",
+                )
+            return _Bound(pieces[0].reference, None, pieces[0].content, pieces[0].bytes)
+        [(_, result)] = producer.ordered()
+        content: Json = ["artifact", result.content(wire.output)]
+        return _Bound(ArtifactInput(result.stored, wire.output), None, content, result.bytes_of(wire.output))
+
+    def _gather(self, wire: GatherWire, items: Mapping[str, StreamItem], key: Key) -> _Bound:
+        if wire.parts is not None:
+            reference, content, size = wire.parts.select(_wanted(wire, items, key))
+            return _Bound(reference, None, content, size)
+        named = dict(key)
+        chosen = [
+            result
+            for task, result in wire.producer.ordered()
+            if all(dict(wire.producer.keys[task]).get(column) == named.get(column) for column in wire.match)
+        ]
+        contents: Json = ["gather", [result.content(wire.output) for result in chosen]]
+        total = sum(result.bytes_of(wire.output) for result in chosen)
+        return _Bound(None, wire.producer.rows(chosen, wire.output), contents, total)
+
+
+def _is_there(wire: ShareWire) -> bool:
+    if isinstance(wire.producer, SourceNode):
+        return wire.is_table or wire.producer.pieces.complete
+    return wire.producer.finished
+
+
+def _wanted(wire: GatherWire, items: Mapping[str, StreamItem], key: Key) -> list[Interval] | None:
+    """Return the intervals of a bundle that a task gathers; None for all of it."""
+    named = dict(key)
+    equal = {column: named[column] for column in wire.match}
+    if wire.overlap is None:
+        return [Interval(equal)] if equal else None
+    argument, *path = wire.overlap
+    reference = items[argument].reference
+    value = reference.value if isinstance(reference, ValueInput) else None
+    for step in path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    found = value if isinstance(value, list) else [value]
+    return [_interval(one, equal, ".".join(wire.overlap)) for one in found]
+
+
+def _interval(value: Json, equal: Mapping[str, str | int], path: str) -> Interval:
+    if not isinstance(value, Mapping):
+        raise Bug(
+            f"'{path}' is not an interval",
+            why=f"it is {value!r}",
+            hint="an item's overlap needs start, stop and the equal key columns",
+        )
+    columns: dict[str, Any] = {name: part for name, part in value.items() if name not in ("start", "stop")}
+    start: Any = value.get("start")
+    stop: Any = value.get("stop")
+    return Interval({**equal, **columns}, start, stop)
