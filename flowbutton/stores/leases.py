@@ -1,0 +1,203 @@
+"""Leases: one driver at a time for a pipeline and its results, by epochs (DESIGN.md, 'The store').
+
+Who takes over puts epoch + 1 if absent; only the owner rewrites its own epoch, counting. A lease is stale when its
+counter did not move for the holder's ``ttl_s`` on the observer's monotonic clock, or when the holder was a process of
+this host that is gone. A released epoch stays, marked: a number is never used twice.
+A lease keeps drivers from working in vain; what keeps results right is that the first row wins (`stores.records`).
+Imports `model`, `stores.layout`, `stores.packs`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flowbutton.model.canonical import Json
+from flowbutton.model.errors import CorruptObject, Locked, NotInStore
+from flowbutton.model.store import Store
+from flowbutton.stores.layout import lease_key, lease_prefix
+from flowbutton.stores.packs import seal, unseal
+
+_GONE_STATES = ("Z", "X")
+_LONGEST_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseOwner:
+    """A process: ``host`` tells machines, boots and process namespaces apart, ``started`` reused pids."""
+
+    host: str
+    pid: int
+    started: str
+
+    @classmethod
+    def current(cls) -> LeaseOwner:
+        """Return this process."""
+        return cls(host_name(), os.getpid(), process_start(os.getpid()) or "")
+
+    def is_gone(self, observer: LeaseOwner) -> bool:
+        """Return whether ``observer``, on the same host, can see that this process runs no more. In doubt: False."""
+        return self.host == observer.host and process_start(self.pid) != self.started
+
+
+def host_name() -> str:
+    """Return what two processes share when, and only when, one's pid means the same to the other."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return socket.gethostname()
+    return f"{socket.gethostname()} {boot[:8]} {namespace}"
+
+
+def process_start(pid: int) -> str | None:
+    """Return a running process's start time (ticks since boot; empty where there is no /proc), None if it is gone."""
+    try:
+        # The name in parentheses may hold blanks and parentheses itself.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return _start_without_proc(pid)
+    return None if fields[0] in _GONE_STATES else fields[19]
+
+
+def _start_without_proc(pid: int) -> str | None:
+    if Path("/proc/self/stat").exists():
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return ""
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an epoch's object says: who, since when (for people), how long it may be silent, and its counter."""
+
+    owner: LeaseOwner
+    since: str
+    ttl_s: float
+    counter: int = 0
+    released: bool = False
+
+    def encode(self) -> bytes:
+        """Return the sealed line."""
+        owner: Json = [self.owner.host, self.owner.pid, self.owner.started]
+        return seal([owner, self.since, self.ttl_s, self.counter, self.released])
+
+    @classmethod
+    def decode(cls, line: bytes, key: str) -> Claim:
+        """Read what `encode` wrote. Raises `CorruptObject`."""
+        (host, pid, started), since, ttl_s, counter, released = unseal(line, key)
+        return cls(LeaseOwner(host, pid, started), since, ttl_s, counter, released)
+
+
+class Lease:
+    """A lease that is held, until somebody takes it over or it is released. One thread drives it."""
+
+    def __init__(self, store: Store, name: str, epoch: int, claim: Claim) -> None:
+        self._store, self._name, self._claim = store, name, claim
+        self.epoch = epoch
+
+    def renew(self) -> None:
+        """Show that the owner lives; to be called several times within ``ttl_s``.
+
+        Raises:
+            Locked: somebody took the lease over; stop.
+        """
+        epoch, claim = _latest(self._store, self._name)
+        if epoch != self.epoch:
+            raise _locked("the lease was taken over", self._name, claim)
+        self._claim = replace(self._claim, counter=self._claim.counter + 1)
+        self._store.put(lease_key(self._name, self.epoch), self._claim.encode())
+
+    def release(self) -> None:
+        """Let others have it at once; nothing happens if it was taken over. May be called twice."""
+        if _latest(self._store, self._name)[0] == self.epoch:
+            # Marked, not deleted: a number used again would let a late renewal overwrite another's claim.
+            self._claim = replace(self._claim, released=True)
+            self._store.put(lease_key(self._name, self.epoch), self._claim.encode())
+
+
+def acquire(
+    store: Store,
+    name: str,
+    *,
+    owner: LeaseOwner,
+    ttl_s: float,
+    now: Callable[[], float],
+    wait_s: float | None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Lease:
+    """Take the lease called ``name`` (a segment of a key).
+
+    Args:
+        ttl_s: How long this owner may be silent before others may take over, in seconds.
+        now: A monotonic clock, in seconds.
+        wait_s: How long to wait for another owner; 0 fails at once, None waits as long as it takes.
+        pause: Waits between two looks.
+
+    Raises:
+        Locked: another owner holds it, and did so for ``wait_s``.
+    """
+    begun = now()
+    seen, seen_at = (-1, -1), begun
+    while True:
+        epoch, claim = _latest(store, name)
+        mark = (epoch, claim.counter if claim else -1)
+        if mark != seen:
+            seen, seen_at = mark, now()
+        if claim is None or claim.released or claim.owner.is_gone(owner) or now() - seen_at >= claim.ttl_s:
+            lease = _claim(store, name, epoch + 1, owner, ttl_s)
+            if lease is not None:
+                return lease
+        elif wait_s is not None and now() - begun >= wait_s:
+            raise _locked("another run holds the same pipeline and results", name, claim)
+        else:
+            pause(min(_LONGEST_PAUSE_S, claim.ttl_s / 5))
+
+
+def _claim(store: Store, name: str, epoch: int, owner: LeaseOwner, ttl_s: float) -> Lease | None:
+    claim = Claim(owner, datetime.now(UTC).isoformat(timespec="seconds"), ttl_s)
+    if not store.put_if_absent(lease_key(name, epoch), claim.encode()):
+        return None
+    keys = [*store.list(lease_prefix(name))]
+    # Who looked long ago may get a number that was held and cleared since; a higher one then stands.
+    if keys[-1] != lease_key(name, epoch):
+        return None
+    for key in keys[:-1]:
+        store.delete(key)
+    return Lease(store, name, epoch, claim)
+
+
+def _latest(store: Store, name: str) -> tuple[int, Claim | None]:
+    """Return the highest epoch and its claim: 0 and None if there is none; None if the claim is damaged."""
+    keys = [*store.list(lease_prefix(name))]
+    if not keys:
+        return 0, None
+    epoch = int(keys[-1].rpartition("/")[2])
+    try:
+        return epoch, Claim.decode(store.get(keys[-1]), keys[-1])
+    except CorruptObject:
+        return epoch, None
+    except NotInStore:  # a holder clears lower epochs: a higher one stands by now
+        return _latest(store, name)
+
+
+def _locked(what: str, name: str, claim: Claim | None) -> Locked:
+    holder = (
+        f"process {claim.owner.pid} on {claim.owner.host.partition(' ')[0]} since {claim.since}" if claim else "unknown"
+    )
+    return Locked(
+        what,
+        why=f"it is held by {holder}",
+        hint="wait for it with --on-conflict wait, which also takes over from a driver that is gone",
+        lease=name,
+    )
