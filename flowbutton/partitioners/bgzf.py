@@ -21,6 +21,9 @@ EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000
 MAX_BLOCK = 1 << 16
 """No block is longer than this, neither stored nor inflated."""
 
+HEADER = 268
+"""This many bytes from a block's start are enough for `block_size`, unless a writer adds odd fields of its own."""
+
 _MAGIC = b"\x1f\x8b\x08\x04"
 _FIXED = 12  # bytes of a gzip header up to and with XLEN
 _TRAILER = struct.Struct("<II")
@@ -71,7 +74,7 @@ def _chain_holds(read: Read, at: int, size: int) -> bool:
     for _ in range(_CHAIN):
         if at == size:
             return True
-        length = block_size(read(at, at + _FIXED + 256))
+        length = block_size(read(at, at + HEADER))
         if length is None or at + length > size:
             return False
         at += length
@@ -111,6 +114,7 @@ def inflate(block: bytes, *, file: str, byte: int) -> bytes:
     """
     from isal import igzip_lib
 
+    damage: type[Exception] = igzip_lib.error  # type: ignore[assignment]  # isal's stub takes the class for an instance
     if len(block) != block_size(block):
         raise TruncatedInput(
             "a BGZF file ends inside a block",
@@ -121,7 +125,7 @@ def inflate(block: bytes, *, file: str, byte: int) -> bytes:
         )
     try:
         text = bytes(igzip_lib.decompress(block, flag=igzip_lib.DECOMP_GZIP))
-    except igzip_lib.IsalError as error:
+    except damage as error:
         raise _damaged(str(error), file=file, byte=byte) from error
     if len(text) != text_size(block):
         raise _damaged(f"it should hold {text_size(block)} bytes and holds {len(text)}", file=file, byte=byte)
