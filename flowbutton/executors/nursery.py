@@ -68,6 +68,7 @@ class _Nursery:
         self._requests, self._reports, self._work = requests, reports, work
         self._pids: dict[int, int] = {}  # worker -> pid, of those not reaped
         self._wake_read, self._wake_write = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
         self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def tend(self) -> None:
@@ -77,11 +78,10 @@ class _Nursery:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
         try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._wake_read, selectors.EVENT_READ)
-                selector.register(self._requests, selectors.EVENT_READ, self._serve)
-                while all((key.data or self._reap)() for key, _ in selector.select()):
-                    pass
+            self._selector.register(self._wake_read, selectors.EVENT_READ, self._reap)
+            self._selector.register(self._requests, selectors.EVENT_READ, self._serve)
+            while all(key.data() for key, _ in self._selector.select()):
+                pass
         finally:
             for pid in self._pids.values():
                 _kill_group(pid)
@@ -127,7 +127,7 @@ class _Nursery:
                 self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for held in (self._requests, self._reports, self._wake_read, self._wake_write):
+            for held in (self._requests, self._reports, self._wake_read, self._wake_write, self._selector):
                 held.close()
             if os.getppid() == nursery:  # else it died before the kernel knew that we want to go with it
                 _work_off(Connection(fd), self._work)

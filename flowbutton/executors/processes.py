@@ -227,6 +227,7 @@ class ProcessExecutor(Executor):
 
     def _bury_nursery(self, home: _Nursery) -> None:
         """The nursery was killed: its workers end with it. Start again."""
+        self._nursery = None
         self._selector.unregister(home.reports)
         home.close()
         for worker in list(self._workers.values()):
