@@ -7,7 +7,7 @@ Not here: how it is made from a spec (`dag.build`), what of it will run (`dag.pl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -118,7 +118,8 @@ class Graph:
 
     ``stages`` is in topological order (of equals, in the order of the file). ``dropped`` are the sources, stages and
     outputs that `when` dropped, directly or because they need what was dropped. ``digraph`` has an edge from each
-    producer's name to each of its consumers, with the ``arguments`` that it binds; it is frozen.
+    producer's name to each of its consumers, with the ``arguments`` that it binds; it is frozen. ``params`` are the
+    values that were put in: they are shown, and reach tasks only by options and URIs.
     """
 
     name: str
@@ -128,3 +129,4 @@ class Graph:
     dropped: tuple[str, ...]
     warnings: tuple[Problem, ...]
     digraph: nx.DiGraph[str]
+    params: Mapping[str, Json] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 BundleKey = tuple[str | int, ...]
 
@@ -54,6 +54,7 @@ class Interval:
         )
 
 
+@runtime_checkable
 class BundleSink(Protocol):
     """Where a stage writes a bundle. Keys may come in any order; parts of one key stay in the order of adding."""
 

@@ -1,0 +1,217 @@
+"""Spec and values → graph. Pure: the code that names stand for is found by functions that are handed in.
+
+Here: the order of the checks, the nodes, outputs, and what is needed for them. Not here: names (`dag.wires`), a stage's
+arguments (`dag.bind`), options (`dag.options`). Imports `model`, networkx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import networkx as nx
+
+from flowbutton.dag.bind import bind
+from flowbutton.dag.graph import Graph, Producer, SourceNode, StageNode
+from flowbutton.dag.options import check_cut_options, check_options
+from flowbutton.dag.outputs import find_alternatives, outputs_left
+from flowbutton.dag.params import Value, absolute, substitute
+from flowbutton.dag.problems import Path, Positions, Problems, did_you_mean
+from flowbutton.dag.spec import Profile, ResourcesSpec, Spec
+from flowbutton.dag.wires import (
+    Code,
+    FindPartitioner,
+    FindStage,
+    Wire,
+    check_circles,
+    check_names,
+    digraph_of,
+    dropped_by_when,
+    find_code,
+    find_wires,
+)
+from flowbutton.model.canonical import Json
+from flowbutton.model.errors import Problem
+from flowbutton.model.stage import Resources
+
+
+def build(
+    spec: Spec,
+    values: Mapping[str, Value],
+    *,
+    find_stage: FindStage,
+    find_partitioner: FindPartitioner,
+    problems: Problems,
+    env: Mapping[str, str],
+    folder: str,
+    profile: Profile | None = None,
+) -> Graph:
+    """Make the graph of a pipeline.
+
+    Args:
+        values: A value for each param of ``spec``.
+        problems: What was found before; what is found here is added.
+        env: The environment, for ``${env:NAME}``.
+        folder: The pipeline file's folder, from which relative paths in ``from`` count.
+        profile: Resources of stages, which go before those of the spec.
+
+    Raises:
+        SpecError: ``problems`` is not empty at the end.
+    """
+    check_names(spec, problems)
+    code = find_code(spec, find_stage=find_stage, find_partitioner=find_partitioner, problems=problems)
+    wires = find_wires(spec, code, problems)
+    check_circles(digraph_of(spec, wires), problems)
+    dropped = dropped_by_when(spec, wires, code, values, problems)
+    nodes = _Nodes(spec, code, values, env, folder, profile or Profile(), problems)
+    sources = {name: nodes.source(name) for name in spec.sources if name in code.partitioners and name not in dropped}
+    stages = {
+        name: nodes.stage(name, [wire for wire in wires if wire.stage == name], dropped)
+        for name in spec.stages
+        if name in code.definitions
+    }
+    _check_profile(spec, problems)
+    alternatives = {name: find_alternatives(name, spec, code, problems) for name in spec.outputs}
+    problems.raise_if_any()
+    return _assemble(spec, values, sources, stages, alternatives, dropped, wires, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nodes:
+    spec: Spec
+    code: Code
+    values: Mapping[str, Value]
+    env: Mapping[str, str]
+    folder: str
+    profile: Profile
+    problems: Problems
+
+    def source(self, name: str) -> SourceNode:
+        spec, path = self.spec.sources[name], ("sources", name)
+        uri = self._substituted(spec.uri, (*path, "from"))
+        if not isinstance(uri, str):
+            self.problems.add((*path, "from"), f"'{spec.uri}' is no URI: its value is {uri!r}", hint="use a uri param")
+            uri = ""
+        given = self._options(spec.options, (*path, "with"))
+        options = check_cut_options(self.code.partitioners[name], given, self.problems, (*path, "with"))
+        return SourceNode(name, spec.partitioner, absolute(uri, self.folder), options, self._line(path))
+
+    def stage(self, name: str, wires: list[Wire], dropped: set[str]) -> StageNode:
+        spec, path = self.spec.stages[name], ("stages", name)
+        definition = self.code.definitions[name]
+        bindings = bind(name, wires, self.spec, self.code, self.problems)
+        options: dict[str, Json] = {}
+        # A condition and an option may share a nullable param, so a dropped stage's options need not fit.
+        if name not in dropped:
+            given = self._options(spec.options, (*path, "with"))
+            options = check_options(definition.options, given, self.problems, (*path, "with"))
+        resources = _resources(definition.resources, spec.resources)
+        if name in self.profile.resources:
+            resources = _resources(resources, self.profile.resources[name])
+        return StageNode(
+            name=name,
+            definition=definition,
+            bindings=tuple(binding for binding in bindings if binding.producer.name not in dropped),
+            mode=spec.mode or "zip",
+            fan_in=spec.fan_in,
+            options=options,
+            resources=resources,
+            retries=spec.retries,
+            on_error=spec.on_error,
+            tolerate_records=spec.tolerate.records,
+            line=self._line(path),
+        )
+
+    def _options(self, given: Mapping[str, Json], path: Path) -> dict[str, Json]:
+        return {name: self._substituted(value, (*path, name)) for name, value in given.items()}
+
+    def _substituted(self, value: Json, path: Path) -> Json:
+        return substitute(value, values=self.values, env=self.env, problems=self.problems, path=path)
+
+    def _line(self, path: Path) -> int:
+        return self.problems.positions.of_key(path).line
+
+
+def _resources(base: Resources, spec: ResourcesSpec) -> Resources:
+    """Return ``base`` with what ``spec`` says in its place."""
+    memory = spec.memory
+    if memory is not None and memory.base is not None:
+        base = replace(base, memory_base_bytes=memory.base)
+    if memory is not None and memory.per_input_byte is not None:
+        base = replace(base, memory_per_input_byte=float(memory.per_input_byte))
+    return base if spec.timeout is None else replace(base, timeout_s=spec.timeout)
+
+
+def _check_profile(spec: Spec, problems: Problems) -> None:
+    for name, profile in spec.profiles.items():
+        for stage in profile.resources:
+            if stage not in spec.stages:
+                path = ("profiles", name, "resources", stage)
+                problems.add(
+                    path, f"there is no stage called '{stage}'", hint=did_you_mean(stage, spec.stages), key=True
+                )
+
+
+def _assemble(
+    spec: Spec,
+    values: Mapping[str, Value],
+    sources: Mapping[str, SourceNode],
+    stages: Mapping[str, StageNode],
+    alternatives: Mapping[str, list[Producer]],
+    dropped: set[str],
+    wires: list[Wire],
+    problems: Problems,
+) -> Graph:
+    """Put together what is left after `when`, without what only served a dropped stage or an alternative not taken."""
+    outputs = outputs_left(alternatives, dropped, problems.positions)
+    whole = digraph_of(spec, wires)
+    nowhere = set(whole) - _upstream(whole, [producer.name for group in alternatives.values() for producer in group])
+    left = _digraph(sources, {name: node for name, node in stages.items() if name not in dropped})
+    ends = [node.producers[0].name for node in outputs] + [name for name in stages if name in nowhere & set(left)]
+    needed = _upstream(left, ends)
+    final = nx.freeze(left.subgraph(needed).copy())
+    order = {name: number for number, name in enumerate(whole)}
+    published = {node.name for node in outputs}
+    return Graph(
+        name=spec.name,
+        sources={name: node for name, node in sources.items() if name in needed},
+        stages={name: stages[name] for name in nx.lexicographical_topological_sort(final, order.get) if name in stages},
+        outputs=outputs,
+        dropped=(
+            *(name for name in whole if name not in needed),
+            *(name for name in alternatives if name not in published),
+        ),
+        warnings=_warnings(spec, nowhere, whole, problems.positions),
+        digraph=final,
+        params=values,
+    )
+
+
+def _digraph(sources: Mapping[str, SourceNode], stages: Mapping[str, StageNode]) -> nx.DiGraph[str]:
+    digraph: nx.DiGraph[str] = nx.DiGraph()
+    digraph.add_nodes_from([*sources, *stages])
+    for name, node in stages.items():
+        for binding in node.bindings:
+            known = digraph.get_edge_data(binding.producer.name, name, {"arguments": ()})["arguments"]
+            digraph.add_edge(binding.producer.name, name, arguments=(*known, binding.argument))
+    return digraph
+
+
+def _upstream(digraph: nx.DiGraph[str], ends: Iterable[str]) -> set[str]:
+    """Return some nodes and all that lead to them."""
+    return {name for end in ends for name in (end, *nx.ancestors(digraph, end))}
+
+
+def _warnings(spec: Spec, nowhere: set[str], digraph: nx.DiGraph[str], positions: Positions) -> tuple[Problem, ...]:
+    """Return what is no mistake for certain, but looks like one."""
+    found = Problems(positions)
+    for name in sorted(nowhere):
+        if name in spec.stages:
+            found.add(("stages", name), f"no output needs stage '{name}'", hint="it runs; name it in outputs", key=True)
+        elif not digraph.out_degree(name):
+            found.add(("sources", name), f"no stage uses source '{name}'", hint="remove it, or bind it", key=True)
+    used = spec.model_dump_json(include={"sources": True, "stages": True})
+    for name in spec.params:
+        if f"${{params.{name}}}" not in used:
+            found.add(("params", name), f"nothing uses param '{name}'", hint="remove it, or use it", key=True)
+    return found.sorted()

@@ -1,0 +1,68 @@
+"""Options: what ``with:`` gives to a stage or a partitioner, checked against the code's own signature.
+
+Here: validation, defaults filled in, the answer as JSON. Imports `model`, pydantic.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from flowbutton.dag.explain import explain
+from flowbutton.dag.problems import Path, Problems
+from flowbutton.model.canonical import Json
+from flowbutton.model.partitioner import Partitioner
+from flowbutton.model.units import parse_bytes
+
+
+def check_options(model: type[BaseModel], given: Mapping[str, Json], problems: Problems, path: Path) -> dict[str, Json]:
+    """Return all options of ``model`` as JSON, defaults filled in; what does not fit is a problem under ``path``.
+
+    Strict: ``"5"`` is not a number. A whole number may be written as a float (``1e6``).
+    """
+    text = json.dumps({name: _whole(value) for name, value in given.items()})
+    try:
+        checked = model.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        explain(error, model, problems, path)
+        return {}
+    return dict(checked.model_dump(mode="json"))
+
+
+def check_cut_options(
+    partitioner: Partitioner, given: Mapping[str, Json], problems: Problems, path: Path
+) -> dict[str, Json]:
+    """Return all options of a partitioner's `cut` as JSON; an int may be given as an amount of bytes (``32MiB``)."""
+    model = cut_model(partitioner)
+    amounts = dict(given)
+    for name, value in given.items():
+        field = model.model_fields.get(name)
+        if field is not None and field.annotation is int and isinstance(value, str):
+            try:
+                amounts[name] = parse_bytes(value)
+            except ValueError as error:
+                problems.add((*path, name), str(error))
+                del amounts[name]
+    return check_options(model, amounts, problems, path)
+
+
+def cut_model(partitioner: Partitioner) -> type[BaseModel]:
+    """Return the model of a partitioner's options: the keyword-only parameters of its `cut`."""
+    cut = type(partitioner).cut
+    hints = typing.get_type_hints(cut, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (hints.get(name, Any), ... if parameter.default is inspect.Parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(cut).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    config = ConfigDict(extra="forbid", frozen=True)
+    return create_model(f"{partitioner.name}_options", __config__=config, **fields)
+
+
+def _whole(value: Json) -> Json:
+    return int(value) if isinstance(value, float) and value.is_integer() else value

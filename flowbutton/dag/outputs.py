@@ -1,0 +1,78 @@
+"""Outputs: the names under which results are published, and the alternatives that make them.
+
+Imports `model`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from flowbutton.dag.bind import key_columns
+from flowbutton.dag.graph import OutputNode, Producer
+from flowbutton.dag.problems import Path, Positions, Problems, did_you_mean
+from flowbutton.dag.spec import Spec
+from flowbutton.dag.wires import Code, find_producer
+
+_COLUMN = re.compile(r"\{([^{}]*)\}")
+
+
+def find_alternatives(name: str, spec: Spec, code: Code, problems: Problems) -> list[Producer]:
+    """Return the producers that an output names, checked."""
+    path = ("outputs", name)
+    if name.startswith("/") or {"", ".", ".."} & {*name.split("/")}:
+        problems.add(path, f"'{name}' is no name of a file under the results", hint="write folder/file.txt", key=True)
+    found = []
+    for number, text in enumerate(spec.outputs[name]):
+        at = (*path, number)
+        producer = find_producer(text, spec, code, problems, at)
+        if producer is None:
+            continue
+        if producer.name in spec.sources:
+            problems.add(at, f"'{text}' is a source, and outputs are results of stages", hint="name a stage")
+            continue
+        _check_one_file(producer, code, problems, at)
+        _check_columns(name, producer, spec, problems)
+        found.append(producer)
+    return found
+
+
+def _check_one_file(producer: Producer, code: Code, problems: Problems, path: Path) -> None:
+    definition = code.definitions.get(producer.name)
+    if producer.output is None and definition is not None and set(definition.outputs) != {""}:
+        names = ", ".join(f"{producer.name}.{output}" for output in definition.outputs)
+        problems.add(path, f"stage '{producer.name}' has several outputs", hint=f"choose one: {names}")
+
+
+def _check_columns(name: str, producer: Producer, spec: Spec, problems: Problems) -> None:
+    """A stage of many tasks gives many files, so their name holds key columns; one of one task gives one."""
+    path = ("outputs", name)
+    columns = _COLUMN.findall(name)
+    many = bool(spec.stages[producer.name].for_each)
+    known = key_columns(producer.name, spec) if many else None
+    if many and not columns:
+        example = next(iter(sorted(known or {"ordinal"})))
+        what = f"stage '{producer.name}' has a task per item, but the output has one name"
+        problems.add(path, what, hint=f"put a key column into the name: {{{example}}}", key=True)
+    if columns and not many:
+        what = f"stage '{producer.name}' has one task, so there is no '{{{columns[0]}}}'"
+        problems.add(path, what, hint="remove it from the name", key=True)
+    for column in columns if known is not None else ():
+        if column not in known:  # type: ignore[operator]
+            what = f"the items of stage '{producer.name}' have no key column '{column}'"
+            problems.add(path, what, hint=did_you_mean(column, known or ()), key=True)
+
+
+def outputs_left(
+    alternatives: Mapping[str, list[Producer]], dropped: set[str], positions: Positions
+) -> tuple[OutputNode, ...]:
+    """Return the outputs that have an alternative left after `when`."""
+    left = {
+        name: tuple(producer for producer in producers if producer.name not in dropped)
+        for name, producers in alternatives.items()
+    }
+    return tuple(
+        OutputNode(name, producers, positions.of_key(("outputs", name)).line)
+        for name, producers in left.items()
+        if producers
+    )

@@ -1,0 +1,201 @@
+"""The language: what a pipeline file may say, as strict models.
+
+Here: the models, and pydantic's findings turned into problems with a place and a hint.
+Not here: YAML (`dag.load`), values of params (`dag.params`), what names mean (`dag.build`).
+Imports `model.units`, pydantic.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
+
+from flowbutton.dag.explain import explain
+from flowbutton.dag.graph import Mode, OnError
+from flowbutton.dag.load import Document
+from flowbutton.model.units import parse_bytes, parse_duration
+
+ParamType = Literal["string", "int", "float", "bool", "bytes", "duration", "choice", "uri", "list"]
+ItemType = Literal["string", "int", "float", "bool", "bytes", "duration", "uri"]
+
+WHEN = re.compile(r"\$\{params\.([A-Za-z][A-Za-z0-9_-]*)\}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"'{text}' is no name: a letter first, then letters, digits, _ and -")
+    return text
+
+
+def _condition(text: str) -> str:
+    if not WHEN.fullmatch(text):
+        raise ValueError(f"{text!r} is no condition: write ${{params.NAME}} of a bool or a nullable param, alone")
+    return text
+
+
+def _amount(parse: Callable[[Any], float]) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise ValueError(f"{value!r} is not an amount")
+        return parse(value)
+
+    return read
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _memory(value: object) -> object:
+    return value if isinstance(value, dict) else {"base": value, "per_input_byte": 0}
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Condition = Annotated[str, AfterValidator(_condition)]
+Bytes = Annotated[int, BeforeValidator(_amount(parse_bytes))]
+Seconds = Annotated[float, BeforeValidator(_amount(parse_duration)), Field(gt=0)]
+Number = StrictInt | StrictFloat | str
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+Options = dict[str, Any]
+
+
+class Model(BaseModel):
+    """Base of the language's models: no unknown keys, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Param(Model):
+    """A param. ``default_with`` names params: the default holds while those keep theirs, else the value is null."""
+
+    type: ParamType
+    nullable: StrictBool = False
+    default: Any = None
+    default_with: tuple[str, ...] = ()
+    unit: str | None = None
+    min: Number | None = None
+    max: Number | None = None
+    choices: tuple[str, ...] = ()
+    items: ItemType | None = None
+    help: str = ""
+
+    @property
+    def has_default(self) -> bool:
+        """Whether a value need not be given: a default is written, or null is allowed."""
+        return "default" in self.model_fields_set or self.nullable
+
+
+class SourceSpec(Model):
+    """A source: a partitioner by name, where the data are, and the partitioner's options."""
+
+    partitioner: str
+    uri: str = Field(alias="from")
+    options: Options = Field(alias="with", default_factory=dict)
+    when: Condition | None = None
+
+
+class Gather(Model):
+    """What an argument gathers: ``stage.output``, or of that only what matches key columns or meets an interval."""
+
+    producer: str = Field(alias="from")
+    match: Texts | None = None
+    overlap: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"from": value} if isinstance(value, str) else value
+
+
+class Memory(Model):
+    """Memory of a task in bytes: ``base + per_input_byte × bytes in``; what is not said, the stage's code says."""
+
+    base: Bytes | None = None
+    per_input_byte: Annotated[StrictInt | StrictFloat | None, Field(ge=0)] = None
+
+
+class ResourcesSpec(Model):
+    """What a task needs. ``memory: 4GiB`` is short for a base of 4 GiB and nothing per input byte."""
+
+    memory: Annotated[Memory | None, BeforeValidator(_memory)] = None
+    timeout: Seconds | None = None
+
+
+class Tolerate(Model):
+    """How many bad records a stage may set aside before it fails."""
+
+    records: Annotated[StrictInt, Field(ge=0)]
+
+
+class StageSpec(Model):
+    """A stage: its code, what its arguments are bound to, its options, and how its tasks are run."""
+
+    uses: str | None = None
+    command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    for_each: dict[str, str] = Field(default_factory=dict)
+    mode: Mode | None = None
+    gather: dict[str, Gather] = Field(default_factory=dict)
+    fan_in: Annotated[StrictInt, Field(ge=2)] | None = None
+    share: dict[str, str] = Field(default_factory=dict)
+    options: Options = Field(alias="with", default_factory=dict)
+    when: Condition | None = None
+    resources: ResourcesSpec = ResourcesSpec()
+    retries: Annotated[StrictInt, Field(ge=0)] = 2
+    on_error: OnError = "fail"
+    tolerate: Tolerate = Tolerate(records=0)
+
+    @model_validator(mode="after")
+    def _one_code(self) -> StageSpec:
+        if (self.uses is None) == (self.command is None):
+            raise ValueError(
+                "a stage has either 'uses' (a stage's name, or module:function) or 'command', and one of them"
+            )
+        return self
+
+
+class Profile(Model):
+    """Where and with what to run; never what is computed, so no params."""
+
+    executor: str | None = None
+    workers: Annotated[StrictInt, Field(ge=1)] | None = None
+    store: str | None = None
+    results: str | None = None
+    resources: dict[str, ResourcesSpec] = Field(default_factory=dict)
+
+
+class Spec(Model):
+    """A whole pipeline file."""
+
+    flowbutton: Literal[1]
+    name: Name
+    params: dict[Name, Param] = Field(default_factory=dict)
+    sources: dict[Name, SourceSpec] = Field(default_factory=dict)
+    stages: dict[Name, StageSpec] = Field(min_length=1)
+    outputs: dict[str, Texts] = Field(min_length=1)
+    profiles: dict[Name, Profile] = Field(default_factory=dict)
+
+
+def read_spec(document: Document) -> Spec | None:
+    """Check a document against the language; None, and problems in ``document.problems``, where it does not hold."""
+    if document.value is None:
+        return None
+    try:
+        return Spec.model_validate(document.value)
+    except ValidationError as error:
+        explain(error, Spec, document.problems)
+        return None

@@ -1,0 +1,175 @@
+"""Names resolved: what the file's references point to, what lies on a circle, what `when` drops.
+
+Here: wires, which are references whose names were found. Not here: whether their types fit (`dag.bind`).
+Imports `model`, networkx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import networkx as nx
+
+from flowbutton.dag.graph import BindingKind, Producer
+from flowbutton.dag.params import Value
+from flowbutton.dag.problems import Path, Problems, did_you_mean
+from flowbutton.dag.spec import WHEN, Gather, Spec
+from flowbutton.model.errors import FlowbuttonError
+from flowbutton.model.partitioner import Partitioner
+from flowbutton.model.stage import StageDefinition
+
+FindStage = Callable[[str], StageDefinition]
+FindPartitioner = Callable[[str], Partitioner]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The code that the names in a file stand for; what was not found is missing here, and a problem."""
+
+    partitioners: Mapping[str, Partitioner]
+    definitions: Mapping[str, StageDefinition]
+
+    def is_optional(self, stage: str, argument: str) -> bool:
+        """Return whether a stage's function can do without an argument."""
+        definition = self.definitions.get(stage)
+        parameter = definition.inputs.get(argument) if definition else None
+        return parameter is not None and parameter.optional
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One argument of ``stage`` and its producer, whose name exists. ``path`` is where the reference stands."""
+
+    stage: str
+    argument: str
+    kind: BindingKind
+    producer: Producer
+    path: Path
+    gather: Gather | None = None
+
+
+def find_code(spec: Spec, *, find_stage: FindStage, find_partitioner: FindPartitioner, problems: Problems) -> Code:
+    """Find all partitioners and stage definitions that the file names."""
+    partitioners: dict[str, Partitioner] = {}
+    definitions: dict[str, StageDefinition] = {}
+    for name, source in spec.sources.items():
+        try:
+            partitioners[name] = find_partitioner(source.partitioner)
+        except FlowbuttonError as error:
+            problems.add(("sources", name, "partitioner"), error.what, why=error.why, hint=error.hint)
+    for name, stage in spec.stages.items():
+        if stage.uses is None:
+            hint = "wrap the program in a function, and name it by 'uses: module:function'"
+            problems.add(("stages", name, "command"), "stages of a command can't be run by this version", hint=hint)
+            continue
+        try:
+            definitions[name] = find_stage(stage.uses)
+        except FlowbuttonError as error:
+            problems.add(("stages", name, "uses"), error.what, why=error.why, hint=error.hint)
+    return Code(partitioners, definitions)
+
+
+def find_wires(spec: Spec, code: Code, problems: Problems) -> list[Wire]:
+    """Resolve every reference of every stage."""
+    wires: list[Wire] = []
+    for stage, argument, kind, text, path, gather in _references(spec):
+        producer = find_producer(text, spec, code, problems, path)
+        if producer is not None:
+            wires.append(Wire(stage, argument, kind, producer, path, gather))
+    return wires
+
+
+def find_producer(text: str, spec: Spec, code: Code, problems: Problems, path: Path) -> Producer | None:
+    """Resolve ``name`` or ``name.output``; None, and a problem, where there is no such thing."""
+    name, dot, output = text.partition(".")
+    if name in spec.sources:
+        return Producer(name, output if dot else None)
+    if name not in spec.stages:
+        hint = did_you_mean(name, [*spec.sources, *spec.stages])
+        problems.add(path, f"there is no source or stage called '{name}'", hint=hint)
+        return None
+    definition = code.definitions.get(name)
+    if dot and definition is not None and output not in definition.outputs:
+        if set(definition.outputs) == {""}:
+            problems.add(path, f"stage '{name}' has one output, without a name", hint=f"write '{name}'")
+        else:
+            hint = did_you_mean(output, definition.outputs)
+            problems.add(path, f"stage '{name}' has no output '{output}'", hint=hint)
+        return None
+    return Producer(name, output if dot else None)
+
+
+def check_names(spec: Spec, problems: Problems) -> None:
+    """Report a source and a stage that have one name."""
+    for name in spec.stages:
+        if name in spec.sources:
+            what = f"a source and a stage are both called '{name}'"
+            problems.add(("stages", name), what, hint="rename one of them", key=True)
+
+
+def digraph_of(spec: Spec, wires: list[Wire]) -> nx.DiGraph[str]:
+    """Return the graph of sources and stages, with the arguments that each edge binds."""
+    digraph: nx.DiGraph[str] = nx.DiGraph()
+    digraph.add_nodes_from([*spec.sources, *spec.stages])
+    for wire in wires:
+        known = digraph.get_edge_data(wire.producer.name, wire.stage, {"arguments": ()})["arguments"]
+        digraph.add_edge(wire.producer.name, wire.stage, arguments=(*known, wire.argument))
+    return digraph
+
+
+def check_circles(digraph: nx.DiGraph[str], problems: Problems) -> None:
+    """Report each group of stages that wait for each other, by one circle through it."""
+    for group in nx.strongly_connected_components(digraph):
+        first = min(group, key=list(digraph).index)
+        if len(group) == 1 and not digraph.has_edge(first, first):
+            continue
+        circle = [edge[0] for edge in nx.find_cycle(digraph.subgraph(group), first)]
+        shown = " → ".join([*circle, circle[0]])
+        problems.add(("stages", first), f"these stages wait for each other: {shown}", hint="cut the circle", key=True)
+
+
+def dropped_by_when(
+    spec: Spec, wires: list[Wire], code: Code, values: Mapping[str, Value], problems: Problems
+) -> set[str]:
+    """Return the sources and stages that conditions drop, and the stages that need one of those."""
+    dropped = {
+        name
+        for room, nodes in (("sources", spec.sources), ("stages", spec.stages))
+        for name, node in nodes.items()
+        if node.when is not None and not _holds(node.when, spec, values, problems, (room, name, "when"))
+    }
+    while True:
+        more = {
+            wire.stage
+            for wire in wires
+            if wire.producer.name in dropped and not code.is_optional(wire.stage, wire.argument)
+        } - dropped
+        if not more:
+            return dropped
+        dropped |= more
+
+
+def _holds(when: str, spec: Spec, values: Mapping[str, Value], problems: Problems, path: Path) -> bool:
+    match = WHEN.fullmatch(when)
+    assert match is not None  # the model has checked it
+    name = match[1]
+    param = spec.params.get(name)
+    if param is None:
+        problems.add(path, f"there is no param called '{name}'", hint=did_you_mean(name, spec.params))
+        return True
+    if param.type != "bool" and not param.nullable:
+        what = f"the param '{name}' is always there, so it is no condition"
+        problems.add(path, what, hint="a condition is a bool, or a param with 'nullable: true'")
+    return values[name] is not None and values[name] is not False
+
+
+def _references(spec: Spec) -> Iterator[tuple[str, str, BindingKind, str, Path, Gather | None]]:
+    for name, stage in spec.stages.items():
+        at = ("stages", name)
+        for argument, text in stage.for_each.items():
+            yield name, argument, BindingKind.ITEM, text, (*at, "for_each", argument), None
+        for argument, text in stage.share.items():
+            yield name, argument, BindingKind.SHARE, text, (*at, "share", argument), None
+        for argument, gather in stage.gather.items():
+            yield name, argument, BindingKind.GATHER, gather.producer, (*at, "gather", argument), gather
