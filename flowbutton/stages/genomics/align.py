@@ -1,0 +1,158 @@
+"""Aligning one piece of reads: sorted, cut into bins, counted.
+
+Here: the stage `genomics.align`. Not here: what a sorted BAM of all pieces is (`sorted_bam`), aligners whose answer for
+a read depends on other reads (bwa mem: its tie-break is seeded by a read's number in the run), which can't be exact.
+Imports `flowbutton.model` and the reader of FASTQ; pysam and pyminimap2 only inside functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from flowbutton.model.errors import LedgerBroken
+from flowbutton.model.stage import Resources, Scratch, Tally, conserves
+from flowbutton.partitioners.fastq import FastqReads
+from flowbutton.stages.bundles import Bundle
+from flowbutton.stages.define import map_stage
+from flowbutton.stages.genomics.alignments import (
+    BIN,
+    SCHEMA,
+    SECONDARY,
+    SUPPLEMENTARY,
+    Records,
+    header_size,
+    pack,
+)
+from flowbutton.stages.genomics.depth import DepthCounter
+from flowbutton.stages.genomics.reference import Reference, contigs
+from flowbutton.stages.genomics.samples import check_names, read_group_line
+from flowbutton.stages.genomics.tools import run_minimap, run_samtools
+
+_BLOCK = 1 << 22
+
+
+class Alignments(NamedTuple):
+    """Records in bins by (sample, contig, start), and the depth profile of the piece."""
+
+    alignments: Bundle
+    profile: Path
+
+
+@map_stage(
+    "genomics.align",
+    ledger=conserves("reads"),
+    resources=Resources(memory_base_bytes=1 << 30, memory_per_input_byte=4.0),
+)
+def align(
+    reads: FastqReads, index: Reference, scratch: Scratch, tally: Tally, *, preset: Literal["sr"] = "sr"
+) -> Alignments:
+    """Align reads with minimap2; each read's answer is the one that it has in a run over all reads.
+
+    The order inside a bin is that of ``samtools sort``. Every read comes out once, aligned or not; supplementary and
+    secondary alignments are counted apart.
+
+    Args:
+        reads: A piece of one sample.
+        index: The reference, with the aligner's index of the same preset.
+        scratch: Where SAM and BAM are written.
+        tally: Counts reads in, and primary and unmapped records out.
+        preset: ``sr``, short accurate reads; the index must be of the same.
+
+    Raises:
+        BadInput: a name can't be written to a header; the reads are malformed.
+        LedgerBroken: the aligner did not answer every read once.
+    """
+    folder = Path(scratch)
+    counter = DepthCounter(reads.sample)
+    bins = _Bins(Bundle(folder / "alignments.bundle", SCHEMA), reads.sample, len(contigs(index)))
+    for records in _records(_sorted_bam(reads, index, folder, preset)):
+        counter.add(records)
+        bins.add(records)
+    _count(reads, bins, tally)
+    return Alignments(bins.finish(), counter.write(folder / "profile.bundle"))
+
+
+def _sorted_bam(reads: FastqReads, index: Reference, folder: Path, preset: str) -> Path:
+    check_names(reads.sample, (reads.read_group,))
+    group = read_group_line(reads.read_group, reads.sample).replace("\\", "\\\\").replace("\t", "\\t")
+    sam, bam = folder / "aligned.sam", folder / "sorted.bam"
+    fastq = [str(path) for path in reads.write(folder)]
+    run_minimap(["-ax", preset, "-t", "1", "-R", group, "-o", str(sam), str(index.mmi), *fastq])
+    # -u: the blocks are read at once and thrown away, deflating them would cost more than sorting.
+    run_samtools("sort", ["--no-PG", "-u", "-T", str(folder / "sorting"), "-o", str(bam), str(sam)])
+    return bam
+
+
+def _records(bam: Path) -> Iterator[Records]:
+    """Yield the records of a BAM in blocks of some MiB, each of whole records."""
+    import pysam
+
+    with pysam.BGZFile(str(bam), "rb", None) as file:
+        data = file.read(_BLOCK)
+        while (start := header_size(data)) is None:
+            data += file.read(_BLOCK)
+        data = data[start:]
+        while data:
+            records = Records.of(data)
+            if len(records):
+                yield records
+            data = data[records.size :] + (block := file.read(_BLOCK))
+            if not block and len(data):
+                raise LedgerBroken("a sorted BAM ends inside a record", why="", hint="")
+
+
+class _Bins:
+    """Cuts sorted records into the parts of a bundle, and counts them by kind."""
+
+    def __init__(self, bundle: Bundle, sample: str, contig_count: int) -> None:
+        self._bundle, self._sample, self._unplaced = bundle, sample, contig_count
+        self._key: tuple[int, int] | None = None
+        self._held: list[bytes] = []
+        self.primary = self.secondary = self.supplementary = 0
+
+    def add(self, records: Records) -> None:
+        """Add records that follow those added before."""
+        placed = records.contig >= 0
+        contig = np.where(placed, records.contig, self._unplaced)
+        start = np.where(placed, records.position // BIN * BIN, 0)
+        changes = np.flatnonzero((np.diff(contig) != 0) | (np.diff(start) != 0)) + 1
+        for first, stop in pairwise([0, *changes.tolist(), len(records)]):
+            self._extend((int(contig[first]), int(start[first])), records, first, stop)
+        self._classify(records)
+
+    def finish(self) -> Bundle:
+        """Add what is still held; return the bundle."""
+        if self._key is not None:
+            self._bundle.add((self._sample, *self._key), pack(b"".join(self._held)))
+        self._key, self._held = None, []
+        return self._bundle
+
+    def _extend(self, key: tuple[int, int], records: Records, first: int, stop: int) -> None:
+        if key != self._key:
+            self.finish()
+            self._key = key
+        self._held.append(records.data[records.starts[first] : records.ends[stop - 1]])
+
+    def _classify(self, records: Records) -> None:
+        secondary, supplementary = records.flag & SECONDARY != 0, records.flag & SUPPLEMENTARY != 0
+        self.secondary += int(secondary.sum())
+        self.supplementary += int((supplementary & ~secondary).sum())
+        self.primary += int((~secondary & ~supplementary).sum())
+
+
+def _count(reads: FastqReads, bins: _Bins, tally: Tally) -> None:
+    if bins.primary != reads.consumed:
+        raise LedgerBroken(
+            f"the aligner answered {bins.primary} of {reads.consumed} reads",
+            why="reads were lost or doubled",
+            hint="",
+            sample=reads.sample,
+        )
+    tally.out(bins.primary)
+    tally.apart("secondary alignments", bins.secondary)
+    tally.apart("supplementary alignments", bins.supplementary)

@@ -1,0 +1,217 @@
+"""Calling one region: all samples' reads of it together, as bcftools does for the whole genome.
+
+Here: the stage `genomics.call`, the commands of the caller. Not here: the regions (`regions`), the VCF (`variants`).
+Between the two tools stands BCF: VCF text rounds numbers, and that shows. Source: Danecek et al. 2021,
+doi:10.1093/gigascience/giab008. Imports `flowbutton.model`; pysam only inside functions.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flowbutton.model.bundle import KeySchema, Parts
+from flowbutton.model.errors import OptionError
+from flowbutton.model.stage import Resources, Scratch
+from flowbutton.stages.bundles import Bundle
+from flowbutton.stages.define import gather_stage
+from flowbutton.stages.genomics.alignments import UNMAPPED, Records, bam_header, merged
+from flowbutton.stages.genomics.caller_options import checked
+from flowbutton.stages.genomics.reference import Contig, Reference, contigs, linked_fasta
+from flowbutton.stages.genomics.regions import Region, Stretch
+from flowbutton.stages.genomics.samples import SampleTable, read_group_line
+from flowbutton.stages.genomics.tools import run_bcftools
+
+SCHEMA = KeySchema(("contig", "start"))
+"""Variants are kept by the interval that owns them."""
+
+_DIPLOID = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CallerOptions:
+    """What reaches the caller; checked at birth.
+
+    Raises:
+        OptionError: a value is out of its range, or an option can't be handed on.
+    """
+
+    min_mapping_quality: int = 0
+    min_base_quality: int = 1
+    max_depth: int = 1_000_000
+    ploidy: int | None = None
+    mpileup_options: Sequence[str] = ()
+    call_options: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name, least in (("min_mapping_quality", 0), ("min_base_quality", 0), ("max_depth", 1)):
+            if getattr(self, name) < least:
+                raise OptionError(f"{name} is {getattr(self, name)}", why=f"it is {least} or more", hint="")
+        if self.ploidy not in (None, 1, 2):
+            raise OptionError(f"the ploidy is {self.ploidy}", why="bcftools calls with 1 or 2", hint="")
+        checked("mpileup", self.mpileup_options)
+        checked("call", self.call_options)
+
+
+@gather_stage("genomics.call", resources=Resources(memory_base_bytes=512 << 20, memory_per_input_byte=12.0))
+def call(
+    region: Region,
+    alignments: Parts,
+    index: Reference,
+    samples: SampleTable,
+    scratch: Scratch,
+    *,
+    min_mapping_quality: int = 0,
+    min_base_quality: int = 1,
+    max_depth: int = 1_000_000,
+    ploidy: int | None = None,
+    mpileup_options: Sequence[str] = (),
+    call_options: Sequence[str] = (),
+) -> Bundle:
+    """Call the variants that a region owns, from all samples together.
+
+    Args:
+        region: What to call, and what to see.
+        alignments: The parts that meet the region's window, or more.
+        index: The reference.
+        samples: The samples, in the order of the VCF's columns.
+        scratch: Where BAM, BCF and VCF are written.
+        min_mapping_quality: Reads below are left out (``-q``).
+        min_base_quality: Bases below are left out (``-Q``).
+        max_depth: The most reads of a sample over one place (``-d``), and the depth above which no indels are called
+            (``-L``). The same value must go to `genomics.survey`.
+        ploidy: 1 or 2, for all samples; without it each sample's own, 2 where the table is silent.
+        mpileup_options: Further options of ``bcftools mpileup``; see `caller_options`.
+        call_options: Further options of ``bcftools call``.
+
+    Raises:
+        OptionError: an option can't be used.
+    """
+    options = CallerOptions(min_mapping_quality, min_base_quality, max_depth, ploidy, mpileup_options, call_options)
+    folder = Path(scratch)
+    genome = contigs(index)
+    bams = write_bams(folder, genome, samples, _reads(alignments, region.window))
+    vcf = run_caller(bams, index, samples, scratch, options, targets=_bed(folder, genome, region.window))
+    bundle = Bundle(folder / "variants.bundle", SCHEMA)
+    for key, lines in _owned(vcf, genome, region.intervals):
+        bundle.add(key, b"".join(lines))
+    return bundle
+
+
+def write_bams(
+    folder: Path, genome: Sequence[Contig], samples: SampleTable, reads: Iterator[tuple[str, bytes]]
+) -> list[Path]:
+    """Write a BAM per sample, in the table's order; a sample without reads has one without records.
+
+    Args:
+        folder: Where they are written.
+        genome: The contigs.
+        samples: The samples.
+        reads: Records, in the order of a sorted BAM within each sample.
+    """
+    import pysam
+
+    paths = {row.sample: folder / f"sample{number}.bam" for number, row in enumerate(samples.root)}
+    files = {}
+    for row in samples.root:
+        # Blocks stored, not deflated: the file is read once, by the next call.
+        files[row.sample] = pysam.BGZFile(str(paths[row.sample]), "wb0", None)
+        files[row.sample].write(bam_header(genome, [read_group_line(name, row.sample) for name in row.read_groups]))
+    for sample, records in reads:
+        files[sample].write(records)
+    for file in files.values():
+        file.close()
+    return list(paths.values())
+
+
+def run_caller(
+    bams: Sequence[Path],
+    index: Reference,
+    samples: SampleTable,
+    scratch: Scratch,
+    options: CallerOptions,
+    *,
+    targets: Path | None = None,
+) -> Path:
+    """Run ``mpileup`` and ``call`` over sorted BAMs; return a VCF."""
+    bcf, vcf = Path(scratch) / "likelihoods.bcf", Path(scratch) / "called.vcf"
+    mpileup = mpileup_arguments(options, linked_fasta(index, scratch))
+    if targets is not None:
+        mpileup += ["-T", str(targets)]
+    run_bcftools("mpileup", [*mpileup, "-o", str(bcf), *map(str, bams)])
+    call = ["-mv", "--no-version", "-Ov", *_ploidy(samples, options, Path(scratch))]
+    call += checked("call", options.call_options)
+    run_bcftools("call", [*call, "-o", str(vcf), str(bcf)])
+    return vcf
+
+
+def mpileup_arguments(options: CallerOptions, fasta: Path) -> list[str]:
+    """Return the arguments of ``bcftools mpileup`` but for its files and its regions."""
+    depth = str(options.max_depth)
+    return [
+        *("--no-version", "-Ou", "-f", str(fasta), "-d", depth, "-L", depth, "-a", "FORMAT/AD,FORMAT/DP"),
+        *("-q", str(options.min_mapping_quality), "-Q", str(options.min_base_quality)),
+        *checked("mpileup", options.mpileup_options),
+    ]
+
+
+def _ploidy(samples: SampleTable, options: CallerOptions, folder: Path) -> list[str]:
+    ploidies = {row.sample: options.ploidy or row.ploidy or _DIPLOID for row in samples.root}
+    if len(set(ploidies.values())) == 1:
+        return ["--ploidy", str(min(ploidies.values()))]
+    path = folder / "ploidies.txt"
+    path.write_text("".join(f"{sample}\t{ploidy}\n" for sample, ploidy in ploidies.items()))
+    return ["-S", str(path)]
+
+
+def _reads(alignments: Parts, window: Sequence[Stretch]) -> Iterator[tuple[str, bytes]]:
+    """Yield the records that overlap the window, key by key."""
+    wanted: dict[int, list[Stretch]] = {}
+    for stretch in window:
+        wanted.setdefault(stretch.contig, []).append(stretch)
+    for key, parts in alignments:
+        sample, contig = str(key[0]), int(key[1])
+        if contig in wanted:
+            yield sample, _overlapping(merged(parts), wanted[contig])
+
+
+def _overlapping(data: bytes, window: Sequence[Stretch]) -> bytes:
+    """Return the records of aligned reads that overlap ``window``, sorted and disjoint, of their contig."""
+    records = Records.of(data)
+    starts, stops = np.array([w.start for w in window]), np.array([w.stop for w in window])
+    nearest = np.searchsorted(
+        stops, records.position, side="right"
+    )  # the first stretch that ends after the read begins
+    reached = np.append(starts, np.iinfo(np.int64).max)[nearest] < records.position + records.span
+    chosen = np.flatnonzero(reached & (records.flag & UNMAPPED == 0))
+    return data if len(chosen) == len(records) else records.take(chosen)
+
+
+def _bed(folder: Path, genome: Sequence[Contig], window: Sequence[Stretch]) -> Path:
+    path = folder / "window.bed"
+    path.write_text("".join(f"{genome[w.contig].name}\t{w.start}\t{w.stop}\n" for w in window))
+    return path
+
+
+def _owned(
+    vcf: Path, genome: Sequence[Contig], intervals: Sequence[Stretch]
+) -> Iterator[tuple[tuple[int, int], list[bytes]]]:
+    """Yield the record lines whose POS lies in an interval, by the interval that owns them."""
+    number = {contig.name.encode(): place for place, contig in enumerate(genome)}
+    bounds = [(stretch.contig, stretch.start) for stretch in intervals]
+    found: dict[int, list[bytes]] = {}
+    with vcf.open("rb") as lines:
+        for line in lines:
+            if line.startswith(b"#"):
+                continue
+            contig, position = line.split(b"\t", 2)[:2]
+            place = (number[contig], int(position) - 1)
+            owner = bisect_right(bounds, place) - 1
+            if owner >= 0 and bounds[owner][0] == place[0] and place[1] < intervals[owner].stop:
+                found.setdefault(owner, []).append(line)
+    for owner, owned in sorted(found.items()):
+        yield bounds[owner], owned

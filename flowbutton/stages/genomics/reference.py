@@ -1,0 +1,133 @@
+"""The reference genome: checked, uncompressed, indexed once for all tasks.
+
+Here: the stage `genomics.index_reference`, the contigs, names that the tools expect beside each other.
+Not here: cutting it (it never is: an aligner needs the whole reference). Imports `flowbutton.model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from flowbutton.model.errors import BadInput, TruncatedInput
+from flowbutton.model.stage import Scratch
+from flowbutton.stages.define import map_stage
+from flowbutton.stages.genomics.tools import run_minimap
+
+_BLOCK = 1 << 22
+_HINT = "give a FASTA file of nucleotide sequences, plain or gzip"
+
+
+class Reference(NamedTuple):
+    """The uncompressed FASTA, its ``.fai`` and the aligner's index of the preset that was asked for."""
+
+    fasta: Path
+    fai: Path
+    mmi: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Contig:
+    """A sequence of the reference: its name and its length in bases."""
+
+    name: str
+    length: int
+
+
+@map_stage("genomics.index_reference")
+def index_reference(reference: Path, scratch: Scratch, *, preset: Literal["sr"] = "sr") -> Reference:
+    """Uncompress a reference and index it for reading by position (faidx) and for aligning (minimap2).
+
+    Args:
+        reference: FASTA, plain or gzip.
+        scratch: Where the files are written.
+        preset: The aligner's preset; an index fits one preset only. ``sr``: short accurate reads.
+
+    Raises:
+        BadInput: not FASTA, no contigs, a name twice, lines of unequal length.
+        TruncatedInput: the gzip data end early.
+    """
+    fasta = Path(scratch) / "reference.fa"
+    with fasta.open("wb") as out:
+        for block in _text_blocks(reference):
+            out.write(block)
+    _check_headers(fasta, shown=reference.name)
+    fai = _index_by_position(fasta, shown=reference.name)
+    mmi = Path(scratch) / "reference.mmi"
+    run_minimap(["-x", preset, "-d", str(mmi), str(fasta)])
+    return Reference(fasta, fai, mmi)
+
+
+def contigs(index: Reference) -> list[Contig]:
+    """Return the contigs in the order of the reference: a contig's number in all keys is its place here."""
+    rows = (line.split("\t") for line in index.fai.read_text().splitlines())
+    return [Contig(row[0], int(row[1])) for row in rows]
+
+
+def linked_fasta(index: Reference, scratch: Scratch) -> Path:
+    """Return a path of the FASTA with its ``.fai`` beside it, where the tools look; made of links, no bytes move."""
+    fasta = Path(scratch) / "linked.fa"
+    if not fasta.exists():
+        fasta.symlink_to(index.fasta.resolve())
+        fasta.with_name("linked.fa.fai").symlink_to(index.fai.resolve())
+    return fasta
+
+
+def _text_blocks(path: Path) -> Iterator[bytes]:
+    from isal import igzip, igzip_lib
+
+    with path.open("rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+    with igzip.IGzipFile(str(path), "rb") if zipped else path.open("rb") as file:
+        try:
+            while block := file.read(_BLOCK):
+                yield block
+        except EOFError as error:
+            raise TruncatedInput(
+                "the reference ends in the middle of its gzip data",
+                why=str(error),
+                hint="compare its size with the sender's, fetch it again",
+                file=path.name,
+            ) from error
+        except (OSError, igzip_lib.IsalError) as error:
+            raise BadInput("the reference can't be uncompressed", why=str(error), hint=_HINT, file=path.name) from error
+
+
+def _check_headers(fasta: Path, *, shown: str) -> None:
+    names: set[bytes] = set()
+    with fasta.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if number == 1 and not line.startswith(b">"):
+                raise BadInput("the reference is not FASTA", why="it does not begin with '>'", hint=_HINT, file=shown)
+            if line.startswith(b">"):
+                name = line[1:].split(None, 1)[0] if line[1:2].strip() else b""
+                _check_name(name, names, file=shown, line=number)
+                names.add(name)
+    if not names:
+        raise BadInput("the reference has no contigs", why="the file is empty", hint=_HINT, file=shown)
+
+
+def _check_name(name: bytes, seen: set[bytes], **where: str | int) -> None:
+    shown = name.decode(errors="replace")
+    if not name:
+        raise BadInput("a contig has no name", why="nothing follows its '>'", hint="name it", **where)
+    if name in seen:
+        raise BadInput(
+            f"the contig '{shown}' stands twice in the reference",
+            why="alignments name their contig, so names must differ",
+            hint="rename or remove one of them",
+            **where,
+        )
+
+
+def _index_by_position(fasta: Path, *, shown: str) -> Path:
+    import pysam
+    from pysam.utils import SamtoolsError
+
+    try:
+        pysam.faidx(str(fasta))
+    except SamtoolsError as error:
+        raise BadInput("the reference can't be indexed", why=str(error).strip(), hint=_HINT, file=shown) from error
+    return fasta.with_name(fasta.name + ".fai")

@@ -1,0 +1,101 @@
+"""The VCF of all regions, and its normal form.
+
+Here: the stages `genomics.concat_variants` and `genomics.normalize`. Not here: calling (`call`).
+Imports `flowbutton.model`; pysam only inside functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from flowbutton.model.bundle import Parts
+from flowbutton.model.stage import Scratch
+from flowbutton.stages.define import gather_stage, map_stage
+from flowbutton.stages.genomics.call import CallerOptions, run_caller, write_bams
+from flowbutton.stages.genomics.reference import Reference, contigs, linked_fasta
+from flowbutton.stages.genomics.samples import SampleTable
+from flowbutton.stages.genomics.tools import run_bcftools
+
+_TABIX_LIMIT = 1 << 29  # a .tbi index reaches this many bases of a contig
+_PLACES = (b"##reference=", b"##bcftools_", b"##fileDate=")  # header lines that tell where and when
+
+
+class Variants(NamedTuple):
+    """A bgzipped VCF and its index: tabix (``.tbi``), or CSI where a contig is longer than 2^29 bases."""
+
+    vcf: Path
+    index: Path  # type: ignore[assignment]  # nobody looks for a value in this tuple
+
+
+@gather_stage("genomics.concat_variants")
+def concat_variants(
+    parts: Parts,
+    index: Reference,
+    samples: SampleTable,
+    scratch: Scratch,
+    *,
+    min_mapping_quality: int = 0,
+    min_base_quality: int = 1,
+    max_depth: int = 1_000_000,
+    ploidy: int | None = None,
+    mpileup_options: Sequence[str] = (),
+    call_options: Sequence[str] = (),
+) -> Variants:
+    """Join the variants of all regions into one VCF, in genome order; no region gives a valid VCF without records.
+
+    Args:
+        parts: The variants of the regions.
+        index: The reference.
+        samples: The samples, in the order of the columns.
+        scratch: Where the files are written.
+        min_mapping_quality: As for `genomics.call`; so are the others. They decide what the header declares.
+        min_base_quality: As for `genomics.call`.
+        max_depth: As for `genomics.call`.
+        ploidy: As for `genomics.call`.
+        mpileup_options: As for `genomics.call`.
+        call_options: As for `genomics.call`.
+    """
+    import pysam
+
+    options = CallerOptions(min_mapping_quality, min_base_quality, max_depth, ploidy, mpileup_options, call_options)
+    path = Path(scratch) / "variants.vcf.gz"
+    with pysam.BGZFile(str(path), "wb", None) as out:
+        out.write(_header(index, samples, scratch, options))
+        for _, texts in parts:
+            for text in texts:
+                out.write(text)
+    return Variants(path, _indexed(path, index))
+
+
+@map_stage("genomics.normalize")
+def normalize(variants: Path, index: Reference, scratch: Scratch) -> Variants:
+    """Left-align indels and split sites of several alleles into records (``bcftools norm -m -any``).
+
+    It runs on the whole VCF: a record may move left across a region's border.
+
+    Args:
+        variants: A bgzipped VCF in genome order.
+        index: The reference.
+        scratch: Where the files are written.
+    """
+    path = Path(scratch) / "variants.norm.vcf.gz"
+    arguments = ["--no-version", "-f", str(linked_fasta(index, scratch)), "-m", "-any", "-Oz", "-o", str(path)]
+    run_bcftools("norm", [*arguments, str(variants)])
+    return Variants(path, _indexed(path, index))
+
+
+def _header(index: Reference, samples: SampleTable, scratch: Scratch, options: CallerOptions) -> bytes:
+    """Return the header that the caller writes for these samples, from a run over no reads."""
+    bams = write_bams(Path(scratch), contigs(index), samples, iter(()))
+    vcf = run_caller(bams, index, samples, scratch, options)
+    lines = vcf.read_bytes().splitlines(keepends=True)
+    return b"".join(line for line in lines if line.startswith(b"#") and not line.startswith(_PLACES))
+
+
+def _indexed(vcf: Path, index: Reference) -> Path:
+    long = any(contig.length >= _TABIX_LIMIT for contig in contigs(index))
+    path = vcf.with_name(vcf.name + (".csi" if long else ".tbi"))
+    run_bcftools("index", ["-c" if long else "-t", "-o", str(path), str(vcf)])
+    return path
