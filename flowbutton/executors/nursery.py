@@ -41,14 +41,18 @@ BROKEN = b"!"
 PROGRESS, ANSWER, FAULT = b"p", b"a", b"x"
 """From a worker, followed by the message, the answer, the traceback."""
 
+DRIVERS_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+"""Sent to the driver's whole process group, by a terminal or a supervisor; a nursery is in it."""
+
 _PR_SET_PDEATHSIG = 1
 
 
 def main(requests_fd: int, reports_fd: int) -> None:
     """Be a nursery until the driver closes the requests. The pickled work function comes by standard input."""
-    # Ctrl-C is the driver's business. The driver blocked the signal until we could say so.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # What these mean is the driver's business. The driver blocked them until we could say so.
+    for number in DRIVERS_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, DRIVERS_SIGNALS)
     requests, reports = socket.socket(fileno=requests_fd), Connection(reports_fd, readable=False)
     with requests, reports, contextlib.suppress(BrokenPipeError):
         try:
@@ -58,6 +62,7 @@ def main(requests_fd: int, reports_fd: int) -> None:
             return
         with Path(os.devnull).open("rb") as nothing:
             os.dup2(nothing.fileno(), 0)
+        _flush()  # else each worker would print again what the import printed
         _Nursery(requests, reports, work).tend()
 
 
@@ -106,9 +111,10 @@ class _Nursery:
         nursery = os.getpid()
         try:
             pid = os.fork()
-        except OSError:
-            self._reports.send_bytes(BROKEN + traceback.format_exc().encode())
-            return False
+        except OSError:  # no more processes or memory; the driver decides how often to ask again
+            os.close(fd)
+            self._reports.send_bytes(REPORT.pack(ENDED, worker, 1))
+            return True
         if pid == 0:
             self._be_worker(nursery, fd)
         os.close(fd)
@@ -127,14 +133,17 @@ class _Nursery:
                 self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            # A handler that does nothing, not SIG_IGN, which the programs that the work starts would inherit.
+            signal.signal(signal.SIGINT, lambda *_: None)
+            signal.siginterrupt(signal.SIGINT, False)
             for held in (self._requests, self._reports, self._wake_read, self._wake_write, self._selector):
                 held.close()
             if os.getppid() == nursery:  # else it died before the kernel knew that we want to go with it
                 _work_off(Connection(fd), self._work)
             code = 0
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush()
             os._exit(code)
 
     def _reap(self) -> bool:
@@ -155,6 +164,12 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # full, or closed by the work
+            stream.flush()
+
+
 def _work_off(connection: Connection, work: Work) -> None:
     """Answer calls until the driver closes the pipe."""
     with connection, contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
@@ -170,6 +185,7 @@ def _answer(connection: Connection, work: Work, payload: bytes) -> bytes:
         return FAULT + traceback.format_exc().encode(errors="backslashreplace")
     finally:
         messages.end()
+        _flush()  # an idle worker is ended by SIGKILL, and then it's too late
 
 
 class _Messages:

@@ -49,8 +49,9 @@ class ProcessExecutor(Executor):
 
     Holds: a call is given to an idle worker only, so at most ``slots`` run at once and a killed worker costs the one
     call that it ran; a stopped call (time limit, `cancel`, `close`) is killed with SIGKILL, which also ends C code,
-    together with the programs that it started, unless these moved to a process group of their own. Workers ignore
-    Ctrl-C, and end when the driver ends, however it ends. Standard input is empty, output and error are the driver's.
+    together with the programs that it started, unless these moved to a process group of their own. Workers do not
+    hear Ctrl-C (nor Ctrl-Z), or what else is sent to the driver's process group, and end when the driver ends, however
+    it ends. Standard input is empty, output and error are the driver's.
     Does not hold: memory limits. What a call leaves behind in its process (imports, caches, environment) is there for
     the next one. A program that a call left running is killed with its worker, not with its call.
 
@@ -116,6 +117,8 @@ class ProcessExecutor(Executor):
         self._closed = True
         self._waiting.clear()
         if self._nursery:
+            if not any(worker.pid for worker in self._workers.values()):
+                self._nursery.abandon()
             self._nursery.close()
         for worker in self._workers.values():
             worker.pipe.close()
@@ -312,8 +315,8 @@ class _Nursery:
             "import sys; sys.path[:] = sys.argv[3:]; from flowbutton.executors.nursery import main; "
             "main(int(sys.argv[1]), int(sys.argv[2]))"
         )
-        # A Ctrl-C between its birth and its first line must not kill it: it inherits the mask, and lifts it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # A Ctrl-C between its birth and its first line must not end it: it inherits the mask, and lifts it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, nursery.DRIVERS_SIGNALS)
         try:
             with their_requests, their_reports:
                 self._process = subprocess.Popen(
@@ -334,6 +337,10 @@ class _Nursery:
         """Ask for a worker's end."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._requests.send(nursery.REQUEST.pack(nursery.KILL, number))
+
+    def abandon(self) -> None:
+        """Kill it: it may be deep in an import, and hear nothing. Workers that it has made end with it."""
+        self._process.kill()
 
     def close(self) -> None:
         """End it and all its workers."""

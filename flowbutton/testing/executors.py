@@ -1,13 +1,12 @@
 """What every executor promises, as tests to inherit.
 
-Here: `ExecutorContract`, and the work functions that it has carried. Not here: any executor.
+Here: `ExecutorContract`, and the `Driver` that checks each event. Not here: what the calls do (`testing.carried`).
 May import `flowbutton.model` and pytest.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -23,7 +22,6 @@ import pytest
 
 from flowbutton.model.executor import (
     Call,
-    Emit,
     Event,
     Executor,
     Lost,
@@ -35,102 +33,9 @@ from flowbutton.model.executor import (
     Work,
 )
 from flowbutton.model.registry import load
+from flowbutton.testing.carried import is_gone, perform, until
 
 Last = Returned | Raised | Lost | TimedOut
-
-
-def perform(payload: bytes, emit: Emit) -> bytes:
-    """The carried function: ``name argument``, the name that of a function below."""
-    name, _, argument = payload.partition(b" ")
-    return _DEEDS[name](argument, emit)
-
-
-def _echo(argument: bytes, _: Emit) -> bytes:
-    return argument
-
-
-def _chatter(argument: bytes, emit: Emit) -> bytes:
-    for n in range(int(argument)):
-        emit(b"%d" % n)
-    return b"said"
-
-
-def _raise(argument: bytes, _: Emit) -> bytes:
-    raise RuntimeError(argument.decode())
-
-
-def _die(_: bytes, __: Emit) -> bytes:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return b"still alive"
-
-
-def _leave(argument: bytes, _: Emit) -> bytes:
-    os._exit(int(argument))
-
-
-def _hold(_: bytes, emit: Emit) -> bytes:
-    """Emit the process id, then hang in C code, interpreter lock held: no Python code can stop this."""
-    emit(b"%d" % os.getpid())
-    ctypes.PyDLL(None).sleep(3600)
-    return b"held for an hour"
-
-
-def _wait_for(argument: bytes, emit: Emit) -> bytes:
-    """Emit the process id, then wait until a file exists."""
-    emit(b"%d" % os.getpid())
-    until(Path(os.fsdecode(argument)).exists, "the gate opens")
-    return b"%d" % os.getpid()
-
-
-def _enter(argument: bytes, _: Emit) -> bytes:
-    """Stand in a room (a folder) until its gate (a file beside it) is open; answer how many stood there at most."""
-    room = Path(os.fsdecode(argument))
-    mine = room / str(time.monotonic_ns())
-    mine.touch(exist_ok=False)
-    until(room.with_suffix(".gate").exists, "the gate opens")
-    crowd = len(list(room.iterdir()))
-    mine.unlink()
-    return b"%d" % crowd
-
-
-def _meet(argument: bytes, _: Emit) -> bytes:
-    """Return when as many calls as the folder's name says are here."""
-    room = Path(os.fsdecode(argument))
-    (room / str(time.monotonic_ns())).touch(exist_ok=False)
-    until(lambda: len(list(room.iterdir())) >= int(room.name), "all have met")
-    return b"met"
-
-
-_DEEDS: dict[bytes, Work] = {
-    b"echo": _echo,
-    b"chatter": _chatter,
-    b"raise": _raise,
-    b"die": _die,
-    b"leave": _leave,
-    b"hold": _hold,
-    b"wait": _wait_for,
-    b"enter": _enter,
-    b"meet": _meet,
-}
-
-
-def until(condition: Callable[[], bool], what: str, *, patience_s: float = 30.0) -> None:
-    """Wait until ``condition`` holds; fail when it takes too long."""
-    end = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < end, f"waited {patience_s} s until {what}"
-        time.sleep(0.005)
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process runs no more (a zombie does not)."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 class Driver:
@@ -383,6 +288,17 @@ class ExecutorContract(ABC):
             time.sleep(0.4)  # the driver is busy with other things, past the call's time
             assert driver.finish([id]) == [Returned(id, b"in time")]
 
+    def test_many_calls_of_every_kind_of_end_each_end_once(self) -> None:
+        self.needs(isolated=True)
+        kinds = [b"echo a", b"die", b"echo b", b"raise x", b"chatter 9", b"leave 1", b"hold", b"echo c"]
+        expected = [Returned, Lost, Returned, Raised, Returned, Lost, TimedOut, Returned]
+        with self.driver(slots=3) as driver:
+            ids = driver.submit(*kinds * 12, timeout_s=2.0)
+            driver.cancel(*ids[6:80:8], *ids[:3])
+            ends = dict(zip(kept := [id for id in ids if id not in driver.cancelled], driver.finish(kept), strict=True))
+            wrong = {id: end for id, end in ends.items() if not isinstance(end, expected[id % 8])}
+            assert wrong == {}
+
     def test_closing_stops_what_runs_and_may_be_repeated(self) -> None:
         self.needs(isolated=True, local=True)
         with self.driver(slots=2) as driver:
@@ -411,14 +327,15 @@ class ExecutorContract(ABC):
             other.kill()
             until(lambda: all(map(is_gone, pids)), "the workers of the dead driver are gone")
 
-    def test_an_interrupt_is_the_drivers_business(self) -> None:
+    def test_signals_to_the_drivers_group_are_its_own_business(self) -> None:
         self.needs(isolated=True, local=True, registered=True)
-        with _other_driver(go_on_after_interrupt, self.registered or "") as other:
+        with _other_driver(go_on_after_signals, self.registered or "") as other:
             assert other.stdout
             before = [int(other.stdout.readline()) for _ in range(2)]
             for pid in before:
                 os.kill(pid, signal.SIGINT)
             os.killpg(other.pid, signal.SIGINT)
+            os.killpg(other.pid, signal.SIGTERM)
             assert [int(other.stdout.readline()) for _ in range(2)] == before
 
 
@@ -447,17 +364,18 @@ def hold_until_killed(registered: str) -> None:
     driver.pump(lambda: False, "somebody kills this driver")
 
 
-def go_on_after_interrupt(registered: str) -> None:
-    """A driver that hears an interrupt while its two calls run, and lets them end; prints their processes twice."""
-    interrupts: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+def go_on_after_signals(registered: str) -> None:
+    """A driver that hears two signals while its two calls run, and lets them end; prints their processes twice."""
+    heard: set[int] = set()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda number, _: heard.add(number))
     with tempfile.TemporaryDirectory() as folder:
         gate = Path(folder) / "gate"
         driver = Driver(load("executors", registered)(perform, slots=2, memory_bytes=None), patience_s=60)
         ids = driver.submit(*[b"wait " + os.fsencode(gate)] * 2)
         for pid in driver.pids(ids):
             print(pid, flush=True)
-        driver.pump(lambda: bool(interrupts), "this driver is interrupted")
+        driver.pump(lambda: len(heard) == 2, "this driver has heard both signals")
         gate.touch()
         for end in driver.finish(ids):
             print(end.answer.decode() if isinstance(end, Returned) else end, flush=True)

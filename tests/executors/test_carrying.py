@@ -11,7 +11,7 @@ import pytest
 from flowbutton.executors.carry import packed
 from flowbutton.model.errors import MissingExtra, OptionError
 from flowbutton.model.executor import Emit
-from flowbutton.testing.executors import perform
+from flowbutton.testing.carried import perform
 
 
 def test_an_importable_function_travels_by_name() -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,8 @@ import pytest
 from flowbutton.executors.processes import ProcessExecutor
 from flowbutton.model.errors import Bug, WorkerLost
 from flowbutton.model.executor import Emit, Executor, Lost, Raised, Returned, Work
-from flowbutton.testing.executors import Driver, ExecutorContract, is_gone, perform, until
+from flowbutton.testing.carried import is_gone, perform, until
+from flowbutton.testing.executors import Driver, ExecutorContract
 
 
 class TestProcessExecutor(ExecutorContract):
@@ -216,6 +218,54 @@ def test_a_nursery_that_dies_again_and_again_is_an_error(tmp_path: Path, monkeyp
         driver.submit(b"")
         with pytest.raises(WorkerLost, match="end as soon as they are made"):
             driver.pump(lambda: False, "it raises")
+
+
+def test_a_system_without_room_for_processes_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "crowded.py").write_text(
+        "import os, sys\n"
+        "def no_room():\n    raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
+        "if sys.argv[0] == '-c': os.fork = no_room\n"
+        "def work(payload, emit): return payload\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import crowded  # type: ignore[import-not-found]
+
+    with driving(crowded.work) as driver:
+        driver.submit(b"")
+        with pytest.raises(WorkerLost, match="end as soon as they are made") as caught:
+            driver.pump(lambda: False, "it raises")
+    assert "ulimit" in caught.value.hint
+
+
+def test_closing_does_not_wait_for_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sluggish.py").write_text(
+        "import sys, time\nif sys.argv[0] == '-c': time.sleep(3600)\ndef work(payload, emit): return payload\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import sluggish  # type: ignore[import-not-found]
+
+    with driving(sluggish.work) as driver:
+        driver.submit(b"")
+        begin = time.monotonic()
+        driver.executor.close()
+        assert time.monotonic() - begin < 3
+
+
+def test_what_work_prints_is_printed_once_though_workers_are_killed(tmp_path: Path) -> None:
+    (tmp_path / "printing.py").write_text(
+        "print('import ', end='')\ndef work(payload, emit):\n    print('work ', end='')\n    return payload\n"
+    )
+    script = (
+        "from contextlib import redirect_stdout; import io, sys\n"
+        "with redirect_stdout(io.StringIO()): from printing import work\n"
+        "from flowbutton.executors.processes import ProcessExecutor\n"
+        "from flowbutton.testing.executors import Driver\n"
+        "executor = ProcessExecutor(work, slots=2)\n"
+        "Driver(executor, patience_s=60).run(b'', b'', b'')\n"
+        "executor.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("import work work work ", "")
 
 
 def test_no_slots_and_closed_executors_are_refused() -> None:

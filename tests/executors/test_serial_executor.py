@@ -8,7 +8,8 @@ import pytest
 
 from flowbutton.executors.serial import SerialExecutor
 from flowbutton.model.executor import Call, Capacity, Emit, Executor, Progressed, Raised, Returned, Started, Work
-from flowbutton.testing.executors import ExecutorContract, perform
+from flowbutton.testing.carried import perform
+from flowbutton.testing.executors import ExecutorContract
 
 
 class TestSerialExecutor(ExecutorContract):
