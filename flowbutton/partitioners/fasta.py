@@ -76,7 +76,7 @@ class FastaSequence(Reader):
 
     def _packed(self, first: int, last: int) -> bytes:
         start, stop, text_start = self._stored
-        blocks = walk(partial(self._data.read, self._uri), start, stop)
+        blocks = walk(lambda first, last: self._data.read(self._uri, first, min(last, stop)), start, stop)
         text = b"".join(inflate(block, file=self._uri, byte=at) for at, block in blocks)
         return text[first - text_start : last - text_start]
 
@@ -311,7 +311,7 @@ def _piece(group: Group, blocks: Blocks | None, item: Sequenced, start: int, sto
     contig, info = item.contig, group.objects[0]
     halo_stop = min(stop + overlap, contig.length)
     first, last = contig.span(start, stop)
-    stored = blocks.span(first, contig.span(start, halo_stop)[1]) if blocks else None
+    stored = list(blocks.span(first, contig.span(start, halo_stop)[1])) if blocks else None
     body: dict[str, Json] = {"uri": info.uri, "identity": info.identity, "stored": stored}
     body |= {"name": contig.name, "start": start, "stop": stop, "halo_stop": halo_stop}
     body |= {"lines": [contig.offset, contig.line_bases, contig.line_width]}
