@@ -24,20 +24,18 @@ def find_files(source: Source, data: DataAccess) -> list[ObjectInfo]:
     Raises:
         MissingInput: a file is missing or a glob matches none; ``why`` counts the others that are missing.
     """
-    literal = _head(source.uri, data)
-    if literal is not None:
-        return [literal]
     found: list[ObjectInfo] = []
-    missing: list[str] = []
-    for name in (part.strip() for part in source.uri.split(",")):
-        uris = data.glob(name) if _WILD & set(name) and _head(name, data) is None else [name]
-        heads = [_head(uri, data) for uri in uris if uri]
-        found += [head for head in heads if head is not None]
-        if not heads or None in heads:
-            missing.append(name)
+    missing: list[MissingInput] = []
+    exists = _head(source.uri, data)
+    for name in [] if isinstance(exists, ObjectInfo) else source.uri.split(","):
+        for head in _heads(name.strip(), data):
+            if isinstance(head, ObjectInfo):
+                found.append(head)
+            else:
+                missing.append(head)
     if missing:
         raise _missing(source, missing)
-    return found
+    return [exists] if isinstance(exists, ObjectInfo) else found
 
 
 def file_groups(source: Source, data: DataAccess) -> list[Group]:
@@ -70,19 +68,30 @@ def check_unchanged(uri: str, identity: str, data: DataAccess) -> None:
         )
 
 
-def _head(uri: str, data: DataAccess) -> ObjectInfo | None:
+def _heads(name: str, data: DataAccess) -> list[ObjectInfo | MissingInput]:
+    head = _head(name, data)
+    if isinstance(head, ObjectInfo) or not _WILD & set(name):
+        return [head]
+    found = [_head(uri, data) for uri in data.glob(name)]
+    return found or [_no_file(f"no file matches '{name}'", name)]
+
+
+def _head(name: str, data: DataAccess) -> ObjectInfo | MissingInput:
+    if not name:
+        return _no_file("a file has no name", name)
     try:
-        return data.head(uri)
-    except MissingInput:
-        return None
+        return data.head(name)
+    except MissingInput as error:
+        return error
 
 
-def _missing(source: Source, missing: list[str]) -> MissingInput:
+def _no_file(what: str, name: str) -> MissingInput:
+    return MissingInput(what, why="", hint="check the path and what may be read from here", file=name)
+
+
+def _missing(source: Source, missing: list[MissingInput]) -> MissingInput:
+    """Return the first problem, with the source that names the file and the count of the others."""
     first, others = missing[0], len(missing) - 1
-    kind = "no file matches" if _WILD & set(first) else "there is no file"
-    return MissingInput(
-        f"{kind} '{first}'",
-        why=f"source '{source.name}' names it" + (f"; {others} more of its names are missing too" if others else ""),
-        hint="check the path and what may be read from here",
-        file=first,
-    )
+    why = [first.why, f"source '{source.name}' names it"]
+    why += [f"{others} more of its files {'is' if others == 1 else 'are'} missing"] if others else []
+    return MissingInput(first.what, why="; ".join(part for part in why if part), hint=first.hint, **first.where)
