@@ -13,7 +13,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,8 +31,8 @@ _FORBIDDEN = {errno.EACCES, errno.EROFS, errno.EPERM}
 class LocalStore(Store):
     """Objects as files under ``root``; any number of processes, and of hosts that share the folder."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
+    def __init__(self, root: Path, *, sync: Callable[[int], None] = os.fsync) -> None:
+        self.root, self._sync = root.absolute(), sync
         self.uri = self.root.as_uri()
 
     @classmethod
@@ -98,22 +98,41 @@ class LocalStore(Store):
     def _written(self, key: str, data: bytes | Path) -> Iterator[Path]:
         """Write a temporary file, hand it out to be named, remove what is left of it."""
         temporary = self.root / TEMPORARY / uuid.uuid4().hex
-        with self._explained(key):
+        with self._explained(key, data):
             temporary.parent.mkdir(parents=True, exist_ok=True)
             self._path(key).parent.mkdir(parents=True, exist_ok=True)
             try:
-                _write(temporary, data, sync=is_durable(key))
+                self._write(temporary, data, durable=is_durable(key))
                 yield temporary
             finally:
                 temporary.unlink(missing_ok=True)
 
+    def _write(self, path: Path, data: bytes | Path, *, durable: bool) -> None:
+        # O_EXCL is right here: the name is ours alone, and nobody reads it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        with os.fdopen(descriptor, "wb") as file:
+            if isinstance(data, Path):
+                with data.open("rb") as source:
+                    shutil.copyfileobj(source, file, 1024**2)
+            else:
+                file.write(data)
+            if durable:
+                file.flush()
+                self._sync(descriptor)
+
     def _sync_folders(self, key: str, path: Path) -> None:
-        if is_durable(key):
-            for folder in path.relative_to(self.root).parents:
-                _sync_folder(self.root / folder)
+        """Sync the folders that hold a durable name, up to the root: any of them may be new."""
+        if not is_durable(key):
+            return
+        for folder in path.relative_to(self.root).parents:
+            descriptor = os.open(self.root / folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                self._sync(descriptor)
+            finally:
+                os.close(descriptor)
 
     @contextmanager
-    def _explained(self, key: str) -> Iterator[None]:
+    def _explained(self, key: str, data: bytes | Path) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -126,7 +145,7 @@ class LocalStore(Store):
                     file=str(self.root),
                     key=key,
                 ) from error
-            if error.errno in _FORBIDDEN:
+            if error.errno in _FORBIDDEN and not (isinstance(data, Path) and error.filename == str(data)):
                 raise OptionError(
                     "the store's folder can't be written",
                     why=error.strerror or "",
@@ -135,28 +154,6 @@ class LocalStore(Store):
                     key=key,
                 ) from error
             raise
-
-
-def _write(path: Path, data: bytes | Path, *, sync: bool) -> None:
-    # O_EXCL is right here: the name is ours alone, and nobody reads it.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-    with os.fdopen(descriptor, "wb") as file:
-        if isinstance(data, Path):
-            with data.open("rb") as source:
-                shutil.copyfileobj(source, file, 1024**2)
-        else:
-            file.write(data)
-        if sync:
-            file.flush()
-            os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _walk(folder: Path, path: str, prefix: str) -> Iterator[str]:

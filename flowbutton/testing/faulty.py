@@ -6,7 +6,6 @@ Imports `model`.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -66,7 +65,7 @@ def _pass(method: str, key: str) -> None:
 
 
 class _FailingPut(WrappedStore):
-    """Counts puts of both kinds, and hands the ``nth`` to `fail`."""
+    """Counts puts of both kinds; around the ``nth``, `before` and `after` fail."""
 
     def __init__(self, inner: Store, nth: int) -> None:
         super().__init__(inner)
@@ -74,30 +73,36 @@ class _FailingPut(WrappedStore):
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Put, or fail."""
-        self._counted(key, lambda: self.inner.put(key, data))
+        mine = self._count(key)
+        super().put(key, data)
+        if mine:
+            self.after(key)
 
     def put_if_absent(self, key: str, data: bytes | Path) -> bool:
         """Put if absent, or fail."""
-        answers: list[bool] = []
-        self._counted(key, lambda: answers.append(self.inner.put_if_absent(key, data)))
-        return answers[0]
+        mine = self._count(key)
+        answer = super().put_if_absent(key, data)
+        if mine:
+            self.after(key)
+        return answer
 
-    def _counted(self, key: str, do: Callable[[], None]) -> None:
+    def before(self, key: str) -> None:
+        """Fail before the put, or let it happen."""
+
+    def after(self, key: str) -> None:
+        """Fail after the put, or let its answer pass."""
+
+    def _count(self, key: str) -> bool:
         self.puts += 1
         if self.puts == self.nth:
-            self.fail(key, do)
-        else:
-            do()
-
-    @abstractmethod
-    def fail(self, key: str, do: Callable[[], None]) -> None:
-        """Fail in place of the put ``do``, or around it."""
+            self.before(key)
+        return self.puts == self.nth
 
 
 class FullStore(_FailingPut):
     """The disk is full at the ``nth`` put; somebody makes room before the next."""
 
-    def fail(self, key: str, do: Callable[[], None]) -> None:
+    def before(self, key: str) -> None:
         """Put nothing."""
         raise NoSpace("the disk of the store is full", why="a test says so", hint="make room", key=key)
 
@@ -105,31 +110,28 @@ class FullStore(_FailingPut):
 class LostAnswer(_FailingPut):
     """The ``nth`` put happens, but its answer is lost on the way back."""
 
-    def fail(self, key: str, do: Callable[[], None]) -> None:
-        """Do it, and say that the connection was cut."""
-        do()
+    def after(self, key: str) -> None:
+        """Say that the connection was cut."""
         raise Throttled("the connection was cut", why="a test says so", hint="try again", key=key)
 
 
 class CrashingStore(_FailingPut):
-    """The process 'is killed' before, or after, its ``nth`` put: it raises `Crash`, and every later call does."""
+    """The process 'is killed' before, or after, its ``nth`` put: it raises `Crash`, and so does every later call."""
 
-    def __init__(self, inner: Store, nth: int, *, after: bool) -> None:
+    def __init__(self, inner: Store, nth: int, *, after_put: bool) -> None:
         super().__init__(inner, nth)
-        self._after, self._dead = after, False
-        self.step = self._only_alive
+        self._after_put = after_put
 
-    def _counted(self, key: str, do: Callable[[], None]) -> None:
-        self._only_alive("put", key)
-        super()._counted(key, do)
+    def before(self, key: str) -> None:
+        """Die without the put."""
+        if not self._after_put:
+            self._die("put", key)
 
-    def fail(self, key: str, do: Callable[[], None]) -> None:
-        """Die, with or without the put."""
-        if self._after:
-            do()
-        self._dead = True
-        raise Crash(key)
+    def after(self, key: str) -> None:
+        """Die with the put done."""
+        if self._after_put:
+            self._die("put", key)
 
-    def _only_alive(self, method: str, key: str) -> None:
-        if self._dead:
-            raise Crash(f"{method} {key} of a process that is dead")
+    def _die(self, method: str, key: str) -> None:
+        self.step = self._die
+        raise Crash(f"{method} {key}")
