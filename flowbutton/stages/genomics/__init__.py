@@ -8,6 +8,7 @@ from flowbutton.stages.genomics.quality_table import merge_quality
 from flowbutton.stages.genomics.read_quality import read_quality
 from flowbutton.stages.genomics.reference import index_reference
 from flowbutton.stages.genomics.regions import plan_regions
+from flowbutton.stages.genomics.report import report
 from flowbutton.stages.genomics.sorted_bam import merge_alignments
 from flowbutton.stages.genomics.survey import merge_profiles, survey
 from flowbutton.stages.genomics.variants import concat_variants, normalize
@@ -25,5 +26,6 @@ __all__ = [
     "normalize",
     "plan_regions",
     "read_quality",
+    "report",
     "survey",
 ]
