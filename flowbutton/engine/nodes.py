@@ -50,9 +50,11 @@ class StreamItem:
 class Stream:
     """Items in the making: they come in any order of their ``order``, until ``complete``."""
 
-    def __init__(self) -> None:
+    def __init__(self, teller: str) -> None:
         self.items: list[StreamItem] = []
         self.complete = False
+        self.teller = teller
+        """The name of the node that will tell how many items there are."""
 
     @property
     def expected(self) -> int | None:
@@ -78,8 +80,8 @@ class Node(ABC):
         self.shared_gathers: dict[str, RowsInput] = {}
         self.orders: dict[int, Order] = {}
         self.keys: dict[int, Key] = {}
+        self.bytes_in: dict[int, int] = {}
         self.results: dict[int, Result] = {}
-        self.failed: set[int] = set()
         self.counts = Counts()
         self.expanded = False
         """Whether all tasks that there will be are known."""
@@ -129,6 +131,6 @@ class Node(ABC):
     ) -> Task:
         """Make a task of this node and remember its place."""
         number = next(self.spec.ids)
-        self.orders[number], self.keys[number] = order, key
+        self.orders[number], self.keys[number], self.bytes_in[number] = order, key, bytes_in
         mark = fingerprint(self.spec.stage_digest, contents)
         return Task(number, self.name, key, order, mark, inputs, gathers or {}, bytes_in, part)

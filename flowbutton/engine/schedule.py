@@ -231,6 +231,10 @@ class Schedule:
             self._enqueue(task)
         return suspect, again
 
+    def attempts(self, task: int) -> int:
+        """Return how many attempts of a task have failed."""
+        return self.entries[task].attempts if task in self.entries else 0
+
     def _leave(self, task: int) -> None:
         for running in self.running.values():
             if task in running.tasks:

@@ -18,10 +18,6 @@ from flowbutton.model.pieces import Group, IndexPart, Layout, Piece
 from flowbutton.worker.payload import PieceInput, ValueInput
 
 
-class PieceStream(Stream):
-    """The pieces of a source, group by group as their layouts become known."""
-
-
 class SourceNode(Node):
     """Indexes, lays out and cuts one source."""
 
@@ -30,7 +26,7 @@ class SourceNode(Node):
     ) -> None:
         super().__init__(spec)
         self.partitioner, self.groups, self._options = partitioner, groups, options
-        self.pieces = PieceStream()
+        self.pieces = Stream(spec.name)
         self.records: int | None = 0
         self.bytes = 0
         self._parts = {group.ordinal: list(partitioner.index_parts(group)) for group in groups}
@@ -110,7 +106,7 @@ class SourceNode(Node):
     def column(self, name: str) -> Stream:
         """Return the distinct values of a key column, in source order; known at once where groups have the column."""
         if name not in self._columns:
-            stream = self._columns[name] = ValueStream()
+            stream = self._columns[name] = ValueStream(self.name)
             keys = [group.key for group in self.groups]
             if all(name in dict(key) for key in keys):
                 stream.fill(_distinct(name, keys))

@@ -27,7 +27,7 @@ class ResultStream(Stream):
     """The results of a fan-out stage, one by one: for_each over an upstream stage."""
 
     def __init__(self, node: Node, output: str | None) -> None:
-        super().__init__()
+        super().__init__(node.name)
         self._node, self._output = node, output
 
     @property
@@ -108,7 +108,7 @@ class StageNode(Node):
     ) -> None:
         super().__init__(spec)
         self.items, self.shares, self.gathers, self._mode = items, shares, gathers, mode
-        self.item_stream = ItemStream() if makes_items else None
+        self.item_stream = ItemStream(spec.name) if makes_items else None
         self.result_streams: dict[str | None, ResultStream] = {}
         self._made = 0
         self._open = False
@@ -151,12 +151,9 @@ class StageNode(Node):
         for wire in self.items:
             known = wire.stream.expected
             if known is None:
-                return None, self._tells(wire)
+                return None, wire.stream.teller
             total = known if self._mode == "zip" or len(self.items) == 1 else total * known
         return total, ""
-
-    def _tells(self, wire: ItemWire) -> str:
-        return wire.argument
 
     def advance(self) -> Iterator[Task]:
         """Yield tasks for items that are there, once what all tasks share is there."""

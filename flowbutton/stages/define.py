@@ -14,6 +14,7 @@ import importlib
 import inspect
 import typing
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
@@ -152,5 +153,5 @@ def _local_stage(uses: str, module_name: str, attribute: str) -> StageDefinition
     except AttributeError as error:
         raise OptionError(f"module '{module_name}' has no '{attribute}'", why="", hint="check the name") from error
     if isinstance(target, StageDefinition):
-        return target
+        return replace(target, uses=uses)  # other processes find it by this name
     return describe(target, uses=uses, version=1, ledger=None, resources=None)

@@ -1,0 +1,285 @@
+"""The loop around the state machine: dull on purpose.
+
+It submits what the schedule says, commits what workers wrote, hands results to the expansion, and tells the journal.
+All decisions are elsewhere: what exists (`engine.expansion`), what runs when (`engine.schedule`), what is retried
+(`engine.retry`), whether the counts hold (`engine.ledger`). Imports `flowbutton.model`, `worker`, `engine`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from flowbutton.engine.expansion import Expansion
+from flowbutton.engine.journal import Journal
+from flowbutton.engine.ledger import LedgerLine, balance
+from flowbutton.engine.reuse import Records, content_reader, settle
+from flowbutton.engine.schedule import Demand, Schedule, Submit
+from flowbutton.engine.tasks import Result, RowsInput, Task
+from flowbutton.model.errors import Bug, FlowbuttonError, ResourceExhausted, WorkerLost
+from flowbutton.model.executor import Call, Event, Executor, Lost, Progressed, Raised, Returned, Started, TimedOut
+from flowbutton.model.records import Row, TaskRecord
+from flowbutton.stores.records import put_selection
+from flowbutton.worker.messages import Message, PackWritten, TaskFailed, TaskStarted, decode
+from flowbutton.worker.payload import CallOrder, GatherInput, Input, StoredRow, TaskOrder
+
+TICK_S = 0.5
+"""The longest wait for an event: signals, leases and delayed tasks are looked at this often."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTask:
+    """A task that has failed for good."""
+
+    task: Task
+    error: FlowbuttonError
+    traceback: str
+    log: str
+
+
+@dataclass(slots=True)
+class Ended:
+    """How the loop ended: failures (with `on_error: continue` there may be several), the ledger, or a drain."""
+
+    failures: list[FailedTask] = field(default_factory=list)
+    ledger: list[LedgerLine] = field(default_factory=list)
+    drained: bool = False
+    stopped: bool = False  # a failure ended the run
+    ran: int = 0
+    reused: int = 0
+
+
+class Drive:
+    """Runs an expansion to its end on an executor."""
+
+    def __init__(
+        self,
+        expansion: Expansion,
+        records: Records,
+        executor: Executor,
+        journal: Journal,
+        *,
+        ranks: Callable[[str], int],
+        now: Callable[[], float],
+        tick: Callable[[], None],
+    ) -> None:
+        self._expansion, self._records, self._executor, self._journal = expansion, records, executor, journal
+        self._ranks, self._now, self._tick = ranks, now, tick
+        self._schedule = Schedule(executor.capacity)
+        self._tasks: dict[int, Task] = {}
+        self._twins: dict[str, list[int]] = defaultdict(list)  # tasks of one fingerprint: only the first runs
+        self._calls: dict[int, tuple[Task, ...]] = {}
+        self._selections: dict[tuple[StoredRow, ...], str] = {}
+        self._closed: set[str] = set()
+        self.ended = Ended()
+
+    def drain(self) -> None:
+        """Start nothing more; what runs may end."""
+        self._schedule.draining = self.ended.drained = True
+
+    def run(self, ready: Sequence[Task], reused: Sequence[tuple[Task, Result]]) -> Ended:
+        """Run from the tasks that are ready, and those known to be done, to the end; return how it ended.
+
+        Raises:
+            FlowbuttonError: the run can't go on (a broken ledger, a cut that failed, a lost lease, a full disk).
+        """
+        for task, result in reused:
+            self._tell_reused(task, result)
+        self._take(ready)
+        while not self._schedule.idle and not self.ended.stopped:
+            self._submit(self._schedule.next(self._now()))
+            wait = self._schedule.wake_s(self._now())
+            self._handle(self._executor.events(TICK_S if wait is None else min(wait, TICK_S)))
+            self._tick()
+        if not (self.ended.failures or self.ended.drained or self._expansion.finished):
+            left = [name for name, node in self._expansion.nodes.items() if not node.finished]
+            raise Bug(f"nothing is left to run, but {', '.join(left)} did not finish", why="", hint="report this")
+        return self.ended
+
+    def _take(self, ready: Sequence[Task]) -> None:
+        """Reuse what is done, schedule the rest; of tasks with one fingerprint only the first runs."""
+        demands = []
+        for task in settle(self._expansion, ready, self._records, self._tell_reused):
+            self._tasks[task.id] = task
+            self._twins[task.fingerprint].append(task.id)
+            if len(self._twins[task.fingerprint]) == 1:
+                demands.append(self._demand(task))
+        self._schedule.add(demands)
+        self._close_finished()
+
+    def _demand(self, task: Task) -> Demand:
+        spec = self._expansion.node_of(task.id).spec
+        memory = task.memory_bytes(spec.resources)
+        return Demand(task, self._ranks(task.node), memory, spec.resources.timeout_s, spec.retries)
+
+    def _tell_reused(self, task: Task, result: Result) -> None:
+        self.ended.reused += 1
+        self._journal.trace(task, "reused", 0, result)
+        self._journal.event("reused", task=task.id, stage=task.node, expected=self._expected(task))
+
+    def _expected(self, task: Task) -> int | None:
+        return self._expansion.node_of(task.id).expected()[0]
+
+    # Out: calls
+
+    def _submit(self, submits: Sequence[Submit]) -> None:
+        calls = []
+        for submit in submits:
+            self._calls[submit.call] = submit.tasks
+            payload = self._order(submit).encode()
+            calls.append(Call(submit.call, payload, submit.memory_bytes, submit.timeout_s))
+            self._journal.event(
+                "submitted", call=submit.call, stage=submit.tasks[0].node, tasks=[task.id for task in submit.tasks]
+            )
+        if calls:
+            self._executor.submit(calls)
+
+    def _order(self, submit: Submit) -> CallOrder:
+        node = self._expansion.node_of(submit.tasks[0].id)
+        shared = {**node.shared, **{name: self._gather(rows) for name, rows in node.shared_gathers.items()}}
+        orders = []
+        for task in submit.tasks:
+            gathers = {name: self._gather(rows) for name, rows in task.gathers.items()}
+            orders.append(TaskOrder(task.fingerprint, {**task.inputs, **gathers}, task.part))
+        return CallOrder(
+            store=self._records.store.uri,
+            stage=node.spec.stage_digest,
+            work=node.spec.work,
+            shared=shared,
+            tasks=tuple(orders),
+            log_key=f"runs/{self._journal.run_id}/logs",
+        )
+
+    def _gather(self, rows: RowsInput) -> Input:
+        """Put the selection that a payload names instead of the rows."""
+        if not rows.rows:
+            return GatherInput(rows.stage, None, rows.output)
+        if rows.rows not in self._selections:
+            named = [stored.row for stored in rows.rows]
+            self._selections[rows.rows] = put_selection(self._records.store, rows.stage, named)
+        return GatherInput(rows.stage, self._selections[rows.rows], rows.output)
+
+    # In: events
+
+    def _handle(self, events: Sequence[Event]) -> None:
+        """Take in events; the packs of one stage that came together are named by one segment."""
+        written: dict[str, list[Row]] = defaultdict(list)
+        for event in events:
+            if isinstance(event, Progressed):
+                message = decode(event.message)
+                if isinstance(message, PackWritten):
+                    written[self._stage_digest(event.id)] += message.rows
+                else:
+                    self._hear(event.id, message)
+        for stage_digest, rows in written.items():
+            self._commit(stage_digest, rows)
+        for event in events:
+            self._end(event)
+
+    def _stage_digest(self, call: int) -> str:
+        return self._expansion.node_of(self._calls[call][0].id).spec.stage_digest
+
+    def _hear(self, call: int, message: Message) -> None:
+        match message:
+            case TaskStarted(position):
+                self._schedule.started(call, position, self._calls[call])
+                task = self._calls[call][position]
+                self._journal.event("started", call=call, task=task.id, stage=task.node)
+            case TaskFailed(position, error, traceback, log):
+                self._fail(FailedTask(self._calls[call][position], error, traceback, log))
+
+    def _end(self, event: Event) -> None:
+        match event:
+            case Started() | Progressed():
+                return
+            case Returned(call, _):
+                error: FlowbuttonError = Bug("a call returned without its records", why="", hint="report this")
+                trace = ""
+            case Raised(call, trace):
+                error = Bug("the worker itself failed", why=trace.strip().rpartition("\n")[2], hint="report this")
+            case Lost(call, why):
+                error = WorkerLost(
+                    "the worker of a task is gone",
+                    why=why,
+                    hint="if memory ran out, give the stage more under resources: memory",
+                )
+                trace = ""
+            case TimedOut(call, after_s):
+                error = ResourceExhausted(
+                    f"a task took longer than {after_s:.0f} s",
+                    why="it was stopped at its time limit",
+                    hint="raise 'resources: {timeout: ...}' of the stage",
+                )
+                trace = ""
+        if not isinstance(event, Returned):
+            self._recover(call)
+        suspect, _ = self._schedule.ended(call)
+        if suspect is not None:
+            self._fail(FailedTask(self._tasks[suspect], error, trace, ""))
+
+    def _recover(self, call: int) -> None:
+        """A call broke off: what it had written counts all the same."""
+        digest = self._stage_digest(call)
+        self._records.reload(digest)
+        left = [task for task in self._calls[call] if task.id in self._tasks]
+        found = self._records.find(digest, [task.fingerprint for task in left])
+        self._finish(digest, list(found.values()))
+
+    def _commit(self, stage_digest: str, rows: Sequence[Row]) -> None:
+        self._finish(stage_digest, self._records.commit(stage_digest, rows))
+
+    def _finish(self, stage_digest: str, found: Sequence[tuple[Row, TaskRecord]]) -> None:
+        ready: list[Task] = []
+        for row, record in found:
+            result = Result.of(StoredRow(stage_digest, row), record, reused=False)
+            for position, number in enumerate(self._twins.pop(row.fingerprint, ())):
+                task = self._tasks.pop(number)
+                if not position:
+                    self._schedule.done(number, result.measures.wall_s)
+                self.ended.ran += 1
+                self._journal.trace(task, "done", self._schedule.attempts(number) + 1, result)
+                self._journal.event(
+                    "done",
+                    task=number,
+                    stage=task.node,
+                    expected=self._expected(task),
+                    wall_s=result.measures.wall_s,
+                    rss=result.measures.peak_rss_bytes,
+                )
+                reader = content_reader(self._expansion, task, record, self._records)
+                ready += self._expansion.done(number, result, reader)
+        self._take(ready)
+
+    def _fail(self, failure: FailedTask) -> None:
+        task = failure.task
+        again = self._schedule.failed(task.id, failure.error, self._now())
+        attempt = self._schedule.attempts(task.id)
+        told = {"task": task.id, "stage": task.node, "attempt": attempt, "error": str(failure.error)}
+        if again is not None:
+            self._journal.event("retried", **told, delay_s=round(again.delay_s, 3))
+            return
+        self.ended.failures.append(failure)
+        self.ended.stopped |= self._expansion.node_of(task.id).spec.on_error == "fail"
+        self._journal.trace(task, "failed", attempt, None)
+        self._journal.event("failed", **told, traceback=failure.traceback, log=failure.log)
+
+    def _close_finished(self) -> None:
+        """Hold the ledger of each stage that has finished, and write its manifest."""
+        for name, node in self._expansion.nodes.items():
+            if name in self._closed or not node.finished:
+                continue
+            self._closed.add(name)
+            line = balance(self._expansion.graph, self._expansion.nodes, name)
+            if line is not None:
+                self.ended.ledger.append(line)
+            if any(not result.reused for result in node.results.values()):
+                marks = [result.stored.row.fingerprint for _, result in sorted(node.results.items())]
+                self._records.log(node.spec.stage_digest).finish(marks)
+            self._journal.event(
+                "finished",
+                stage=name,
+                tasks=len(node.results),
+                reused=sum(result.reused for result in node.results.values()),
+                ledger=line.to_json() if line else None,
+            )

@@ -1,0 +1,96 @@
+"""The run folder: what happened, as files that people and programs read.
+
+``spec.yaml`` and ``plan.json`` (what was asked), ``events.jsonl`` (what happened, in order), ``trace.tsv`` (a line per
+task), ``logs/`` (long or failed ones), ``ledger.json``, and ``outputs.json`` or ``error.json`` at the end. For a store
+that is no folder the files are kept locally and shipped when the run ends. Imports `flowbutton.model`, `stores`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from flowbutton.engine.tasks import Result, Task
+from flowbutton.model.store import Store
+
+Listener = Callable[[str, dict[str, Any]], None]
+"""Is told of every event: its kind and its fields."""
+
+TRACE_COLUMNS = (
+    "task", "stage", "key", "fingerprint", "status", "attempt", "wall_s", "cpu_s", "peak_rss_bytes", "read_bytes",
+    "written_bytes",
+)  # fmt: skip
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time: ``20261122-211500-3f9a``."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
+
+
+class Journal:
+    """Writes one run's folder and tells listeners."""
+
+    def __init__(self, folder: Path, run_id: str, listeners: Sequence[Listener]) -> None:
+        self.run_id, self.folder = run_id, folder / run_id
+        self.folder.mkdir(parents=True)
+        self._listeners = listeners
+        self._events: TextIO = (self.folder / "events.jsonl").open("w", encoding="utf-8", buffering=1)
+        self._trace: TextIO = (self.folder / "trace.tsv").open("w", encoding="utf-8", buffering=1)
+        self._trace.write("\t".join(TRACE_COLUMNS) + "\n")
+        _point_latest(folder, run_id)
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Append an event and tell the listeners."""
+        line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": kind, **fields}
+        self._events.write(json.dumps(line, default=str) + "\n")
+        for listener in self._listeners:
+            listener(kind, fields)
+
+    def trace(self, task: Task, status: str, attempt: int, result: Result | None) -> None:
+        """Append a task's line."""
+        key = ",".join(f"{name}={value}" for name, value in task.key)
+        m = result.measures if result is not None else None
+        costs = [m.wall_s, m.cpu_s, m.peak_rss_bytes, m.read_bytes, m.written_bytes] if m is not None else [""] * 5
+        row = [task.id, task.node, key, task.fingerprint[:16], status, attempt, *costs]
+        self._trace.write("\t".join(str(cell) for cell in row) + "\n")
+
+    def write(self, name: str, value: Any) -> None:
+        """Write a file of the folder: text as it is, anything else as JSON."""
+        text = value if isinstance(value, str) else json.dumps(value, indent=2, default=str) + "\n"
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def close(self, store: Store) -> None:
+        """Close the files; ship them where the store is no folder."""
+        self._events.close()
+        self._trace.close()
+        if store.local_path(f"runs/{self.run_id}/events.jsonl") is None:
+            for file in sorted(self.folder.rglob("*")):
+                if file.is_file():
+                    store.put(f"runs/{self.run_id}/{file.relative_to(self.folder).as_posix()}", file)
+
+
+def _point_latest(folder: Path, run_id: str) -> None:
+    """Let ``latest`` point to the run: as a link, and as a small file for systems without links."""
+    fresh = folder / f".latest-{run_id}"
+    try:
+        fresh.symlink_to(run_id)
+        fresh.replace(folder / "latest")
+    except OSError:
+        fresh.unlink(missing_ok=True)
+    fresh.write_text(json.dumps({"run": run_id}) + "\n")
+    fresh.replace(folder / "latest.json")
+
+
+def read_events(folder: Path) -> list[dict[str, Any]]:
+    """Read a run's events; a torn last line is left out."""
+    found = []
+    for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return found

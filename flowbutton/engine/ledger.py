@@ -1,0 +1,115 @@
+"""The ledger: that no record was lost or doubled, stage by stage, on every run (law 1). Pure.
+
+A consumer's count is held against its producer's: for a source that is the index's own count, for a stage what it
+said came out. Imports `flowbutton.model`, `dag`, `engine` nodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowbutton.dag.graph import BindingKind, Graph
+from flowbutton.engine.nodes import Node
+from flowbutton.engine.source_node import SourceNode
+from flowbutton.engine.tasks import Counts
+from flowbutton.model.canonical import Json
+from flowbutton.model.errors import BadInput, LedgerBroken
+from flowbutton.model.stage import Balance, LedgerRule
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """The balance of one stage: what its producer emitted (None: not counted), what it consumed, and where it went."""
+
+    stage: str
+    unit: str
+    emitted: int | None
+    consumed: int
+    counts: Counts
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the line as JSON."""
+        counts = self.counts
+        return {
+            "stage": self.stage,
+            "unit": self.unit,
+            "emitted": self.emitted,
+            "consumed": self.consumed,
+            "out": counts.out,
+            "filtered": dict(counts.filtered),
+            "set_aside": dict(counts.set_aside),
+            "apart": dict(counts.apart),
+            "samples": list(counts.samples),
+        }
+
+    def __str__(self) -> str:
+        parts = [f"{self.consumed:,} {self.unit} in"]
+        if self.counts.out is not None:
+            parts.append(f"{self.counts.out:,} out")
+        for reason, count in (*self.counts.filtered.items(), *self.counts.set_aside.items()):
+            parts.append(f"{count:,} {reason}")
+        parts += [f"{count:,} {kind} beside" for kind, count in self.counts.apart.items()]
+        return ", ".join(parts)
+
+
+def balance(graph: Graph, nodes: dict[str, Node], name: str) -> LedgerLine | None:
+    """Return the checked balance of a finished stage; None for a stage that counts nothing.
+
+    Raises:
+        LedgerBroken: the counts do not add up.
+        BadInput: more records were set aside than the pipeline tolerates.
+    """
+    stage = graph.stages.get(name)
+    if stage is None or stage.definition.ledger is None:
+        return None
+    rule, node = stage.definition.ledger, nodes[name]
+    producer = next((b.producer.name for b in stage.bindings if b.argument == rule.argument), None)
+    if producer is None:
+        return None
+    exact = all(b.overlap is None for b in stage.bindings if b.argument == rule.argument)
+    upstream = nodes[producer]
+    kinds = {b.kind for b in stage.bindings if b.argument == rule.argument}
+    emitted = emitted_by(upstream) if exact or BindingKind.ITEM in kinds else None
+    unit = upstream.unit if isinstance(upstream, SourceNode) else "records"
+    line = LedgerLine(name, unit, emitted, node.counts.consumed.get(rule.argument, 0), node.counts)
+    _check(line, rule)
+    _check_tolerated(line, stage.tolerate_records)
+    return line
+
+
+def emitted_by(node: Node) -> int | None:
+    """Return how many records a producer says that it emitted; None where it doesn't count."""
+    if isinstance(node, SourceNode):
+        return node.records
+    return None if node.counts.out is None else node.counts.out + sum(node.counts.apart.values())
+
+
+def _check(line: LedgerLine, rule: LedgerRule) -> None:
+    counts = line.counts
+    if line.emitted is not None and line.consumed != line.emitted:
+        raise LedgerBroken(
+            f"stage '{line.stage}' consumed {line.consumed} of {line.emitted} {line.unit}",
+            why=f"its producer counted {line.emitted} by itself",
+            hint="records were lost or doubled: nothing is published; report this with the pipeline",
+            stage=line.stage,
+        )
+    if rule.balance is Balance.CONSERVES:
+        gone = sum(counts.filtered.values()) + sum(counts.set_aside.values())
+        if line.consumed != (counts.out or 0) + gone:
+            raise LedgerBroken(
+                f"stage '{line.stage}' took {line.consumed} {line.unit} and gave {counts.out} + {gone} left out",
+                why="it promises that each one comes out or is left out with a reason",
+                hint="records were lost or doubled: nothing is published; report this with the pipeline",
+                stage=line.stage,
+            )
+
+
+def _check_tolerated(line: LedgerLine, limit: int) -> None:
+    aside = sum(line.counts.set_aside.values())
+    if aside > limit:
+        raise BadInput(
+            f"stage '{line.stage}' set {aside} {line.unit} aside, {limit} are tolerated",
+            why="; ".join(line.counts.samples) or "no record was described",
+            hint="correct the data, or raise 'tolerate: {records: N}' of this stage",
+            stage=line.stage,
+        )

@@ -1,0 +1,137 @@
+"""Outputs: results under their names, each visible whole or not at all.
+
+Published files are copies (by reflink where the file system can), never links into the store: an edited result must
+not corrupt it. All are written beside their places first, then renamed. Imports `flowbutton.model`, `dag`, `engine`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from flowbutton.dag.graph import OutputNode
+from flowbutton.engine.nodes import Node
+from flowbutton.engine.tasks import Result
+from flowbutton.model.errors import Bug, NoSpace, OptionError
+from flowbutton.model.records import Artifact
+from flowbutton.stores.objects import Objects
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One file to publish: its name under the results folder, and the result whose output it is."""
+
+    name: str
+    result: Result
+    output: str
+
+
+def publications(output: OutputNode, nodes: Mapping[str, Node]) -> Iterator[Publication]:
+    """Yield the files of one output: one, or one per task where the name has key columns in braces.
+
+    Raises:
+        OptionError: two tasks would get one name, or a column in braces is not in the key.
+    """
+    producer = output.producers[0]
+    node = nodes[producer.name]
+    columns = [field for _, field, _, _ in string.Formatter().parse(output.name) if field]
+    taken: set[str] = set()
+    for task, result in node.ordered():
+        key = dict(node.keys[task])
+        missing = [column for column in columns if column not in key]
+        if missing:
+            raise OptionError(
+                f"output '{output.name}' names the column '{missing[0]}'",
+                why=f"the key of '{producer}' has: {', '.join(key) or 'no columns'}",
+                hint="use one of these in braces",
+                line=output.line,
+            )
+        name = output.name.format(**{column: _safe(str(key[column])) for column in columns})
+        if name in taken:
+            raise OptionError(
+                f"two results would be published as '{name}'",
+                why=f"'{producer}' has several tasks",
+                hint=f"put a key column in braces into the name: {', '.join(f'{{{column}}}' for column in key)}",
+                line=output.line,
+            )
+        taken.add(name)
+        yield Publication(name, result, producer.output or "")
+
+
+def _safe(text: str) -> str:
+    """Make a key's value fit for a file name."""
+    cleaned = "".join(char if char not in '/\\:*?"<>|' and char.isprintable() else "_" for char in text)
+    return cleaned if cleaned.strip(".") else "_"
+
+
+def publish(found: Mapping[str, Artifact], results: Path, objects: Objects) -> list[dict[str, object]]:
+    """Write artifacts under their names in ``results``; return name, path, digest and bytes of each.
+
+    Raises:
+        NoSpace: the disk is full; nothing was renamed, the results of an earlier run stand.
+    """
+    staged: list[tuple[Path, Path]] = []
+    told: list[dict[str, object]] = []
+    try:
+        for name, artifact in found.items():
+            place = results / _inside(name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            fresh = place.with_name(f".{place.name}.partial")
+            _write(artifact, fresh, objects)
+            staged.append((fresh, place))
+            told.append({"name": name, "path": str(place), "digest": artifact.digest, "bytes": artifact.size})
+        for fresh, place in staged:
+            fresh.replace(place)
+    except OSError as error:
+        for fresh, _ in staged:
+            fresh.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace(
+                "no space left to publish the results",
+                why=str(error),
+                hint="make room or give another --results; finished tasks are kept",
+                file=str(results),
+            ) from error
+        raise
+    return told
+
+
+def _inside(name: str) -> PurePosixPath:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise Bug(f"output name '{name}' leads out of the results folder", why="", hint="use a relative name")
+    return path
+
+
+def _write(artifact: Artifact, place: Path, objects: Objects) -> None:
+    with place.open("wb") as sink:
+        if artifact.inline is not None:
+            sink.write(artifact.inline)
+        else:
+            with objects.fetch(artifact.digest, place.parent / ".cache", artifact.suffix).open("rb") as source:
+                _copy(source.fileno(), sink.fileno(), artifact.size)
+        sink.flush()
+        os.fsync(sink.fileno())
+
+
+def _copy(source: int, sink: int, size: int) -> None:
+    """Copy by copy_file_range(2), which shares blocks where the file system can; by plain copying elsewhere."""
+    done = 0
+    try:
+        while done < size:
+            step = os.copy_file_range(source, sink, size - done)
+            if step == 0:
+                break
+            done += step
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+    if done < size:
+        os.lseek(source, done, os.SEEK_SET)
+        with os.fdopen(os.dup(source), "rb") as reader, os.fdopen(os.dup(sink), "wb") as writer:
+            shutil.copyfileobj(reader, writer, 1024**2)

@@ -1,0 +1,110 @@
+"""What is done already: task records found by fingerprint, and the expansion walked as far as they reach.
+
+`plan` and `run` both begin with `settle`: what the plan shows as reused is what the run reuses.
+Imports `flowbutton.model`, `stores`, `engine`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from flowbutton.engine.expansion import Expansion
+from flowbutton.engine.tasks import RangeReader, Result, Task
+from flowbutton.model.errors import CorruptObject
+from flowbutton.model.records import Artifact, Row, TaskRecord
+from flowbutton.model.store import Store
+from flowbutton.stores.objects import Objects
+from flowbutton.stores.records import RecordLog
+from flowbutton.worker.payload import StoredRow
+
+
+class Records:
+    """The task records of a store, by stage digest, as this driver knows them."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.objects = store, Objects(store)
+        self._logs: dict[str, RecordLog] = {}
+        self._rows: dict[str, dict[str, Row]] = {}
+
+    def log(self, stage_digest: str) -> RecordLog:
+        """Return the log of a stage digest; read once when first asked for."""
+        if stage_digest not in self._logs:
+            self._logs[stage_digest] = RecordLog(self.store, stage_digest)
+            self._rows[stage_digest] = self._logs[stage_digest].load()
+        return self._logs[stage_digest]
+
+    def reload(self, stage_digest: str) -> None:
+        """Read again what is there: after a worker was lost its packs may hold finished tasks."""
+        self._rows[stage_digest] = self.log(stage_digest).load()
+
+    def find(self, stage_digest: str, fingerprints: Iterable[str]) -> dict[str, tuple[Row, TaskRecord]]:
+        """Return rows and records of those fingerprints that are done and whose artifacts are still there."""
+        log = self.log(stage_digest)
+        rows = self._rows[stage_digest]
+        wanted = [rows[mark] for mark in dict.fromkeys(fingerprints) if mark in rows]
+        found = zip(wanted, self._read(log, wanted), strict=True)
+        return {row.fingerprint: (row, record) for row, record in found if record is not None and self._whole(record)}
+
+    def commit(self, stage_digest: str, rows: Sequence[Row]) -> list[tuple[Row, TaskRecord]]:
+        """Name rows; return the winning row and record of each fingerprint."""
+        log = self.log(stage_digest)
+        winners = log.commit(rows)
+        self._rows[stage_digest].update(winners)
+        chosen = list(winners.values())
+        return list(zip(chosen, log.read_many(chosen), strict=True))
+
+    def reader(self, artifact: Artifact) -> RangeReader:
+        """Return ``read(start, stop)`` for an artifact."""
+        inline = artifact.inline
+        if inline is not None:
+            return lambda start, stop: inline[start:stop]
+        return lambda start, stop: self.objects.get(artifact.digest, start, stop)
+
+    def _read(self, log: RecordLog, rows: Sequence[Row]) -> list[TaskRecord | None]:
+        try:
+            return list(log.read_many(rows))
+        except CorruptObject:
+            return [self._read_one(log, row) for row in rows]
+
+    def _read_one(self, log: RecordLog, row: Row) -> TaskRecord | None:
+        try:
+            return log.read(row)
+        except CorruptObject:  # a damaged record is an absent one: its task runs again
+            return None
+
+    def _whole(self, record: TaskRecord) -> bool:
+        return all(item.inline is not None or self.objects.has(item.digest) for item in record.artifacts.values())
+
+
+def settle(
+    expansion: Expansion,
+    ready: Sequence[Task],
+    records: Records,
+    tell: Callable[[Task, Result], None] = lambda _task, _result: None,
+) -> list[Task]:
+    """Reuse what is done, wave by wave; return the tasks that must run. ``tell`` hears of each reused one."""
+    fresh: list[Task] = []
+    while ready:
+        by_stage: dict[str, list[Task]] = defaultdict(list)
+        for task in ready:
+            by_stage[expansion.node_of(task.id).spec.stage_digest].append(task)
+        following: list[Task] = []
+        for stage_digest, tasks in by_stage.items():
+            found = records.find(stage_digest, [task.fingerprint for task in tasks])
+            for task in tasks:
+                if task.fingerprint not in found:
+                    fresh.append(task)
+                    continue
+                row, record = found[task.fingerprint]
+                result = Result.of(StoredRow(stage_digest, row), record, reused=True)
+                tell(task, result)
+                following += expansion.done(task.id, result, content_reader(expansion, task, record, records))
+        ready = following
+    return fresh
+
+
+def content_reader(expansion: Expansion, task: Task, record: TaskRecord, records: Records) -> RangeReader | None:
+    """Return the reader of a task's one artifact where its node decides by it."""
+    wants = expansion.node_of(task.id).wants_content
+    return records.reader(record.artifacts[""]) if wants else None

@@ -1,0 +1,291 @@
+"""The two doors of the engine: `plan` and `run`.
+
+Both probe the sources, expand the graph and settle what is done; `plan` stops there. Imports all rooms below.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import networkx as nx
+
+from flowbutton.dag.graph import Graph
+from flowbutton.dag.plan import Plan
+from flowbutton.engine.drive import Drive, Ended, FailedTask
+from flowbutton.engine.expansion import Expansion
+from flowbutton.engine.journal import Journal, Listener, new_run_id
+from flowbutton.engine.ledger import LedgerLine
+from flowbutton.engine.planning import plan_of
+from flowbutton.engine.publish import publications, publish
+from flowbutton.engine.reuse import Records, settle
+from flowbutton.engine.sources import probe_sources
+from flowbutton.engine.tasks import Result, Task
+from flowbutton.executors.machine import cpu_slots, memory_bytes
+from flowbutton.executors.opening import open_executor
+from flowbutton.model.canonical import Json, digest_json
+from flowbutton.model.errors import FlowbuttonError
+from flowbutton.model.partitioner import Partitioner
+from flowbutton.model.stage import StageDefinition
+from flowbutton.model.store import Store
+from flowbutton.stages.code import identify
+from flowbutton.stores.access import StoreAccess
+from flowbutton.stores.leases import Lease, LeaseOwner, acquire
+from flowbutton.stores.opening import open_store
+from flowbutton.stores.uris import path_of, scheme_of
+from flowbutton.worker.entry import work
+
+LEASE_TTL_S = 30.0
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    DONE = "done"
+    TOLERATED = "finished with failures"
+    FAILED = "failed"
+    DRAINED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where and with what to run; nothing here is in a fingerprint.
+
+    ``wait_s``: how long to wait for another run of the same pipeline and results; 0 fails at once, None waits.
+    """
+
+    store: str = ".flowbutton"
+    results: Path = Path("results")
+    executor: str = "processes"
+    workers: int | None = None
+    wait_s: float | None = 0.0
+    listeners: Sequence[Listener] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run came to."""
+
+    run_id: str
+    folder: Path
+    status: Status
+    plan: Plan
+    outputs: Sequence[dict[str, object]] = ()
+    failures: Sequence[FailedTask] = ()
+    ledger: Sequence[LedgerLine] = ()
+    ran: int = 0
+    reused: int = 0
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A store, its records, and the expansion of a graph over probed sources."""
+
+    store: Store
+    records: Records
+    expansion: Expansion
+
+
+def plan(graph: Graph, settings: Settings) -> Plan:
+    """Return what would run. Nothing runs and nothing is written but adopted records and generated samples.
+
+    Raises:
+        FlowbuttonError: a source is missing or can't be used.
+    """
+    opened = _open(graph, settings)
+    fresh = settle(opened.expansion, opened.expansion.start(), opened.records)
+    return plan_of(opened.expansion, fresh, opened.store.uri)
+
+
+def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
+    """Run a graph to its end, publish its outputs, and return what it came to.
+
+    Raises:
+        Locked: another run holds the same pipeline and results.
+        FlowbuttonError: a source is missing, the ledger is broken, or the disk is full; told in ``error.json`` too.
+        KeyboardInterrupt: the user stopped it; everything is stopped, and running again goes on from there.
+    """
+    opened = _open(graph, settings)
+    lease = acquire(
+        opened.store,
+        digest_json("lease", [graph.name, str(settings.results.resolve())])[:32],
+        owner=LeaseOwner.current(),
+        ttl_s=LEASE_TTL_S,
+        now=time.monotonic,
+        wait_s=settings.wait_s,
+    )
+    journal = Journal(runs_folder(settings.store), new_run_id(), settings.listeners)
+    try:
+        return _run(graph, settings, spec_text, opened, journal, lease)
+    except KeyboardInterrupt:
+        journal.event("interrupted")
+        raise
+    except FlowbuttonError as error:
+        journal.write("error.json", _told(error))
+        journal.event("error", error=str(error))
+        raise
+    finally:
+        journal.close(opened.store)
+        lease.release()
+
+
+def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, journal: Journal, lease: Lease) -> Report:
+    journal.write("spec.yaml", spec_text)
+    reused: list[tuple[Task, Result]] = []
+    fresh = settle(opened.expansion, opened.expansion.start(), opened.records, lambda *pair: reused.append(pair))
+    found = plan_of(opened.expansion, fresh, opened.store.uri)
+    journal.write("plan.json", found.to_json())
+    journal.event("planned", run=journal.run_id, folder=str(journal.folder), nothing=found.nothing_to_run)
+    ended = _drive(opened, fresh, reused, settings, journal, lease)
+    status = _status(ended)
+    outputs: list[dict[str, object]] = []
+    if status in (Status.DONE, Status.TOLERATED):
+        outputs = _publish(graph, opened, settings.results)
+        journal.write("outputs.json", {str(item["name"]): item for item in outputs})
+    journal.write("ledger.json", [line.to_json() for line in ended.ledger])
+    if ended.failures:
+        journal.write("error.json", [_told_task(failure) for failure in ended.failures])
+    journal.event("ended", status=status.value, ran=ended.ran, reused=ended.reused, outputs=outputs)
+    return Report(
+        journal.run_id,
+        journal.folder,
+        status,
+        found,
+        outputs,
+        tuple(ended.failures),
+        tuple(ended.ledger),
+        ended.ran,
+        ended.reused,
+    )
+
+
+def _drive(
+    opened: _Opened,
+    fresh: Sequence[Task],
+    reused: Sequence[tuple[Task, Result]],
+    settings: Settings,
+    journal: Journal,
+    lease: Lease,
+) -> Ended:
+    slots = settings.workers or cpu_slots()
+    executor = open_executor(settings.executor, work, slots=slots, memory_bytes=memory_bytes())
+    ranks = _ranks(opened.expansion)
+    try:
+        drive = Drive(
+            opened.expansion,
+            opened.records,
+            executor,
+            journal,
+            ranks=ranks,
+            now=time.monotonic,
+            tick=_renewing(lease),
+        )
+        with _draining_on_term(drive.drain):
+            return drive.run(fresh, reused)
+    finally:
+        executor.close()
+
+
+def _open(graph: Graph, settings: Settings) -> _Opened:
+    store = open_store(settings.store)
+    access = StoreAccess(store)
+    sources = probe_sources(graph, access, samples_folder(settings.store))
+    expansion = Expansion(graph, sources, _code_digest, _index_digest)
+    return _Opened(store, Records(store), expansion)
+
+
+def _code_digest(definition: StageDefinition) -> str:
+    return identify(definition.function).digest
+
+
+def _index_digest(partitioner: Partitioner) -> str:
+    return identify(type(partitioner)).digest
+
+
+def runs_folder(store: str) -> Path:
+    """Return where run folders are kept: in the store if it is a folder, else in ``.flowbutton`` here."""
+    return (path_of(store) if scheme_of(store) == "file" else Path(".flowbutton")) / "runs"
+
+
+def samples_folder(store: str) -> Path:
+    """Return where generated samples are kept: beside the runs."""
+    return runs_folder(store).with_name("samples")
+
+
+def _ranks(expansion: Expansion) -> Callable[[str], int]:
+    """Return the length of the path that still hangs on a node: what is on the longest path starts first."""
+    digraph = expansion.graph.digraph
+    lengths: dict[str, int] = {}
+    for name in reversed(list(nx.topological_sort(digraph))):
+        lengths[name] = 1 + max((lengths[following] for following in digraph.successors(name)), default=0)
+    longest = max(lengths.values(), default=0)
+    return lambda node: lengths.get(node, longest + 1)  # transpositions are short and much waits for them
+
+
+def _renewing(lease: Lease) -> Callable[[], None]:
+    """Return a function that renews the lease a few times within its life, whenever it is called."""
+    last = time.monotonic()
+
+    def tick() -> None:
+        nonlocal last
+        if time.monotonic() - last > LEASE_TTL_S / 5:
+            lease.renew()
+            last = time.monotonic()
+
+    return tick
+
+
+@contextmanager
+def _draining_on_term(drain: Callable[[], None]) -> Iterator[None]:
+    """Let SIGTERM drain the run; only the main thread may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: drain())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _status(ended: Ended) -> Status:
+    if ended.drained:
+        return Status.DRAINED
+    if not ended.failures:
+        return Status.DONE
+    return Status.FAILED if ended.stopped else Status.TOLERATED
+
+
+def _publish(graph: Graph, opened: _Opened, results: Path) -> list[dict[str, object]]:
+    """Publish every output whose producer has finished."""
+    found = {}
+    for output in graph.outputs:
+        if opened.expansion.nodes[output.producers[0].name].finished:
+            for item in publications(output, opened.expansion.nodes):
+                log = opened.records.log(item.result.stored.stage)
+                found[item.name] = log.read(item.result.stored.row).artifacts[item.output]
+    return publish(found, results, opened.records.objects)
+
+
+def _told(error: FlowbuttonError) -> dict[str, Json]:
+    where: dict[str, Json] = dict(error.where)
+    return {"what": error.what, "why": error.why, "hint": error.hint, "where": where, "class": error.failure.value}
+
+
+def _told_task(failure: FailedTask) -> dict[str, Json]:
+    key: dict[str, Json] = dict(failure.task.key)
+    return {
+        "stage": failure.task.node,
+        "task": failure.task.id,
+        "key": key,
+        "fingerprint": failure.task.fingerprint,
+        **_told(failure.error),
+        "traceback": failure.traceback,
+        "log": failure.log,
+    }
