@@ -58,7 +58,7 @@ def find_block(read: Read, start: int, stop: int, size: int) -> int | None:
     """Return where the first block begins at or after byte ``start`` and before ``stop``; None if none does.
 
     The header's bytes may also stand inside compressed data by chance, so a candidate counts only if the next blocks
-    begin where it says, four links in a row or up to the end of the object, which has ``size`` bytes.
+    begin where it says: four links in a row, or up to the end of the object (of ``size`` bytes) or of its blocks.
     """
     for base in range(start, stop, _STEP):
         data = read(base, min(base + _STEP + len(_MAGIC) - 1, size))
@@ -71,13 +71,15 @@ def find_block(read: Read, start: int, stop: int, size: int) -> int | None:
 
 
 def _chain_holds(read: Read, at: int, size: int) -> bool:
-    for _ in range(_CHAIN):
-        if at == size:
-            return True
-        length = block_size(read(at, at + HEADER))
-        if length is None or at + length > size:
-            return False
+    for link in range(_CHAIN):
+        head = read(at, min(at + HEADER, size))
+        length = block_size(head)
+        if length is None:
+            # A gzip member without blocks, or zeros as padding, may follow a block: that is for the caller of `walk`.
+            return link > 0 and (head[:3] == _MAGIC[: min(3, len(head))] or not head.strip(b"\0"))
         at += length
+        if at >= size:
+            return True
     return True
 
 

@@ -54,8 +54,8 @@ class FastqReads(Reader):
         self._data = data
         self._parts = [_Part.of(value) for value in body["files"]]
         self._handed_out = [0] * len(self._parts)
-        self._mates = _Mates([part.file for part in self._parts], self._parts[0].first)
         self._interleaved = body["paired"] and len(self._parts) == 1
+        self._mates = _Mates(self._parts[-1].file, self._parts[0].first, 2 if self._interleaved else 1)
         self.sample: str = body["sample"]
         self.read_group: str = body["read_group"]
         self.paired: bool = body["paired"]
@@ -134,33 +134,35 @@ class FastqReads(Reader):
 
 
 class _Mates:
-    """Compares the names of two files, as far as both have been read."""
+    """Compares the names of first and second reads, as far as both have been read.
 
-    def __init__(self, files: list[str], first: int) -> None:
-        self._files = files
-        self._record = first
+    ``file`` holds the second reads, the first of them has the number ``record``, the next one a number ``step`` higher.
+    """
+
+    def __init__(self, file: str, first: int, step: int) -> None:
+        self._file, self._record, self._step = file, first + step - 1, step
         self._ahead = [bytearray(), bytearray()]
 
-    def add(self, file: int, names: bytes) -> None:
-        """Take the next names of a file, one a line."""
-        self._ahead[file] += names
+    def add(self, mate: int, names: bytes) -> None:
+        """Take the next names of the first reads (``mate`` 0) or the second ones (1), one a line."""
+        self._ahead[mate] += names
         left, right = self._ahead
         common = min(len(left), len(right))
         if left[:common] != right[:common]:
             self._refuse(left, right)
-        self._record += left.count(b"\n", 0, common)
+        self._record += left.count(b"\n", 0, common) * self._step
         del left[:common], right[:common]
 
     def _refuse(self, left: bytearray, right: bytearray) -> None:
         pairs = zip(left.split(b"\n"), right.split(b"\n"), strict=False)
         number, names = next((number, names) for number, names in enumerate(pairs) if names[0] != names[1])
-        one, two = (name.decode("ascii", "backslashreplace") for name in names)
+        first, second = (name.decode("ascii", "backslashreplace") for name in names)
         raise UnpairedReads(
             "two reads of a pair have different names",
-            why=f"'{one}' in the first file, '{two}' in the second" if len(self._files) == 2 else f"'{one}', '{two}'",
-            hint="the files must hold the same reads in the same order, as the sequencer wrote them",
-            file=self._files[-1],
-            record=self._record + number,
+            why=f"the first read is '{first}', the second '{second}'",
+            hint="both must be the same reads in the same order, as the sequencer wrote them",
+            file=self._file,
+            record=self._record + number * self._step,
         )
 
 
