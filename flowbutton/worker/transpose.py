@@ -2,8 +2,8 @@
 
 Layout::
 
-    head    JSON: schema; bundles [[digest, size], ...] in upstream order; keys, sorted; per key the number of its rows
-            and a digest over its parts' digests (so that the engine can tell per key whether anything changed)
+    head    JSON: schema; bundles [[digest, size], ...] in upstream order; keys, sorted; per key the number of its rows,
+            their bytes, and a digest over its parts' digests (so that the engine can tell per key what changed)
     rows    20 bytes a row, little-endian, by key, then bundle, then order of adding: bundle u32, offset u64, length u64
     tail    u64 length of the head, 8 bytes b"FBTRANS1"
 
@@ -40,6 +40,7 @@ class TransposedHead:
     bundles: tuple[tuple[str, int], ...]
     keys: tuple[BundleKey, ...]
     counts: tuple[int, ...]
+    sizes: tuple[int, ...]
     digests: tuple[str, ...]
 
     def select(self, wanted: Sequence[Interval] | None) -> list[int]:
@@ -50,6 +51,10 @@ class TransposedHead:
             return list(range(len(self.keys)))
         schema = self.schema
         return [n for n, key in enumerate(self.keys) if any(interval.meets(schema, key) for interval in wanted)]
+
+    def bytes_of(self, wanted: Sequence[Interval] | None) -> int:
+        """Return how many bytes the selected parts have."""
+        return sum(self.sizes[n] for n in self.select(wanted))
 
     def content(self, wanted: Sequence[Interval] | None) -> str:
         """Return the digest that names the selected parts: keys and contents, in order."""
@@ -70,11 +75,12 @@ def transpose(bundles: Sequence[tuple[str, int, Footer]]) -> bytes:
         raise Bug("bundles of one stage have different key schemas", why=str(schemas), hint="return one schema")
     rows = [(row.key, number, row) for number, (_, _, footer) in enumerate(bundles) for row in footer.rows]
     rows.sort(key=lambda row: (row[0], row[1]))  # stable: the order of adding stays
-    keys, counts, digests, packed = [], [], [], []
+    keys, counts, sizes, digests, packed = [], [], [], [], []
     for key, group in groupby(rows, key=lambda row: row[0]):
         members = list(group)
         keys.append(key)
         counts.append(len(members))
+        sizes.append(sum(row.length for _, _, row in members))
         digests.append(hashlib.sha256(b"".join(row.digest for _, _, row in members)).hexdigest()[:32])
         packed.extend(_ROW.pack(number, row.offset, row.length) for _, number, row in members)
     schema = next(iter(schemas), None)
@@ -83,6 +89,7 @@ def transpose(bundles: Sequence[tuple[str, int, Footer]]) -> bytes:
         "bundles": [[digest, size] for digest, size, _ in bundles],
         "keys": keys,
         "counts": counts,
+        "sizes": sizes,
         "digests": digests,
     }
     text = json.dumps(head, separators=(",", ":")).encode()
@@ -100,6 +107,7 @@ def read_head(size: int, read: Callable[[int, int], bytes]) -> TransposedHead:
         bundles=tuple((digest, count) for digest, count in head["bundles"]),
         keys=tuple(tuple(key) for key in head["keys"]),
         counts=tuple(head["counts"]),
+        sizes=tuple(head["sizes"]),
         digests=tuple(head["digests"]),
     )
 
