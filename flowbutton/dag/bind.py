@@ -256,7 +256,7 @@ def key_columns(stage: str, spec: Spec) -> set[str] | None:
     columns: set[str] = set()
     for text in spec.stages[stage].for_each.values():
         name, dot, column = text.partition(".")
-        if name not in spec.sources or not dot:
+        if name not in spec.sources or not dot or column == TABLE:
             return None
         columns.add(column)
     return columns

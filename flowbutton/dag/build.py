@@ -61,7 +61,7 @@ def build(
     check_names(spec, problems)
     code = find_code(spec, find_stage=find_stage, find_partitioner=find_partitioner, problems=problems)
     wires = find_wires(spec, code, problems)
-    check_circles(digraph_of(spec, wires), problems)
+    check_circles(spec, digraph_of(spec, wires), problems)
     dropped = dropped_by_when(spec, wires, code, values, problems)
     nodes = _Nodes(spec, code, values, env, folder, profile or Profile(), problems)
     sources = {name: nodes.source(name) for name in spec.sources if name in code.partitioners and name not in dropped}
@@ -92,8 +92,10 @@ class _Nodes:
         if not isinstance(uri, str):
             self.problems.add((*path, "from"), f"'{spec.uri}' is no URI: its value is {uri!r}", hint="use a uri param")
             uri = ""
+        options: dict[str, Json] = {}
         given = self._options(spec.options, (*path, "with"))
-        options = check_cut_options(self.code.partitioners[name], given, self.problems, (*path, "with"))
+        if given is not None:
+            options = check_cut_options(self.code.partitioners[name], given, self.problems, (*path, "with"))
         return SourceNode(name, spec.partitioner, absolute(uri, self.folder), options, self._line(path))
 
     def stage(self, name: str, wires: list[Wire], dropped: set[str]) -> StageNode:
@@ -102,8 +104,8 @@ class _Nodes:
         bindings = bind(name, wires, self.spec, self.code, self.problems)
         options: dict[str, Json] = {}
         # A condition and an option may share a nullable param, so a dropped stage's options need not fit.
-        if name not in dropped:
-            given = self._options(spec.options, (*path, "with"))
+        given = None if name in dropped else self._options(spec.options, (*path, "with"))
+        if given is not None:
             options = check_options(definition.options, given, self.problems, (*path, "with"))
         resources = _resources(definition.resources, spec.resources)
         if name in self.profile.resources:
@@ -122,8 +124,11 @@ class _Nodes:
             line=self._line(path),
         )
 
-    def _options(self, given: Mapping[str, Json], path: Path) -> dict[str, Json]:
-        return {name: self._substituted(value, (*path, name)) for name, value in given.items()}
+    def _options(self, given: Mapping[str, Json], path: Path) -> dict[str, Json] | None:
+        """Put params into options; None where that has problems, since a check would only tell them again."""
+        before = len(self.problems)
+        filled = {name: self._substituted(value, (*path, name)) for name, value in given.items()}
+        return filled if len(self.problems) == before else None
 
     def _substituted(self, value: Json, path: Path) -> Json:
         return substitute(value, values=self.values, env=self.env, problems=self.problems, path=path)
@@ -205,10 +210,10 @@ def _upstream(digraph: nx.DiGraph[str], ends: Iterable[str]) -> set[str]:
 def _warnings(spec: Spec, nowhere: set[str], digraph: nx.DiGraph[str], positions: Positions) -> tuple[Problem, ...]:
     """Return what is no mistake for certain, but looks like one."""
     found = Problems(positions)
-    for name in sorted(nowhere):
+    for name in (name for name in nowhere if not digraph.out_degree(name)):
         if name in spec.stages:
             found.add(("stages", name), f"no output needs stage '{name}'", hint="it runs; name it in outputs", key=True)
-        elif not digraph.out_degree(name):
+        else:
             found.add(("sources", name), f"no stage uses source '{name}'", hint="remove it, or bind it", key=True)
     used = spec.model_dump_json(include={"sources": True, "stages": True})
     for name in spec.params:

@@ -13,7 +13,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from flowbutton.dag.problems import Path, Problems, did_you_mean
+from flowbutton.dag.problems import Path, Problems, closest, did_you_mean
 
 _WANTED = {
     "string_type": "text",
@@ -30,6 +30,12 @@ _WANTED = {
     "tuple_type": "a list",
     "list_type": "a list",
 }
+_BEYOND = {
+    "greater_than_equal": ("ge", "below"),
+    "greater_than": ("gt", "not above"),
+    "less_than_equal": ("le", "above"),
+    "less_than": ("lt", "not below"),
+}
 _LOOKS_BOOL = {"yes", "no", "on", "off", "y", "n"}
 
 
@@ -44,7 +50,9 @@ def explain(error: ValidationError, model: type[BaseModel], problems: Problems, 
             continue
         told.add(path)
         what, hint = _words(finding, model, place)
-        problems.add(path[:-1] if finding["type"] == "missing" else path, what, hint=hint, key=key)
+        if finding["type"] == "missing":
+            path = path[:-1]
+        problems.add(path, what, hint=hint, key=key or finding["type"] == "extra_forbidden")
 
 
 def _place(loc: tuple[str | int, ...], model: type[BaseModel]) -> tuple[Path, bool]:
@@ -74,10 +82,15 @@ def _words(finding: ErrorDetails, model: type[BaseModel], path: Path) -> tuple[s
         return f"'{last}' is missing", f"add '{last}: ...'"
     if kind == "value_error":
         return str(context["error"]), ""
+    if kind == "literal_error" and last == "flowbutton":
+        return f"the language's version is {_show(value)}, and this flowbutton reads {context['expected']}", ""
     if kind == "literal_error":
         return _not_one_of(value, _choices(model, path), str(context["expected"]))
     if kind == "too_short":
         return f"'{last}' is empty", "name one at least"
+    if kind in _BEYOND:
+        bound, word = _BEYOND[kind]
+        return f"{_show(value)} is {word} {context[bound]}", ""
     if kind in _WANTED:
         return f"{_show(value)} is given where {_WANTED[kind]} is wanted", _hint(kind, value)
     return f"{_show(value)} does not fit: {finding['msg'][0].lower()}{finding['msg'][1:]}", ""
@@ -85,7 +98,8 @@ def _words(finding: ErrorDetails, model: type[BaseModel], path: Path) -> tuple[s
 
 def _not_one_of(value: Any, choices: list[str], expected: str) -> tuple[str, str]:
     if isinstance(value, str) and choices:
-        return f"'{value}' is not one of {', '.join(choices)}", did_you_mean(value, choices)
+        hint = did_you_mean(value, choices) if closest(value, choices) else ""
+        return f"'{value}' is not one of {', '.join(choices)}", hint
     return f"{_show(value)} is given where {expected} is wanted", ""
 
 

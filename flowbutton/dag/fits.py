@@ -46,6 +46,8 @@ def outputs_fit(made: Mapping[str, Any], wanted: Any) -> bool:
     wanted = bare(wanted)
     if wanted is Any:
         return True
+    if get_origin(wanted) in (Union, UnionType):
+        return any(outputs_fit(made, member) for member in get_args(wanted))
     if not (isinstance(wanted, type) and hasattr(wanted, "_fields")):
         return False
     fields = typing.get_type_hints(wanted, include_extras=True)
@@ -90,6 +92,10 @@ def bare(hint: Any) -> Any:
 def show_type(hint: Any) -> str:
     """Write a type as people do."""
     hint = bare(hint)
-    if isinstance(hint, type) and not get_args(hint):
-        return hint.__name__
-    return str(hint).replace("typing.", "").replace("collections.abc.", "")
+    origin, members = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " | ".join(show_type(member) for member in members)
+    if hint is NoneType:
+        return "None"
+    name = getattr(origin or hint, "__name__", str(hint))
+    return f"{name}[{', '.join(show_type(member) for member in members)}]" if members else str(name)

@@ -93,8 +93,13 @@ def show_path(path: Path) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint: the likeliest of the known names, else all of them."""
-    names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean '{close[0]}'?"
+    names = sorted(set(known))
+    close = closest(name, names)
+    if close is not None:
+        return f"did you mean '{close}'?"
     return f"there are: {', '.join(names)}" if names else "there are none"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that somebody who wrote ``name`` is likely to have meant."""
+    return next(iter(get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)), None)

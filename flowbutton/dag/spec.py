@@ -162,9 +162,7 @@ class StageSpec(Model):
     @model_validator(mode="after")
     def _one_code(self) -> StageSpec:
         if (self.uses is None) == (self.command is None):
-            raise ValueError(
-                "a stage has either 'uses' (a stage's name, or module:function) or 'command', and one of them"
-            )
+            raise ValueError("a stage has one of 'uses' (a stage's name, or module:function) and 'command'")
         return self
 
 

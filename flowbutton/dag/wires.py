@@ -118,8 +118,10 @@ def digraph_of(spec: Spec, wires: list[Wire]) -> nx.DiGraph[str]:
     return digraph
 
 
-def check_circles(digraph: nx.DiGraph[str], problems: Problems) -> None:
+def check_circles(spec: Spec, digraph: nx.DiGraph[str], problems: Problems) -> None:
     """Report each group of stages that wait for each other, by one circle through it."""
+    if {*spec.sources} & {*spec.stages}:
+        return  # two nodes of one name would look like a circle; that problem is told already
     for group in nx.strongly_connected_components(digraph):
         first = min(group, key=list(digraph).index)
         if len(group) == 1 and not digraph.has_edge(first, first):

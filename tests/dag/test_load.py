@@ -1,0 +1,116 @@
+"""YAML by the rules of YAML 1.2's core schema: nothing turns into something else, and everything has its place."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from flowbutton.dag.load import NODE_LIMIT, load, read_scalar
+from flowbutton.dag.problems import Position
+
+SURPRISES = {
+    "no": "no", "off": "off", "yes": "yes", "on": "on", "y": "y", "NO": "NO",
+    "true": True, "True": True, "FALSE": False, "tRue": "tRue",
+    "null": None, "~": None, "": None, "nULL": "nULL",
+    "1e3": 1000.0, "1.": 1.0, ".5": 0.5, "-1.5E-2": -0.015, "+3": 3, "0": 0, "-0": 0,
+    "12:30:00": "12:30:00", "1:30": "1:30", "2024-05-01": "2024-05-01",
+    "0755": "0755", "007": "007", "00": "00", "-01": "-01", "0o17": 15, "0x1F": 31, "0b11": "0b11",
+    "1_000": "1_000", ".inf": ".inf", ".nan": ".nan", "1e999": "1e999", "1.2.3": "1.2.3", "32MiB": "32MiB", "=": "=",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "value"), SURPRISES.items())
+def test_a_plain_scalar_is_read_by_the_table_of_the_docstring(text: str, value: object) -> None:
+    found = load(f"key: {text}\n", file="f").value["key"]
+    assert (found, type(found)) == (value, type(value))
+
+
+@given(st.integers())
+def test_every_integer_is_itself(value: int) -> None:
+    assert read_scalar(str(value)) == value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_float_is_itself(value: float) -> None:
+    found = read_scalar(repr(value))
+    assert isinstance(found, float)
+    assert found == value
+
+
+@given(st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=("Cs",))))
+def test_quoted_text_is_itself(value: str) -> None:
+    document = load("key: " + json.dumps(value), file="f")
+    assert document.value == {"key": value}
+    assert len(document.problems) == 0
+
+
+@given(st.from_regex(r"[0-9a-zA-Z_:.+-]{0,12}", fullmatch=True))
+@example("0x")
+@example("1__0")
+def test_a_scalar_that_is_text_is_the_text_as_written(text: str) -> None:
+    value = read_scalar(text)
+    assert value == text if isinstance(value, str) else json.loads(json.dumps(value)) == value
+
+
+def told(text: str) -> list[tuple[int, int, str]]:
+    return [(int(p.where["line"]), int(p.where["column"]), p.what) for p in load(text, file="f.yaml").problems.sorted()]
+
+
+def test_keys_and_values_have_their_places() -> None:
+    document = load("stages:\n  align:\n    with: {preset: sr}\n    list: [a,\n      b]\n", file="f")
+    assert document.positions.of_key(("stages", "align", "with", "preset")) == Position(3, 12)
+    assert document.positions.of_value(("stages", "align", "with", "preset")) == Position(3, 20)
+    assert document.positions.of_value(("stages", "align", "list", 1)) == Position(5, 7)
+    assert document.positions.of_value(("stages", "align", "with", "absent", "deeper")) == Position(3, 11)
+
+
+def test_all_double_keys_are_told_and_the_first_stays() -> None:
+    text = "a: 1\nb: {c: 1, c: 2}\na: 3\n"
+    assert told(text) == [(2, 11, "the key 'c' is given twice"), (3, 1, "the key 'a' is given twice")]
+    assert load(text, file="f").value == {"a": 1, "b": {"c": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a:\n\tb: 1\n", (2, 1, "a tab stands where YAML wants spaces")),
+        ("", (1, 1, "the file is empty")),
+        ("# only a comment\n", (1, 1, "the file is empty")),
+        ("a: [1, 2\nb: 3\n", (2, 2, "expected ',' or ']', but got ':'")),
+        ("a: 1\n---\nb: 2\n", (2, 1, "but found another document")),
+        ("a: x\0y\n", (1, 5, "the character #x0000 is not allowed in YAML")),
+        ("ok: 1\n1: b\n", (2, 1, "'1' is a key, and keys are text")),
+        ("[a, b]: c\n", (1, 1, "this is a key, and keys are text")),
+        ("a: !!python/name:os.system x\n", (1, 4, "the tag !!python/name:os.system is not allowed")),
+        ("a: !!int 5\n", (1, 4, "the tag !!int is not allowed")),
+        ("a: !own {b: 1}\n", (1, 4, "the tag !own is not allowed")),
+        ("a: &x [*x]\n", (1, 4, "an anchor holds an alias of itself")),
+        ("a: *nowhere\n", (1, 4, "found undefined alias 'nowhere'")),
+        ("a: {<<: 5}\n", (1, 9, "<< needs a mapping")),
+    ],
+)
+def test_what_is_no_yaml_for_us_is_told_with_its_place(text: str, problem: tuple[int, int, str]) -> None:
+    assert told(text) == [problem]
+
+
+def test_quotes_and_str_tags_make_keys_and_values_text() -> None:
+    assert load("'1': !!str 5\n'<<': no\n", file="f").value == {"1": "5", "<<": "no"}
+
+
+def test_merges_bring_in_what_is_not_there() -> None:
+    text = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {<<: [*a, *b], z: 3}\nd: {<<: *b, <<: *a}\n"
+    document = load(text, file="f")
+    assert not len(document.problems)
+    assert document.value["c"] == {"x": 1, "y": 1, "z": 3}
+    assert document.value["d"] == {"x": 1, "y": 2, "z": 2}
+    assert document.positions.of_value(("c", "x")) == Position(1, 11)
+
+
+def test_aliases_of_aliases_do_not_fill_the_memory() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    problems = load("\n".join(lines), file="f").problems.sorted()
+    assert [p.what for p in problems] == [f"the aliases of this file unfold to more than {NODE_LIMIT} values"]
