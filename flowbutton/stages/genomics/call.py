@@ -92,14 +92,53 @@ def call(
         OptionError: an option can't be used.
     """
     options = CallerOptions(min_mapping_quality, min_base_quality, max_depth, ploidy, mpileup_options, call_options)
-    folder = Path(scratch)
-    genome = contigs(index)
-    bams = write_bams(folder, genome, samples, _reads(alignments, region.window))
-    vcf = run_caller(bams, index, samples, scratch, options, targets=_bed(folder, genome, region.window))
-    bundle = Bundle(folder / "variants.bundle", SCHEMA)
-    for key, lines in _owned(vcf, genome, region.intervals):
+    vcf = called(likelihoods(region, alignments, index, samples, scratch, options), samples, scratch, options)
+    bundle = Bundle(Path(scratch) / "variants.bundle", SCHEMA)
+    for key, lines in _owned(vcf, contigs(index), region.intervals):
         bundle.add(key, b"".join(lines))
     return bundle
+
+
+def likelihoods(
+    region: Region,
+    alignments: Parts,
+    index: Reference,
+    samples: SampleTable,
+    scratch: Scratch,
+    options: CallerOptions,
+) -> Path:
+    """Return a BCF of all sites in a region's window: those in its intervals are as in a run over the whole genome."""
+    folder, genome = Path(scratch), contigs(index)
+    bams = write_bams(folder, genome, samples, _reads(alignments, region.window))
+    targets = folder / "window.bed"
+    targets.write_text("".join(f"{genome[w.contig].name}\t{w.start}\t{w.stop}\n" for w in region.window))
+    # -T streams where -R would jump by an index, which costs more than it saves: the BAMs hold these reads only.
+    return run_mpileup(bams, index, scratch, options, "-T", str(targets))
+
+
+def run_mpileup(bams: Sequence[Path], index: Reference, scratch: Scratch, options: CallerOptions, *where: str) -> Path:
+    """Run ``bcftools mpileup`` over sorted BAMs, one per sample; return a BCF of all sites."""
+    bcf, depth = Path(scratch) / "likelihoods.bcf", str(options.max_depth)
+    run_bcftools(
+        "mpileup",
+        [
+            *("--no-version", "-Ou", "-f", str(linked_fasta(index, scratch))),
+            *("-d", depth, "-L", depth, "-a", "FORMAT/AD,FORMAT/DP"),
+            *("-q", str(options.min_mapping_quality), "-Q", str(options.min_base_quality)),
+            *checked("mpileup", options.mpileup_options),
+            *(*where, "-o", str(bcf), *map(str, bams)),
+        ],
+    )
+    return bcf
+
+
+def called(bcf: Path, samples: SampleTable, scratch: Scratch, options: CallerOptions) -> Path:
+    """Run ``bcftools call``; return a VCF of the variants."""
+    vcf = Path(scratch) / "called.vcf"
+    ploidy = _ploidy(samples, options, Path(scratch))
+    further = checked("call", options.call_options)
+    run_bcftools("call", ["-mv", "--no-version", "-Ov", *ploidy, *further, "-o", str(vcf), str(bcf)])
+    return vcf
 
 
 def write_bams(
@@ -118,45 +157,14 @@ def write_bams(
     paths = {row.sample: folder / f"sample{number}.bam" for number, row in enumerate(samples.root)}
     files = {}
     for row in samples.root:
-        # Blocks stored, not deflated: the file is read once, by the next call.
-        files[row.sample] = pysam.BGZFile(str(paths[row.sample]), "wb0", None)
+        # 0: blocks stored, not deflated; the file is read once, by the next call. (The stub does not know levels.)
+        files[row.sample] = pysam.BGZFile(str(paths[row.sample]), "wb0", None)  # type: ignore[arg-type]
         files[row.sample].write(bam_header(genome, [read_group_line(name, row.sample) for name in row.read_groups]))
     for sample, records in reads:
         files[sample].write(records)
     for file in files.values():
         file.close()
     return list(paths.values())
-
-
-def run_caller(
-    bams: Sequence[Path],
-    index: Reference,
-    samples: SampleTable,
-    scratch: Scratch,
-    options: CallerOptions,
-    *,
-    targets: Path | None = None,
-) -> Path:
-    """Run ``mpileup`` and ``call`` over sorted BAMs; return a VCF."""
-    bcf, vcf = Path(scratch) / "likelihoods.bcf", Path(scratch) / "called.vcf"
-    mpileup = mpileup_arguments(options, linked_fasta(index, scratch))
-    if targets is not None:
-        mpileup += ["-T", str(targets)]
-    run_bcftools("mpileup", [*mpileup, "-o", str(bcf), *map(str, bams)])
-    call = ["-mv", "--no-version", "-Ov", *_ploidy(samples, options, Path(scratch))]
-    call += checked("call", options.call_options)
-    run_bcftools("call", [*call, "-o", str(vcf), str(bcf)])
-    return vcf
-
-
-def mpileup_arguments(options: CallerOptions, fasta: Path) -> list[str]:
-    """Return the arguments of ``bcftools mpileup`` but for its files and its regions."""
-    depth = str(options.max_depth)
-    return [
-        *("--no-version", "-Ou", "-f", str(fasta), "-d", depth, "-L", depth, "-a", "FORMAT/AD,FORMAT/DP"),
-        *("-q", str(options.min_mapping_quality), "-Q", str(options.min_base_quality)),
-        *checked("mpileup", options.mpileup_options),
-    ]
 
 
 def _ploidy(samples: SampleTable, options: CallerOptions, folder: Path) -> list[str]:
@@ -189,12 +197,6 @@ def _overlapping(data: bytes, window: Sequence[Stretch]) -> bytes:
     reached = np.append(starts, np.iinfo(np.int64).max)[nearest] < records.position + records.span
     chosen = np.flatnonzero(reached & (records.flag & UNMAPPED == 0))
     return data if len(chosen) == len(records) else records.take(chosen)
-
-
-def _bed(folder: Path, genome: Sequence[Contig], window: Sequence[Stretch]) -> Path:
-    path = folder / "window.bed"
-    path.write_text("".join(f"{genome[w.contig].name}\t{w.start}\t{w.stop}\n" for w in window))
-    return path
 
 
 def _owned(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from flowbutton.model.bundle import Parts
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.define import gather_stage, map_stage
-from flowbutton.stages.genomics.call import CallerOptions, run_caller, write_bams
+from flowbutton.stages.genomics.call import CallerOptions, called, run_mpileup, write_bams
 from flowbutton.stages.genomics.reference import Reference, contigs, linked_fasta
 from flowbutton.stages.genomics.samples import SampleTable
 from flowbutton.stages.genomics.tools import run_bcftools
@@ -89,7 +89,7 @@ def normalize(variants: Path, index: Reference, scratch: Scratch) -> Variants:
 def _header(index: Reference, samples: SampleTable, scratch: Scratch, options: CallerOptions) -> bytes:
     """Return the header that the caller writes for these samples, from a run over no reads."""
     bams = write_bams(Path(scratch), contigs(index), samples, iter(()))
-    vcf = run_caller(bams, index, samples, scratch, options)
+    vcf = called(run_mpileup(bams, index, scratch, options), samples, scratch, options)
     lines = vcf.read_bytes().splitlines(keepends=True)
     return b"".join(line for line in lines if line.startswith(b"#") and not line.startswith(_PLACES))
 

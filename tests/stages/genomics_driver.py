@@ -1,0 +1,150 @@
+"""Runs the genomics stages one after the other, without the engine: pieces in any order, results in source order."""
+
+from __future__ import annotations
+
+import csv
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flowbutton.model.bundle import Interval
+from flowbutton.model.pieces import Piece, Source
+from flowbutton.model.stage import Scratch, Tally
+from flowbutton.partitioners.fastq import Fastq, FastqReads
+from flowbutton.stages import genomics
+from flowbutton.stages.bundles import MemoryParts
+from flowbutton.stages.genomics.align import Alignments
+from flowbutton.stages.genomics.reference import Reference
+from flowbutton.stages.genomics.regions import Region
+from flowbutton.stages.genomics.samples import SampleTable
+from flowbutton.stages.genomics.variants import Variants
+from flowbutton.stores.access import StoreAccess
+from flowbutton.stores.memory import MemoryStore
+
+
+@dataclass
+class Driver:
+    """One run over a source of reads and a reference, in ``folder``."""
+
+    folder: Path
+    reads: str
+    reference: Path
+    seed: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+    index: Reference = field(init=False)
+    samples: SampleTable = field(init=False)
+    aligned: list[Alignments] = field(init=False)
+    tallies: list[Tally] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._scratches = 0
+        self._access = StoreAccess(MemoryStore("driver"))
+        self.index = genomics.index_reference(self.reference, self.scratch())
+
+    def scratch(self) -> Scratch:
+        """Return a new empty folder."""
+        self._scratches += 1
+        path = self.folder / f"scratch{self._scratches}"
+        path.mkdir(parents=True)
+        return Scratch(str(path))
+
+    def cut(self, size: int) -> list[Piece]:
+        """Cut the reads; the table of samples is known afterwards."""
+        partitioner = Fastq()
+        groups = partitioner.probe(Source("reads", self.reads, {}), self._access)
+        self.samples = SampleTable.model_validate(partitioner.table(groups))
+        pieces: list[Piece] = []
+        for group in groups:
+            indexes = [partitioner.index(part, self._access) for part in partitioner.index_parts(group)]
+            pieces += partitioner.cut(partitioner.layout(group, indexes), size=size)
+        return pieces
+
+    def open(self, piece: Piece) -> FastqReads:
+        """Open a reader on a piece."""
+        return Fastq().open(piece, self._access)
+
+    def align(self, size: int) -> list[Alignments]:
+        """Align all pieces, in random order; return the results in source order."""
+        pieces = self.cut(size)
+        found: dict[int, tuple[Alignments, Tally]] = {}
+        for number in self._random.sample(range(len(pieces)), len(pieces)):
+            tally = Tally()
+            result = genomics.align(self.open(pieces[number]), self.index, self.scratch(), tally)
+            result.alignments.close()
+            found[number] = result, tally
+        self.aligned = [found[number][0] for number in sorted(found)]
+        self.tallies = [found[number][1] for number in sorted(found)]
+        return self.aligned
+
+    def survey(self, tree: int = 3) -> Path:
+        """Survey the profiles, joined by ``tree`` at a time first."""
+        profiles = [result.profile for result in self.aligned]
+        joined = [
+            genomics.merge_profiles(profiles[at : at + tree], self.scratch()) for at in range(0, len(profiles), tree)
+        ]
+        depth = {name: value for name, value in self.options.items() if name == "max_depth"}
+        return genomics.survey(joined, self.index, self.scratch(), **depth)
+
+    def regions(self, size: int) -> list[Region]:
+        """Plan regions of about ``size`` bases."""
+        return [region for _, region in genomics.plan_regions(self.survey(), self.index, size=size).rows]
+
+    def parts(self, region: Region) -> MemoryParts:
+        """Return what the engine hands to a calling task: the parts that meet the region's window."""
+        wanted = [Interval({"contig": w.contig}, w.start, w.stop) for w in region.window]
+        return MemoryParts([result.alignments.path for result in self.aligned], wanted)
+
+    def call(self, size: int) -> Variants:
+        """Call all regions, in random order, and join the variants."""
+        regions = self.regions(size)
+        found: dict[int, Path] = {}
+        for number in self._random.sample(range(len(regions)), len(regions)):
+            region = regions[number]
+            bundle = genomics.call(region, self.parts(region), self.index, self.samples, self.scratch(), **self.options)
+            found[number] = bundle.close()
+        parts = MemoryParts([found[number] for number in sorted(found)])
+        return genomics.concat_variants(parts, self.index, self.samples, self.scratch(), **self.options)
+
+    def bams(self) -> list[Path]:
+        """Merge the alignments of each sample."""
+        bundles = [result.alignments.path for result in self.aligned]
+        return [
+            genomics.merge_alignments(
+                row.sample,
+                MemoryParts(bundles, [Interval({"sample": row.sample})]),
+                self.index,
+                self.samples,
+                self.scratch(),
+            ).bam
+            for row in self.samples.root
+        ]
+
+
+def dataset(shared: Path, name: str, folder: Path, **more: Any) -> Driver:
+    """Return a driver over one of the reference data sets."""
+    place = shared / "data" / "genomics" / name
+    return Driver(folder, str(place / "samples.tsv"), place / "ref.fa", **more)
+
+
+def compare(
+    shared: Path, name: str, *, vcf: Path | None = None, bams: Sequence[Path] = (), answer: str = "variants"
+) -> str:
+    """Compare with the unpartitioned tools' answer; return the differences, empty if there are none."""
+    command = [sys.executable, str(shared / "check" / "genomics.py"), "--order", "--name", answer]
+    command += ["--expect", str(shared / "data" / "genomics" / name / "oracle")]
+    command += ["--vcf", str(vcf)] if vcf else []
+    for bam in bams:
+        command += ["--bam", str(bam)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def ploidies(shared: Path, name: str) -> set[str]:
+    """Return the ploidies that a data set's sample sheet names."""
+    with (shared / "data" / "genomics" / name / "samples.tsv").open(newline="") as sheet:
+        return {row["ploidy"] for row in csv.DictReader(sheet, delimiter="\t")}
