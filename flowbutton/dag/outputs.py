@@ -15,6 +15,8 @@ from flowbutton.dag.spec import Spec
 from flowbutton.dag.wires import Code, find_producer
 
 _COLUMN = re.compile(r"\{([^{}]*)\}")
+SUFFIX = "suffix"
+"""In braces in an output's name: the extension that the stage gave its file (an index is ``.bai`` or ``.csi``)."""
 
 
 def find_alternatives(name: str, spec: Spec, code: Code, problems: Problems) -> list[Producer]:
@@ -47,7 +49,7 @@ def _check_one_file(producer: Producer, code: Code, problems: Problems, path: Pa
 def _check_columns(name: str, producer: Producer, spec: Spec, problems: Problems) -> None:
     """A stage of many tasks gives many files, so their name holds key columns; one of one task gives one."""
     path = ("outputs", name)
-    columns = _COLUMN.findall(name)
+    columns = [column for column in _COLUMN.findall(name) if column != SUFFIX]
     many = bool(spec.stages[producer.name].for_each)
     known = key_columns(producer.name, spec) if many else None
     if many and not columns:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from flowbutton.dag.graph import OutputNode
+from flowbutton.dag.outputs import SUFFIX
 from flowbutton.engine.nodes import Node
 from flowbutton.engine.tasks import Result
 from flowbutton.model.errors import Bug, NoSpace, OptionError
@@ -30,6 +31,10 @@ class Publication:
     result: Result
     output: str
 
+    def name_of(self, artifact: Artifact) -> str:
+        """Return the name, with the artifact's extension put in."""
+        return self.name.replace(f"{{{SUFFIX}}}", artifact.suffix)
+
 
 def publications(output: OutputNode, nodes: Mapping[str, Node]) -> Iterator[Publication]:
     """Yield the files of one output: one, or one per task where the name has key columns in braces.
@@ -39,7 +44,7 @@ def publications(output: OutputNode, nodes: Mapping[str, Node]) -> Iterator[Publ
     """
     producer = output.producers[0]
     node = nodes[producer.name]
-    columns = [field for _, field, _, _ in string.Formatter().parse(output.name) if field]
+    columns = [field for _, field, _, _ in string.Formatter().parse(output.name) if field and field != SUFFIX]
     taken: set[str] = set()
     for task, result in node.ordered():
         key = dict(node.keys[task])
@@ -51,7 +56,8 @@ def publications(output: OutputNode, nodes: Mapping[str, Node]) -> Iterator[Publ
                 hint="use one of these in braces",
                 line=output.line,
             )
-        name = output.name.format(**{column: _safe(str(key[column])) for column in columns})
+        kept = {SUFFIX: f"{{{SUFFIX}}}"}  # known when the artifact is
+        name = output.name.format(**kept, **{column: _safe(str(key[column])) for column in columns})
         if name in taken:
             raise OptionError(
                 f"two results would be published as '{name}'",

@@ -269,7 +269,8 @@ def _publish(graph: Graph, opened: _Opened, results: Path) -> list[dict[str, obj
         if opened.expansion.nodes[output.producers[0].name].finished:
             for item in publications(output, opened.expansion.nodes):
                 log = opened.records.log(item.result.stored.stage)
-                found[item.name] = log.read(item.result.stored.row).artifacts[item.output]
+                artifact = log.read(item.result.stored.row).artifacts[item.output]
+                found[item.name_of(artifact)] = artifact
     return publish(found, results, opened.records.objects)
 
 
