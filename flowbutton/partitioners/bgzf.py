@@ -28,7 +28,8 @@ _MAGIC = b"\x1f\x8b\x08\x04"
 _FIXED = 12  # bytes of a gzip header up to and with XLEN
 _TRAILER = struct.Struct("<II")
 _CHAIN = 4  # links that must fit before a block start that was searched for is believed
-_STEP = 1 << 20
+STEP = 1 << 20
+"""Bytes asked for at once."""
 
 
 def block_size(data: bytes, at: int = 0) -> int | None:
@@ -60,8 +61,8 @@ def find_block(read: Read, start: int, stop: int, size: int) -> int | None:
     The header's bytes may also stand inside compressed data by chance, so a candidate counts only if the next blocks
     begin where it says: four links in a row, or up to the end of the object (of ``size`` bytes) or of its blocks.
     """
-    for base in range(start, stop, _STEP):
-        data = read(base, min(base + _STEP + len(_MAGIC) - 1, size))
+    for base in range(start, stop, STEP):
+        data = read(base, min(base + STEP + len(_MAGIC) - 1, size))
         at = data.find(_MAGIC)
         while at >= 0 and base + at < stop:
             if _chain_holds(read, base + at, size):
@@ -94,7 +95,7 @@ def walk(read: Read, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
     while base + at < stop:
         length = block_size(data, at)
         if length is None or at + length > len(data):
-            base, at, data = base + at, 0, read(base + at, base + at + max(_STEP, MAX_BLOCK))
+            base, at, data = base + at, 0, read(base + at, base + at + max(STEP, MAX_BLOCK))
             length = block_size(data)
             if length is None:
                 return

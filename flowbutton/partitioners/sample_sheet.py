@@ -110,6 +110,8 @@ def _lane(values: Mapping[str, str], uri: str, number: int, before: Sequence[Lan
         raise _problem(uri, number, f"ploidy '{ploidy}' is not a whole number above 0")
     if interleaved not in _YES_NO:
         raise _problem(uri, number, f"'{interleaved}' in the column 'interleaved' is neither yes nor no")
+    if values.get("r2") == values["r1"]:
+        raise _problem(uri, number, f"the sample sheet has the file '{values['r1']}' twice", why="as r1 and as r2")
     if _YES_NO[interleaved] and values.get("r2"):
         raise _problem(uri, number, "an interleaved row has an r2 as well")
     earlier = sum(lane.sample == sample for lane in before)
