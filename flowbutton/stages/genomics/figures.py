@@ -13,7 +13,7 @@ from math import floor, log10
 
 Point = tuple[float, float]
 
-_WIDTH, _HEIGHT = 640, 230
+_HEIGHT = 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 40
 
 
@@ -33,6 +33,7 @@ class Chart:
     marks: list[str] = field(default_factory=list)
     legend: list[tuple[str, str]] = field(default_factory=list)
     x_ticks: Sequence[tuple[float, str]] | None = None
+    width: int = 640
 
     def line(self, points: Iterable[Point], style: str, name: str = "") -> None:
         """Draw a line; ``style`` is a class of the style sheet."""
@@ -44,7 +45,7 @@ class Chart:
         """Fill what lies between two lines."""
         path = " ".join(f"{self._at_x(x)},{self._at_y(y)}" for x, y in (*lower, *reversed(upper)))
         self.marks.append(f'<polygon class="band {style}" points="{path}"/>')
-        self._name(style, name)
+        self._name(f"{style} soft", name)
 
     def bars(self, heights: Iterable[Point], width: float, style: str, name: str = "") -> None:
         """Draw a bar for each (left end, height)."""
@@ -70,7 +71,7 @@ class Chart:
         label = escape(f"{self.title}. {self.x_label} against {self.y_label}.")
         return (
             f"<figure><figcaption>{escape(self.title)}</figcaption>"
-            f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">'
+            f'<svg viewBox="0 0 {self.width} {_HEIGHT}" role="img" aria-label="{label}">'
             f"{self._axes()}{''.join(self.marks)}</svg>{legend}"
             f'<p class="good">{escape(self.good)}</p></figure>'
         )
@@ -80,18 +81,18 @@ class Chart:
             self.legend.append((style, name))
 
     def _axes(self) -> str:
-        bottom, middle = _HEIGHT - _BOTTOM, (_LEFT + _WIDTH - _RIGHT) / 2
+        bottom, middle = _HEIGHT - _BOTTOM, (_LEFT + self.width - _RIGHT) / 2
         parts = []
         for value in round_ticks(*self.y):
             at = self._at_y(value)
-            parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at}" y2="{at}"/>')
+            parts.append(f'<line class="grid" x1="{_LEFT}" x2="{self.width - _RIGHT}" y1="{at}" y2="{at}"/>')
             parts.append(
                 f'<text class="tick" x="{_LEFT - 7}" y="{float(at) + 4:.1f}" text-anchor="end">{short(value)}</text>'
             )
         for value, text in self.x_ticks or [(value, short(value)) for value in round_ticks(*self.x)]:
             at = self._at_x(value)
             parts.append(f'<text class="tick" x="{at}" y="{bottom + 16}" text-anchor="middle">{escape(text)}</text>')
-        parts.append(f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{bottom}" y2="{bottom}"/>')
+        parts.append(f'<line class="axis" x1="{_LEFT}" x2="{self.width - _RIGHT}" y1="{bottom}" y2="{bottom}"/>')
         parts.append(
             f'<text class="label" x="{middle:.1f}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(self.x_label)}</text>'
         )
@@ -103,7 +104,7 @@ class Chart:
 
     def _at_x(self, value: float) -> str:
         first, last = self.x
-        return f"{_LEFT + (value - first) / (last - first or 1) * (_WIDTH - _LEFT - _RIGHT):.1f}"
+        return f"{_LEFT + (value - first) / (last - first or 1) * (self.width - _LEFT - _RIGHT):.1f}"
 
     def _at_y(self, value: float) -> str:
         first, last = self.y

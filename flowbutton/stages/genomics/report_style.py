@@ -35,7 +35,7 @@ figcaption{font-weight:600;margin-bottom:4px}svg{width:100%;height:auto;display:
 .key::before{content:"";display:inline-block;width:.9em;height:.9em;border-radius:2px;margin-right:.35em;
 vertical-align:-.08em;background:var(--e)}
 .key.a::before{background:var(--a)}.key.b::before{background:var(--b)}.key.c::before{background:var(--c)}
-.key.d::before{background:var(--d)}
+.key.d::before{background:var(--d)}.key.soft::before,.key.half::before{opacity:.4}
 .warnings{background:var(--warn-paper);border-left:4px solid var(--warn);padding:.6rem 1rem;border-radius:4px}
 .warnings h2{margin:.1rem 0;font-size:1.05rem;color:var(--warn)}.warnings ul{margin:.3rem 0;padding-left:1.2rem}
 """

@@ -13,7 +13,8 @@ from flowbutton.stages.genomics.figures import Chart, Point
 from flowbutton.stages.genomics.variant_summary import BALANCE_STEPS, QUAL_STEP, QUAL_TOP, VariantSummary
 
 _CONTIGS = 40  # the longest ones are drawn, in the order of the reference
-_POINTS = 900  # windows are joined until the chart has about as many
+_POINTS = 450  # windows are joined until the chart has about as many, all about equally wide
+_WIDE = 1300
 _LONGEST_INDEL = 30
 
 
@@ -27,10 +28,9 @@ def depth_chart(summary: AlignmentSummary) -> Chart:
     """Return depth along the contigs, one behind the other, and its mean."""
     contigs = drawn_contigs(summary)
     total = sum(contig.length for contig in contigs)
-    joined = -(-sum(len(contig.aligned) for contig in contigs) // _POINTS)
     profiles, ticks, start = [], [], 0
     for contig in contigs:
-        profiles.append([(start + place, depth) for place, depth in _windows(contig, joined)])
+        profiles.append([(start + place, depth) for place, depth in _windows(contig, total // _POINTS)])
         if contig.length * 30 > total:
             ticks.append((start + contig.length / 2, f"{contig.name} ({_bases(contig.length)})"))
         start += contig.length
@@ -46,6 +46,7 @@ def depth_chart(summary: AlignmentSummary) -> Chart:
         x_label="place on the contigs, in the order of the reference",
         y_label="reads over a base",
         x_ticks=ticks,
+        width=_WIDE,
     )
     edge = 0
     for contig, profile in zip(contigs, profiles, strict=True):
@@ -71,9 +72,10 @@ def variant_charts(summary: VariantSummary) -> list[Chart]:
     return charts
 
 
-def _windows(contig: ContigDepth, joined: int) -> list[Point]:
-    """Return the mean depth of ``joined`` windows at a time, each at both of its ends: a line of steps."""
+def _windows(contig: ContigDepth, width: int) -> list[Point]:
+    """Return the mean depth of stretches of about ``width`` bases, each at both of its ends: a line of steps."""
     points: list[Point] = []
+    joined = max(1, round(width / contig.window))
     for first in range(0, len(contig.aligned), joined):
         start, stop = first * contig.window, min((first + joined) * contig.window, contig.length)
         depth = sum(contig.aligned[first : first + joined]) / (stop - start)

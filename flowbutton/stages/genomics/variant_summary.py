@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from flowbutton.model.errors import BadInput
@@ -49,63 +50,72 @@ def summarize_variants(path: Path) -> VariantSummary:
         BadInput: the file has no ``#CHROM`` line.
     """
     summary = VariantSummary()
-    seen_header = False
-    site: tuple[str, str] = ("", "")
-    site_alts = 0
     with path.open("rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
     with gzip.open(path, "rt") if zipped else path.open() as lines:
-        for line in lines:
-            fields = line.rstrip("\n").split("\t")
-            if line.startswith("#CHROM"):
-                seen_header, summary.samples = True, {sample: SampleVariants() for sample in fields[9:]}
-            if line.startswith("#"):
-                continue
-            alts = [alt for alt in fields[4].upper().split(",") if alt not in (".", "*")]
-            if (fields[0], fields[1]) != site:
-                site, site_alts = (fields[0], fields[1]), 0
-                summary.sites += 1
-            # A split record and its neighbour of the same place are one site of several alternatives.
-            summary.multiallelic += site_alts < 2 <= site_alts + len(alts)
-            site_alts += len(alts)
-            _count_record(summary, fields, alts)
-    if not seen_header:
-        raise BadInput("this is not a VCF", why="it has no #CHROM line", hint="give a VCF file", file=path.name)
+        header = next((line for line in lines if line.startswith("#CHROM")), None)
+        if header is None:
+            raise BadInput("this is not a VCF", why="it has no #CHROM line", hint="give a VCF file", file=path.name)
+        summary.samples = {sample: SampleVariants() for sample in header.rstrip("\n").split("\t")[9:]}
+        records = (line.rstrip("\n").split("\t") for line in lines)
+        # Records of one place are one site: of several alternatives, split by `bcftools norm -m -any`.
+        for _, site in groupby(records, key=lambda fields: fields[:2]):
+            _count_site(summary, list(site))
     return summary
 
 
-def _count_record(summary: VariantSummary, fields: Sequence[str], alts: Sequence[str]) -> None:
+def _count_site(summary: VariantSummary, records: Sequence[Sequence[str]]) -> None:
+    alleles = [alt for fields in records for alt in _alternatives(fields)]
+    summary.sites += 1
+    summary.multiallelic += len(alleles) > 1
+    for fields in records:
+        _count_record(summary, fields)
+    for number, sample in enumerate(summary.samples.values()):
+        calls = [dict(zip(f[8].split(":"), f[9 + number].split(":"), strict=False)) for f in records]
+        _count_genotype(sample, calls, is_biallelic=len(alleles) == 1)
+
+
+def _alternatives(fields: Sequence[str]) -> list[str]:
+    return [alt for alt in fields[4].upper().split(",") if alt not in (".", "*")]
+
+
+def _count_record(summary: VariantSummary, fields: Sequence[str]) -> None:
     ref = fields[3].upper()
-    for alt in alts:
+    for alt in _alternatives(fields):
         summary.kinds[_kind(ref, alt)] += 1
         if len(ref) == len(alt) == 1:
             is_transition = ref + alt in _TRANSITIONS
             summary.transitions += is_transition
             summary.transversions += not is_transition
-        elif len(ref) != len(alt):
+        elif len(ref) != len(alt) and not alt.startswith("<"):
             summary.lengths[len(alt) - len(ref)] += 1
     if fields[5] != ".":
         summary.quals[int(min(float(fields[5]), QUAL_TOP)) // QUAL_STEP] += 1
-    if len(fields) > 9:
-        keys = fields[8].split(":")
-        for sample, call in zip(summary.samples.values(), fields[9:], strict=True):
-            _count_genotype(sample, dict(zip(keys, call.split(":"), strict=False)))
 
 
 def _kind(ref: str, alt: str) -> str:
+    if alt.startswith("<"):
+        return "symbolic"
     if len(ref) == len(alt):
         return "SNV" if len(ref) == 1 else "several bases replaced"
     return "insertion" if len(alt) > len(ref) else "deletion"
 
 
-def _count_genotype(sample: SampleVariants, call: dict[str, str]) -> None:
-    alleles = [allele for allele in call.get("GT", ".").replace("|", "/").split("/") if allele != "."]
-    if not any(allele != "0" for allele in alleles):
+def _count_genotype(sample: SampleVariants, calls: Sequence[Mapping[str, str]], *, is_biallelic: bool) -> None:
+    """Count a sample's genotype at a site, from the records that the site was split into."""
+    genotypes = [_called(call) for call in calls]
+    carrying = [alleles for alleles in genotypes if any(allele != "0" for allele in alleles)]
+    if not carrying:
         return
-    if len(set(alleles)) == 1:
+    if all(len(set(alleles)) == 1 for alleles in carrying):
         sample.homozygous += 1
         return
     sample.heterozygous += 1
-    depths = call.get("AD", ".").split(",")
-    if len(depths) == 2 and "." not in depths and (total := sum(map(int, depths))):
+    depths = calls[0].get("AD", ".").split(",")
+    # Where two alternatives meet, the reference has no reads: the balance would say nothing.
+    if is_biallelic and len(depths) == 2 and "." not in depths and (total := sum(map(int, depths))):
         sample.balance[min(BALANCE_STEPS - 1, int(depths[1]) * BALANCE_STEPS // total)] += 1
+
+
+def _called(call: Mapping[str, str]) -> list[str]:
+    return [allele for allele in call.get("GT", ".").replace("|", "/").split("/") if allele != "."]
