@@ -45,15 +45,19 @@ def resolve(
 ) -> dict[str, Value]:
     """Return the value of every param; one that has a problem gets its default, or is left out if it has none."""
     values: dict[str, Value] = {}
+    sound: dict[str, Param] = {}
     for name, param in spec.params.items():
+        before = len(problems)
         _check_declaration(name, param, spec, problems)
-        if param.has_default:
-            _default(name, param, values, problems, env=env, folder=folder)
+        if len(problems) == before:
+            sound[name] = param
+            if param.has_default:
+                _default(name, param, values, problems, env=env, folder=folder)
     defaults = dict(values)
-    params = spec.params
-    typed = {name: _from_text(params[name], text) if name in params else text for name, text in command_line.items()}
-    for given, origin in ((params_file, "params file"), (typed, "command line")):
-        _take(given, origin, spec, values, problems, cwd)
+    texts = {name: _from_text(sound[name], text) if name in sound else text for name, text in command_line.items()}
+    for given, origin in ((params_file, "params file"), (texts, "command line")):
+        _check_known(given, origin, spec, problems)
+        _take({name: raw for name, raw in given.items() if name in sound}, origin, sound, values, problems, cwd)
     given_names = {*params_file, *command_line}
     for name, param in spec.params.items():
         if not param.has_default and name not in given_names:
@@ -62,19 +66,26 @@ def resolve(
     return _withdraw(spec, values, defaults, given_names)
 
 
-def _take(
-    given: Mapping[str, object], origin: str, spec: Spec, values: dict[str, Value], problems: Problems, cwd: str
-) -> None:
-    for name, raw in given.items():
-        param = spec.params.get(name)
-        if param is None:
+def _check_known(given: Mapping[str, object], origin: str, spec: Spec, problems: Problems) -> None:
+    for name in given:
+        if name not in spec.params:
             what = f"there is no param called '{name}'"
             problems.add_outside(what, hint=did_you_mean(name, spec.params), given_by=origin)
-            continue
+
+
+def _take(
+    given: Mapping[str, object],
+    origin: str,
+    params: Mapping[str, Param],
+    values: dict[str, Value],
+    problems: Problems,
+    cwd: str,
+) -> None:
+    for name, raw in given.items():
         try:
-            values[name] = parse_value(param, raw, folder=cwd)
+            values[name] = parse_value(params[name], raw, folder=cwd)
         except ValueError as error:
-            problems.add_outside(f"param '{name}': {error}", hint=param.help, given_by=origin)
+            problems.add_outside(f"param '{name}': {error}", hint=params[name].help, given_by=origin)
 
 
 def parse_value(param: Param, raw: object, *, folder: str) -> Value:
@@ -167,8 +178,11 @@ def _default(
     name: str, param: Param, values: dict[str, Value], problems: Problems, *, env: Mapping[str, str], folder: str
 ) -> None:
     path = ("params", name, "default")
+    before = len(problems)
+    raw = substitute(param.default, values={}, env=env, problems=problems, path=path)
+    if len(problems) > before:
+        return
     try:
-        raw = substitute(param.default, values={}, env=env, problems=problems, path=path)
         values[name] = parse_value(param, raw, folder=folder)
     except ValueError as error:
         problems.add(path, f"the default does not fit: {error}")
@@ -196,7 +210,7 @@ def _check_declaration(name: str, param: Param, spec: Spec, problems: Problems) 
     for field in ("min", "max"):
         bound = getattr(param, field)
         if bound is not None and param.type not in _BOUNDED:
-            wrong(field, f"a {param.type} has no '{field}'", f"these have: {', '.join(_BOUNDED)}")
+            wrong(field, f"'{field}' does not go with 'type: {param.type}'", f"it does with {', '.join(_BOUNDED)}")
         elif bound is not None:
             try:
                 _bound(param, bound)
@@ -205,7 +219,7 @@ def _check_declaration(name: str, param: Param, spec: Spec, problems: Problems) 
     if bool(param.choices) != (param.type == "choice"):
         wrong("choices" if param.choices else "type", "'choices' and 'type: choice' go together")
     if param.items is not None and param.type != "list":
-        wrong("items", f"a {param.type} has no 'items'", "only a list has")
+        wrong("items", f"'items' does not go with 'type: {param.type}'", "it does with list")
     if param.default_with and not param.nullable:
         wrong("default_with", "'default_with' needs 'nullable: true'", "where the default does not hold, it is null")
     for number, other in enumerate(param.default_with):
