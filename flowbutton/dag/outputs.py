@@ -15,6 +15,7 @@ from flowbutton.dag.spec import Spec
 from flowbutton.dag.wires import Code, find_producer
 
 _COLUMN = re.compile(r"\{([^{}]*)\}")
+_NAME = re.compile(r"[A-Za-z_]\w*")
 SUFFIX = "suffix"
 """In braces in an output's name: the extension that the stage gave its file (an index is ``.bai`` or ``.csi``)."""
 
@@ -24,6 +25,9 @@ def find_alternatives(name: str, spec: Spec, code: Code, problems: Problems) -> 
     path = ("outputs", name)
     if name.startswith("/") or {"", ".", ".."} & {*name.split("/")}:
         problems.add(path, f"'{name}' is no name of a file under the results", hint="write folder/file.txt", key=True)
+    if {*"{}"} & {*_COLUMN.sub("", name)} or not all(_NAME.fullmatch(column) for column in _COLUMN.findall(name)):
+        problems.add(path, f"the braces in '{name}' hold no column's name", hint="write {column}", key=True)
+        return []
     found = []
     for number, text in enumerate(spec.outputs[name]):
         at = (*path, number)

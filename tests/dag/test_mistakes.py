@@ -226,6 +226,12 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
     "column of an output": ('"{sample}.bam"', '"{lane}.bam"', [
         "35:3 outputs.{lane}.bam: the items of stage 'bam' have no key column 'lane'; there are: sample",
     ]),
+    "output with a format": ('"{sample}.bam"', '"{sample!r}.bam"', [
+        "35:3 outputs.{sample!r}.bam: the braces in '{sample!r}.bam' hold no column's name; write {column}",
+    ]),
+    "output with half a brace": ('"{sample}.bam"', '"{sample.bam"', [
+        "35:3 outputs.{sample.bam: the braces in '{sample.bam' hold no column's name; write {column}",
+    ]),
     "output outside the results": ("report.html:", "../report.html:", [
         "34:3 outputs.../report.html: '../report.html' is no name of a file under the results; write "
         "folder/file.txt",
