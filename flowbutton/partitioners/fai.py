@@ -39,8 +39,8 @@ class Contig:
 
     def agrees(self, other: Contig) -> bool:
         """Return whether both find the same bases; the width of the only line of a sequence finds nothing."""
-        if self.length == 0 or (self.name, self.length, self.offset) != (other.name, other.length, other.offset):
-            return (self.name, self.length) == (other.name, other.length) and self.length == 0
+        if (self.name, self.length, self.offset) != (other.name, other.length, other.offset):
+            return False
         one_line = self.line_bases >= self.length and other.line_bases >= other.length
         return one_line or (self.line_bases, self.line_width) == (other.line_bases, other.line_width)
 

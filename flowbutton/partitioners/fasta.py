@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from typing import Any, ClassVar, cast
 
 from flowbutton.model.canonical import Json, digest_json
@@ -166,10 +166,10 @@ class Fasta(Partitioner):
             Findings(base + part["skipped"], part["lines"], [Fragment.from_json(item) for item in part["fragments"]])
             for base, part in zip(bases, parts, strict=False)
         ]
+        blocks = _join_blocks([part["blocks"] for part in parts], info) if group.body == Packing.BGZF else None
         sequences = tuple(join(findings, file=info.uri, digest_bases=self._digest_bases))
         if fai:
             _compare(sequences, parse_fai(parts[0]["fai"].encode("latin-1"), file=fai[0].uri), info.uri, fai[0].uri)
-        blocks = _join_blocks([part["blocks"] for part in parts], info) if group.body == Packing.BGZF else None
         records = sum(item.contig.length for item in sequences)
         return Layout(group, records, info.size, FastaBody(sequences, blocks))
 
@@ -259,8 +259,8 @@ class _PackedTexts:
         self.blocks: list[Json] = []
 
     def __iter__(self) -> Iterator[tuple[bytes, bool]]:
-        stop, size = self._body["stop"], self._body["size"]
-        first = find_block(self._read, self._body["start"], stop, size)
+        start, stop, size = self._body["start"], self._body["stop"], self._body["size"]
+        first = find_block(self._read, start, stop, size) if start else 0
         if first is None:
             return
         for at, block in walk(self._read, first, size):
@@ -293,18 +293,18 @@ def _garbage(uri: str, byte: int) -> BadInput:
     )
 
 
-def _compare(found: Sequence[Sequenced], rows: Sequence[Contig], uri: str, fai: str) -> None:
-    if len(found) == len(rows) and all(item.contig.agrees(row) for item, row in zip(found, rows, strict=True)):
-        return
-    pairs = zip(found, rows, strict=False)
-    record = next((n for n, (item, row) in enumerate(pairs, start=1) if not item.contig.agrees(row)), None)
-    raise BadInput(
-        "the .fai does not belong to the FASTA file beside it",
-        why=f"the file has {len(found)} sequences, the .fai {len(rows)}" if record is None else "the file has changed",
-        hint=f"make it again, samtools faidx {uri}, or remove it: it is not needed",
-        file=fai,
-        record=record or min(len(found), len(rows)) + 1,
-    )
+def _compare(sequences: Sequence[Sequenced], rows: Sequence[Contig], uri: str, fai: str) -> None:
+    """Raise `BadInput` unless both find the same bases; samtools leaves out most sequences without bases."""
+    found = [item.contig for item in sequences if item.contig.length]
+    for contig, row in zip_longest(found, (row for row in rows if row.length)):
+        if contig is None or row is None or not contig.agrees(row):
+            raise BadInput(
+                "the .fai does not belong to the FASTA file beside it",
+                why="a sequence is in one of them only, or not at the same place",
+                hint=f"make it again, samtools faidx {uri}, or remove it: it is not needed",
+                file=fai,
+                contig=(contig or row).name,
+            )
 
 
 def _piece(group: Group, blocks: Blocks | None, item: Sequenced, start: int, stop: int, overlap: int) -> Piece:

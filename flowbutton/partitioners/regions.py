@@ -132,9 +132,11 @@ class Regions(Partitioner):
             raise OptionError(f"size is {size}", why="", hint="size is at least 1 base")
         rows = cast(tuple[Interval, ...], layout.body)
         return [
-            _piece(layout.group, Region(row.contig, start, row.stop if whole else min(start + size, row.stop)))
+            _piece(layout.group, Region(row.contig, start, min(start + step, row.stop)))
             for row in rows
-            for start in range(row.start, row.stop, row.stop - row.start if whole else size)
+            if row.start < row.stop
+            for step in [row.stop - row.start if whole else size]
+            for start in range(row.start, row.stop, step)
         ]
 
     def open(self, piece: Piece, data: DataAccess) -> RegionRange:  # noqa: ARG002  # the piece says it all
@@ -172,13 +174,7 @@ def _unpacked(data: bytes, uri: str) -> bytes:
 
 
 def _piece(group: Group, region: Region) -> Piece:
-    where: tuple[tuple[str, str | int], ...] = (
-        ("contig", region.contig),
-        ("start", region.start),
-        ("stop", region.stop),
-    )
-    shown: Json = [region.contig, region.start, region.stop]
-    # A region owns coordinates, no stored bytes.
-    return Piece(
-        Regions.name, group.key + where, digest_json("regions", shown), region.stop - region.start, 0, dict(where)
-    )
+    shown: dict[str, str | int] = {"contig": region.contig, "start": region.start, "stop": region.stop}
+    bases = region.stop - region.start
+    # A region owns coordinates, and no stored bytes.
+    return Piece(Regions.name, (*group.key, *shown.items()), digest_json("regions", shown), bases, 0, shown)
