@@ -61,7 +61,9 @@ def build(
     check_names(spec, problems)
     code = find_code(spec, find_stage=find_stage, find_partitioner=find_partitioner, problems=problems)
     wires = find_wires(spec, code, problems)
-    check_circles(spec, digraph_of(spec, wires), problems)
+    edges = [(wire.producer.name, wire.stage, wire.argument) for wire in wires]
+    whole = digraph_of([*spec.sources, *spec.stages], edges)
+    check_circles(spec, whole, problems)
     dropped = dropped_by_when(spec, wires, code, values, problems)
     nodes = _Nodes(spec, code, values, env, folder, profile or Profile(), problems)
     sources = {name: nodes.source(name) for name in spec.sources if name in code.partitioners and name not in dropped}
@@ -73,7 +75,7 @@ def build(
     _check_profile(spec, problems)
     alternatives = {name: find_alternatives(name, spec, code, problems) for name in spec.outputs}
     problems.raise_if_any()
-    return _assemble(spec, values, sources, stages, alternatives, dropped, wires, problems)
+    return _assemble(spec, values, sources, stages, alternatives, dropped, whole, problems.positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +166,18 @@ def _assemble(
     stages: Mapping[str, StageNode],
     alternatives: Mapping[str, list[Producer]],
     dropped: set[str],
-    wires: list[Wire],
-    problems: Problems,
+    whole: nx.DiGraph[str],
+    positions: Positions,
 ) -> Graph:
     """Put together what is left after `when`, without what only served a dropped stage or an alternative not taken."""
-    outputs = outputs_left(alternatives, dropped, problems.positions)
-    whole = digraph_of(spec, wires)
+    outputs = outputs_left(alternatives, dropped, positions)
     nowhere = set(whole) - _upstream(whole, [producer.name for group in alternatives.values() for producer in group])
-    left = _digraph(sources, {name: node for name, node in stages.items() if name not in dropped})
-    ends = [node.producers[0].name for node in outputs] + [name for name in stages if name in nowhere & set(left)]
+    running = {name: node for name, node in stages.items() if name not in dropped}
+    edges = [
+        (binding.producer.name, name, binding.argument) for name, node in running.items() for binding in node.bindings
+    ]
+    left = digraph_of([*sources, *running], edges)
+    ends = [node.producers[0].name for node in outputs] + [name for name in running if name in nowhere]
     needed = _upstream(left, ends)
     final = nx.freeze(left.subgraph(needed).copy())
     order = {name: number for number, name in enumerate(whole)}
@@ -186,20 +191,10 @@ def _assemble(
             *(name for name in whole if name not in needed),
             *(name for name in alternatives if name not in published),
         ),
-        warnings=_warnings(spec, nowhere, whole, problems.positions),
+        warnings=_warnings(spec, nowhere, whole, positions),
         digraph=final,
         params=values,
     )
-
-
-def _digraph(sources: Mapping[str, SourceNode], stages: Mapping[str, StageNode]) -> nx.DiGraph[str]:
-    digraph: nx.DiGraph[str] = nx.DiGraph()
-    digraph.add_nodes_from([*sources, *stages])
-    for name, node in stages.items():
-        for binding in node.bindings:
-            known = digraph.get_edge_data(binding.producer.name, name, {"arguments": ()})["arguments"]
-            digraph.add_edge(binding.producer.name, name, arguments=(*known, binding.argument))
-    return digraph
 
 
 def _upstream(digraph: nx.DiGraph[str], ends: Iterable[str]) -> set[str]:

@@ -117,9 +117,9 @@ class Graph:
     """A checked pipeline.
 
     ``stages`` is in topological order (of equals, in the order of the file). ``dropped`` are the sources, stages and
-    outputs that `when` dropped, directly or because they need what was dropped. ``digraph`` has an edge from each
-    producer's name to each of its consumers, with the ``arguments`` that it binds; it is frozen. ``params`` are the
-    values that were put in: they are shown, and reach tasks only by options and URIs.
+    outputs that `when` dropped, directly or because they need what was dropped, and what nothing that is left needs.
+    ``digraph`` has an edge from each producer's name to each of its consumers, with the ``arguments`` that it binds; it
+    is frozen. ``params`` are the values that were put in: they are shown, and reach tasks only by options and URIs.
     """
 
     name: str

@@ -6,7 +6,7 @@ Imports `model`, networkx.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import networkx as nx
@@ -108,13 +108,13 @@ def check_names(spec: Spec, problems: Problems) -> None:
             problems.add(("stages", name), what, hint="rename one of them", key=True)
 
 
-def digraph_of(spec: Spec, wires: list[Wire]) -> nx.DiGraph[str]:
-    """Return the graph of sources and stages, with the arguments that each edge binds."""
+def digraph_of(names: Iterable[str], edges: Iterable[tuple[str, str, str]]) -> nx.DiGraph[str]:
+    """Return the graph of ``names``, with edges of (producer, consumer, the consumer's argument)."""
     digraph: nx.DiGraph[str] = nx.DiGraph()
-    digraph.add_nodes_from([*spec.sources, *spec.stages])
-    for wire in wires:
-        known = digraph.get_edge_data(wire.producer.name, wire.stage, {"arguments": ()})["arguments"]
-        digraph.add_edge(wire.producer.name, wire.stage, arguments=(*known, wire.argument))
+    digraph.add_nodes_from(names)
+    for producer, consumer, argument in edges:
+        known = digraph.get_edge_data(producer, consumer, {"arguments": ()})["arguments"]
+        digraph.add_edge(producer, consumer, arguments=(*known, argument))
     return digraph
 
 
@@ -134,7 +134,10 @@ def check_circles(spec: Spec, digraph: nx.DiGraph[str], problems: Problems) -> N
 def dropped_by_when(
     spec: Spec, wires: list[Wire], code: Code, values: Mapping[str, Value], problems: Problems
 ) -> set[str]:
-    """Return the sources and stages that conditions drop, and the stages that need one of those."""
+    """Return the sources and stages that conditions drop, and the stages that need one of those.
+
+    An argument that the function can do without does not need its producer, unless the stage's tasks come of it.
+    """
     dropped = {
         name
         for room, nodes in (("sources", spec.sources), ("stages", spec.stages))
@@ -145,7 +148,8 @@ def dropped_by_when(
         more = {
             wire.stage
             for wire in wires
-            if wire.producer.name in dropped and not code.is_optional(wire.stage, wire.argument)
+            if wire.producer.name in dropped
+            and (wire.kind is BindingKind.ITEM or not code.is_optional(wire.stage, wire.argument))
         } - dropped
         if not more:
             return dropped

@@ -152,6 +152,13 @@ def test_an_alternative_that_was_not_taken_does_not_run(make: Make) -> None:
     assert graph.outputs[0].producers == (Producer("report"), Producer("survey"))
 
 
+def test_a_stage_without_its_items_is_dropped_though_the_argument_is_optional(make: Make) -> None:
+    text = REPORT.replace("{quality: summary, rows: reads.table}", "{quality: summary}, for_each: {rows: align}")
+    graph = make(text.replace("report.html: report", '"{sample}.html": report'), command_line={"calls": "false"})
+    assert "report" in graph.dropped
+    assert graph.outputs == ()
+
+
 def test_a_null_param_reaches_a_nullable_option(make: Make) -> None:
     assert make(REPORT).stages["align"].options["seed"] is None
     assert make(REPORT, command_line={"seed": "7"}).stages["align"].options["seed"] == 7
