@@ -1,0 +1,212 @@
+"""The report: right numbers, whole HTML, nothing from outside, the same bytes anywhere; depth as samtools counts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pysam
+import pytest
+
+from flowbutton.model.errors import BadInput
+from flowbutton.model.stage import Scratch
+from flowbutton.stages.genomics import alignment_summary, report
+from flowbutton.stages.genomics.alignment_summary import AlignmentSummary
+from flowbutton.stages.genomics.evaluate import Evaluation, Score
+from flowbutton.stages.genomics.figures import round_ticks
+from flowbutton.stages.genomics.quality_figures import quantiles
+from flowbutton.stages.genomics.quality_table import FileQuality, QualityTable, SampleQuality, Sketch
+from flowbutton.stages.genomics.variant_summary import summarize_variants
+
+VCF = """##fileformat=VCFv4.2
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t<b>&s
+c\t3\t.\tA\tG\t50\t.\t.\tGT:AD\t0/1:10,10
+c\t5\t.\tA\tC\t10\t.\t.\tGT:AD\t1/1:0,20
+c\t9\t.\tT\tTAA\t300\t.\t.\tGT:AD\t0/1:0,9
+c\t9\t.\tT\tC\t.\t.\t.\tGT:AD\t1/0:0,9
+c\t20\t.\tTAAA\tT,TA\t70\t.\t.\tGT:AD\t1/2:0,5,5
+c\t30\t.\tAC\tGT\t70\t.\t.\tGT:AD\t./.:.
+"""
+SAMPLE = "<b>&s"
+VOID = {"meta", "polyline", "polygon", "rect", "line"}
+
+
+class Checker(HTMLParser):
+    """Checks that elements nest, and keeps what a browser would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.seen: Counter[str] = Counter()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen[tag] += 1
+        self.fetched += [
+            value or "" for name, value in attrs if name in ("src", "href") and not (value or "").startswith("#")
+        ]
+        if tag == "svg":
+            assert dict(attrs)["role"] == "img"
+            assert dict(attrs)["aria-label"]
+        if tag == "th":
+            assert dict(attrs)["scope"] in ("row", "col")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def write_bam(path: Path, reads: list[tuple[int, int, str, int]], *, samples: tuple[str, ...] = (SAMPLE,)) -> Path:
+    """Write (contig, position, CIGAR, flag), sorted as given."""
+    header = {
+        "HD": {"VN": "1.6", "SO": "coordinate"},
+        "SQ": [{"SN": "c", "LN": 2000}, {"SN": "bare", "LN": 10}, {"SN": "d", "LN": 700}],
+        "RG": [{"ID": name, "SM": name} for name in samples],
+    }
+    with pysam.AlignmentFile(str(path), "wb", header=header) as out:
+        for number, (contig, position, cigar, flag) in enumerate(reads):
+            read = pysam.AlignedSegment(out.header)
+            read.query_name, read.flag, read.reference_id, read.reference_start = f"r{number}", flag, contig, position
+            read.cigarstring = cigar if cigar != "*" else None
+            length = sum(int(size) for size, kind in re.findall(r"(\d+)([MIDS])", cigar) if kind != "D")
+            read.query_sequence = "A" * (length or 5)
+            out.write(read)
+    return path
+
+
+@pytest.fixture
+def summary(tmp_path: Path) -> AlignmentSummary:
+    reads = [(0, position % 1900, "50M3D20M5S", 0x3 | 0x40) for position in range(0, 1900, 7)]
+    reads += [(0, 1950, "50M", 0x1), (0, 1950, "30M", 0x400), (0, 1960, "40M", 0x100), (0, 1960, "10M", 0x800)]
+    reads += [(2, 300, "100M", 0x1), (2, 600, "100M", 0x1), (-1, -1, "*", 0x4)]
+    found = alignment_summary(write_bam(tmp_path / "a.bam", reads))
+    assert isinstance(found, AlignmentSummary)
+    return found
+
+
+def file_quality() -> FileQuality:
+    return FileQuality(
+        reads=4,
+        bases=8,
+        lengths={2: 4},
+        quality={2: (1, 1), 30: (1, 3), 40: (2,)},
+        content={"A": (2, 2), "C": (1, 1), "G": (1, 1)},
+        mean_quality={20: 1, 35: 3},
+        gc={0: 2, 50: 2},
+        adapters={"AGATCGGAAGAG": (0, 1)},
+    )
+
+
+def quality() -> QualityTable:
+    starts = Sketch(hashes=(1, 2, 3), counts=(2, 1, 1))
+    return QualityTable(
+        samples={SAMPLE: SampleQuality(files={"R1": file_quality(), "R2": file_quality()}, starts=starts)}
+    )
+
+
+def written(folder: Path, found: QualityTable, vcf: str, summaries: list[AlignmentSummary], *rest: Evaluation) -> str:
+    folder.mkdir()
+    (folder / "v.vcf").write_text(vcf)
+    page = report(found, folder / "v.vcf", summaries, Scratch(str(folder)), *rest)
+    assert isinstance(page, Path)
+    return page.read_text(encoding="utf-8")
+
+
+def evaluation() -> Evaluation:
+    return Evaluation(scores=(Score(sample=SAMPLE, kind="snv", truth=4, called=0, both=0, same_genotype=0),))
+
+
+def test_depth_is_what_samtools_counts(summary: AlignmentSummary, tmp_path: Path) -> None:
+    pysam.index(str(tmp_path / "a.bam"))
+    # -J counts deletions; --excl-flags leaves supplementary alignments in.
+    lines = pysam.samtools.depth("-aa", "-J", str(tmp_path / "a.bam")).splitlines()
+    for contig in summary.contigs:
+        depths = [int(line.split("\t")[2]) for line in lines if line.startswith(f"{contig.name}\t")]
+        assert len(depths) == contig.length
+        assert contig.histogram == dict(Counter(depths))
+        windows = range(0, contig.length, contig.window)
+        assert list(contig.aligned) == [sum(depths[start : start + contig.window]) for start in windows]
+
+
+def test_flags_are_counted_once_per_read(summary: AlignmentSummary) -> None:
+    assert summary.reads == 272 + 5
+    assert summary.mapped == 276
+    assert summary.properly_paired == 272
+    assert summary.paired == 272 + 3
+    assert (summary.secondary, summary.supplementary, summary.marked_duplicates) == (1, 1, 1)
+    assert summary.share_at_least(0) == 1
+    assert 0 < summary.share_at_least(11) < summary.share_at_least(1) < 1
+
+
+@pytest.mark.parametrize("samples", [(), ("a", "b")])
+def test_a_bam_of_no_or_several_samples_is_refused(tmp_path: Path, samples: tuple[str, ...]) -> None:
+    with pytest.raises(BadInput, match="one sample"):
+        alignment_summary(write_bam(tmp_path / "a.bam", [], samples=samples))
+
+
+def test_variants_are_counted_by_alternative_and_site(tmp_path: Path) -> None:
+    (tmp_path / "v.vcf").write_text(VCF)
+    found = summarize_variants(tmp_path / "v.vcf")
+    assert (found.sites, found.multiallelic) == (5, 2)
+    assert found.kinds == {"SNV": 3, "insertion": 1, "deletion": 2, "several bases replaced": 1}
+    assert (found.transitions, found.transversions) == (2, 1)
+    assert found.lengths == {2: 1, -3: 1, -2: 1}
+    assert found.quals == {0: 1, 2: 1, 3: 2, 12: 1}
+    one = found.samples[SAMPLE]
+    assert (one.heterozygous, one.homozygous) == (3, 1)
+    assert one.balance == {10: 1}  # a split site says nothing of the balance
+
+
+def test_a_file_that_is_no_vcf_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "v.vcf").write_text("hello\n")
+    with pytest.raises(BadInput, match="VCF"):
+        summarize_variants(tmp_path / "v.vcf")
+
+
+def test_the_page_is_whole_escaped_and_needs_nothing_from_outside(tmp_path: Path, summary: AlignmentSummary) -> None:
+    page = written(tmp_path / "one", quality(), VCF, [summary], evaluation())
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.open
+    assert not checker.fetched
+    assert not checker.seen["script"]
+    assert checker.seen["b"] == 0
+    assert "&lt;b&gt;&amp;s" in page
+    assert "url(" not in page
+    assert checker.seen["figure"] == checker.seen["figcaption"] == checker.seen["svg"] == page.count("Good: ") - 4
+    for shown in ("2 / 1 = 2.00", "3.00", "25.0 %", "no read on bare", "277", "–"):
+        assert shown in page
+
+
+def test_the_page_is_the_same_in_any_folder(tmp_path: Path, summary: AlignmentSummary) -> None:
+    one = written(tmp_path / "one", quality(), VCF, [summary], evaluation())
+    assert written(tmp_path / "two", quality(), VCF, [summary], evaluation()) == one
+    assert str(tmp_path) not in one
+
+
+def test_a_run_that_found_nothing_says_so(tmp_path: Path) -> None:
+    empty = alignment_summary(write_bam(tmp_path / "a.bam", []))
+    nothing = "".join(line + "\n" for line in VCF.splitlines() if line.startswith("#"))
+    page = written(tmp_path / "one", QualityTable(samples={}), nothing, [empty])
+    checker = Checker()
+    checker.feed(page)
+    assert "no read aligned" in page
+    assert "No variant was called" in page
+    assert 'href="#truth"' not in page
+
+
+def test_quartiles_of_a_cycle() -> None:
+    assert quantiles(file_quality().quality, 0) == (2, 30, 40)
+    assert quantiles(file_quality().quality, 1) == (2, 30, 30)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "ticks"), [(0, 10, [0, 2, 4, 6, 8, 10]), (1, 150, [50, 100, 150]), (0, 1, 6)]
+)
+def test_ticks_are_round(first: float, last: float, ticks: list[float] | int) -> None:
+    found = round_ticks(first, last)
+    assert (len(found) if isinstance(ticks, int) else [pytest.approx(tick) for tick in found]) == ticks
