@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -71,11 +72,11 @@ class LocalStore(Store):
 
     def head(self, key: str) -> int | None:
         """Return the size in bytes."""
-        path = self._path(key)
         try:
-            return path.stat().st_size if path.is_file() else None
-        except FileNotFoundError:
+            status = self._path(key).stat()
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield keys, sorted by code point."""
@@ -84,7 +85,9 @@ class LocalStore(Store):
 
     def delete(self, key: str) -> None:
         """Delete if it is there; its folders stay, since another writer may be about to use them."""
-        self._path(key).unlink(missing_ok=True)
+        path = self._path(key)
+        if path.is_file():
+            path.unlink(missing_ok=True)
 
     def local_path(self, key: str) -> Path | None:
         """Return the file."""

@@ -146,9 +146,10 @@ class Objects:
         if place is not None and not suffix:
             return place
         if cache is None:
+            self.size(digest)  # what is missing is said to be missing first
             raise ValueError(f"object {digest[:12]}… needs a cache folder to become a file called '*{suffix}'")
         cached = cache / f"{digest}{suffix}"
-        if not self._is_sound(digest, cached):
+        if not self._is_sound(digest, place, cached):
             cache.mkdir(parents=True, exist_ok=True)
             self._make(digest, place, cached)
             self._sound_files.add(cached)
@@ -214,14 +215,15 @@ class Objects:
                 raise corrupt(object_key(digest), digest, found)
             self._sound_files.add(place)
 
-    def _is_sound(self, digest: str, cached: Path) -> bool:
-        """Return whether a cached file may be handed out: one that this process has not made is checked first."""
-        if not cached.exists():
-            return False
-        if cached not in self._sound_files and digest_of(cached) != digest:
-            return False
-        self._sound_files.add(cached)
-        return True
+    def _is_sound(self, digest: str, place: Path | None, cached: Path) -> bool:
+        """Return whether what stands in the cache may be handed out; a copy is checked once per process."""
+        if place is not None:
+            return cached.is_symlink() and cached.readlink() == place
+        if cached not in self._sound_files:
+            if not cached.is_file() or digest_of(cached) != digest:
+                return False
+            self._sound_files.add(cached)
+        return cached.is_file()
 
     def _make(self, digest: str, place: Path | None, cached: Path) -> None:
         temporary = cached.with_name(f"~{uuid.uuid4().hex}")

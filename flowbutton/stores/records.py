@@ -84,17 +84,15 @@ class RecordLog:
         self._store, self._stage = store, stage_digest
         self._rows: dict[str, Row] = {}
         self._packs: set[str] = set()
-        self._void: set[Row] = set()
         self._damaged: set[Row] = set()
         self._next: int | None = None
 
     def load(self) -> dict[str, Row]:
         """Read all that is committed, commit what lies in packs that no segment names, return the rows."""
         self.refresh()
-        # After the segments: a manifest repeats their rows, also one that was taken back since.
+        # After the segments: a manifest repeats their rows, perhaps one that was taken back (and replaced) since.
         for key in self._store.list(manifests_prefix(self._stage)):
-            segment = self._read_segment(key)
-            self._apply(Segment([row for row in segment.rows if row not in self._void]))
+            self._apply(self._read_segment(key))
         self.commit([*self._unnamed()])
         return self._sound(self._rows)
 
@@ -198,7 +196,6 @@ class RecordLog:
 
     def _apply(self, segment: Segment) -> None:
         for row in segment.void:
-            self._void.add(row)
             if self._rows.get(row.fingerprint) == row:
                 del self._rows[row.fingerprint]
         for row in segment.rows:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -126,9 +127,11 @@ class StoreContract(ABC):
         store.put("a/b/c", b"x")
         assert (store.head("a"), store.head("a/b"), store.local_path("a/b")) == (None, None, None)
         assert store.head("a/b/c/d") is None
-        for folder in ("a", "a/b", "a/b/c/d"):
+        for near in ("a", "a/b", "a/b/c/d"):
             with pytest.raises(NotInStore):
-                store.get(folder)
+                store.get(near)
+            store.delete(near)
+        assert [*store.list("")] == ["a/b/c"]
 
     def test_head_gives_the_size(self) -> None:
         store = self.store()
@@ -261,18 +264,23 @@ class StoreContract(ABC):
 
     @pytest.mark.parametrize("method", ["put", "put_if_absent"])
     def test_a_killed_writer_leaves_nothing_half(self, method: str) -> None:
-        for last in (1, 2, 3):
+        for share in (0.3, 0.5, 0.7):
             store = self.store()
             process = self._run(store, _WRITE_FOR_EVER, method, str(LARGE))
             try:
-                for number in range(last + 1):
+                seen = []
+                for number in range(4):
                     assert _stream(process.stdout).readline() == f"{number}\n"
+                    seen.append(time.monotonic())
+                # Not a wait for something to happen: the kill falls into the middle of a put, whose time is known now.
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.wait(timeout=share * (seen[3] - seen[0]) / 3)
             finally:
                 process.send_signal(signal.SIGKILL)
                 process.communicate(timeout=60)
             again = self.reopen(store)
             keys = [*again.list("")]
-            assert {f"big/{number}" for number in range(last)} <= set(keys)
+            assert {f"big/{number}" for number in range(3)} <= set(keys)
             for key in keys:
                 assert again.head(key) == LARGE, f"{key} is torn"
                 assert again.get(key) == bytes([int(key.removeprefix("big/")) % 251]) * LARGE
