@@ -208,12 +208,11 @@ def test_work_that_other_processes_cannot_import_is_a_bug_with_its_reason(monkey
 
 def test_a_nursery_that_dies_again_and_again_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "deadly.py").write_text(
-        "import os\nif 'ALIVE' not in os.environ: os._exit(7)\ndef work(payload, emit): return payload\n"
+        f"import os\nif os.getpid() != {os.getpid()}: os._exit(7)\ndef work(payload, emit): return payload\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    with monkeypatch.context() as alive:
-        alive.setenv("ALIVE", "1")
-        import deadly  # type: ignore[import-not-found]
+    import deadly  # type: ignore[import-not-found]
+
     with driving(deadly.work) as driver:
         driver.submit(b"")
         with pytest.raises(WorkerLost, match="end as soon as they are made"):
@@ -222,9 +221,9 @@ def test_a_nursery_that_dies_again_and_again_is_an_error(tmp_path: Path, monkeyp
 
 def test_a_system_without_room_for_processes_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "crowded.py").write_text(
-        "import os, sys\n"
+        "import os\n"
         "def no_room():\n    raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
-        "if sys.argv[0] == '-c': os.fork = no_room\n"
+        f"if os.getpid() != {os.getpid()}: os.fork = no_room\n"
         "def work(payload, emit): return payload\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -239,7 +238,7 @@ def test_a_system_without_room_for_processes_is_an_error(tmp_path: Path, monkeyp
 
 def test_closing_does_not_wait_for_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sluggish.py").write_text(
-        "import sys, time\nif sys.argv[0] == '-c': time.sleep(3600)\ndef work(payload, emit): return payload\n"
+        f"import os, time\nif os.getpid() != {os.getpid()}: time.sleep(3600)\ndef work(payload, emit): return payload\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     import sluggish  # type: ignore[import-not-found]
