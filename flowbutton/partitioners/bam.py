@@ -22,7 +22,7 @@ from flowbutton.model.store import DataAccess
 from flowbutton.partitioners.bam_index import CHECKPOINT_BYTES, WINDOW_BITS, BamIndex, walk_bam, window_key
 from flowbutton.partitioners.bam_records import Batch, Header, batches, read_header
 from flowbutton.partitioners.bgzf import MAX_BLOCK
-from flowbutton.partitioners.files import check_unchanged, file_groups
+from flowbutton.partitioners.files import file_groups, unchanged
 from flowbutton.partitioners.packed import Packing, check_end, packing_of
 
 NO_CONTIG = "*"
@@ -61,11 +61,11 @@ class BamReads(Reader):
 
     def records(self) -> Iterator[bytes]:
         """Yield the owned alignments in the file's order. Raises `ChangedInput` at the end, and as `batches`."""
-        return (record for record, _ in self._labelled(_OWNED))
+        return self._labelled(_OWNED)
 
     def halo(self) -> Iterator[bytes]:
         """Yield the alignments that begin left of the region and reach into it; none for a piece cut by records."""
-        return (record for record, _ in self._labelled(_HALO))
+        return self._labelled(_HALO)
 
     def write(self, path: Path, *, halo: bool = False) -> Path:
         """Write a BAM of the owned alignments, and of the halo too if that is wanted, in the file's order."""
@@ -73,30 +73,28 @@ class BamReads(Reader):
 
         with BGZFile(str(path), "wb", None) as file:
             file.write(self._header.raw)
-            for record, _ in self._labelled(_OWNED | _HALO if halo else _OWNED):
+            for record in self._labelled(_OWNED | _HALO if halo else _OWNED):
                 file.write(record)
         return path
 
     @cached_property
     def _header(self) -> Header:
-        header = read_header(self._read, self._size, self._uri)
-        check_unchanged(self._uri, self._identity, self._data)
-        return header
+        with unchanged(self._uri, self._identity, self._data):
+            return read_header(self._read, self._size, self._uri)
 
     def _read(self, start: int, stop: int) -> bytes:
         # Blocks are asked for a MiB at a time; what lies behind the piece's last block is not its business.
         return self._data.read(self._uri, start, min(stop, (self._stop >> 16) + MAX_BLOCK, self._size))
 
-    def _labelled(self, wanted: int) -> Iterator[tuple[bytes, int]]:
+    def _labelled(self, wanted: int) -> Iterator[bytes]:
         owned = 0
-        for batch in batches(self._read, self._start, self._stop, file=self._uri, first=self._first):
-            labels = self._labels(batch)
-            for number in np.flatnonzero(labels & wanted).tolist():
-                if labels[number] == _OWNED:
-                    owned += 1
+        with unchanged(self._uri, self._identity, self._data):
+            for batch in batches(self._read, self._start, self._stop, file=self._uri, first=self._first):
+                labels = self._labels(batch)
+                for number in np.flatnonzero(labels & wanted).tolist():
+                    owned += int(labels[number] == _OWNED)
                     self._consumed = max(self._consumed, owned)
-                yield batch.record(number), int(labels[number])
-        check_unchanged(self._uri, self._identity, self._data)
+                    yield batch.record(number)
 
     def _labels(self, batch: Batch) -> Any:
         if self._region is None:
@@ -146,9 +144,8 @@ class Bam(Partitioner):
     def index(self, part: IndexPart, data: DataAccess) -> bytes:
         """Walk over the file's alignments."""
         body = cast(Mapping[str, Any], part.body)
-        index = walk_bam(data, body["uri"], body["size"], checkpoint_bytes=self._checkpoint_bytes)
-        check_unchanged(body["uri"], body["identity"], data)
-        return index.encode()
+        with unchanged(body["uri"], body["identity"], data):
+            return walk_bam(data, body["uri"], body["size"], checkpoint_bytes=self._checkpoint_bytes).encode()
 
     def layout(self, group: Group, indexes: Sequence[bytes]) -> Layout:
         """Take what the walk found."""

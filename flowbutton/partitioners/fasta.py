@@ -26,7 +26,7 @@ from flowbutton.model.store import DataAccess
 from flowbutton.partitioners.bgzf import find_block, inflate, text_size, walk
 from flowbutton.partitioners.fai import Contig, parse_fai
 from flowbutton.partitioners.fasta_scan import DIGEST_BASES, Findings, Fragment, OwnedLines, Scan, Sequenced, join
-from flowbutton.partitioners.files import check_unchanged, file_groups
+from flowbutton.partitioners.files import check_unchanged, file_groups, unchanged
 from flowbutton.partitioners.packed import Packing, check_end, packing_of
 
 PART_BYTES = 64 * 1024**2
@@ -68,8 +68,8 @@ class FastaSequence(Reader):
 
     def _bases(self, stop: int) -> bytes:
         first, last = self._contig.span(self.start, stop)
-        text = self._packed(first, last) if self._stored else self._data.read(self._uri, first, last)
-        check_unchanged(self._uri, self._identity, self._data)
+        with unchanged(self._uri, self._identity, self._data):
+            text = self._packed(first, last) if self._stored else self._data.read(self._uri, first, last)
         bases = text.translate(None, b"\r\n")
         self._consumed = min(len(bases), self.stop - self.start)
         return bases
@@ -142,14 +142,13 @@ class Fasta(Partitioner):
     def index(self, part: IndexPart, data: DataAccess) -> bytes:
         """Scan the lines of a part. What is wrong is noted; `layout` raises it, as it knows the line numbers."""
         body = cast(Mapping[str, Any], part.body)
-        uri: str = body["uri"]
         texts = _PackedTexts(body, data) if body["packed"] else _PlainTexts(body, data)
         lines = OwnedLines(texts, first=body["start"] == 0)
         scan = Scan(digest_bases=self._digest_bases)
-        for text in lines:
-            scan.feed(text)
-        scan.close()
-        check_unchanged(uri, body["identity"], data)
+        with unchanged(body["uri"], body["identity"], data):
+            for text in lines:
+                scan.feed(text)
+            scan.close()
         found: dict[str, Json] = {"text": texts.text, "skipped": lines.skipped, "lines": scan.lines}
         found |= {"blocks": texts.blocks, "fragments": [fragment.to_json() for fragment in scan.fragments]}
         if "fai" in body:

@@ -6,9 +6,11 @@ Not here: what is in them (each format's module). Imports `flowbutton.model`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 
-from flowbutton.model.errors import ChangedInput, MissingInput
+from flowbutton.model.errors import BadInput, ChangedInput, MissingInput
 from flowbutton.model.pieces import Group, ObjectInfo, Source
 from flowbutton.model.store import DataAccess
 
@@ -66,6 +68,17 @@ def check_unchanged(uri: str, identity: str, data: DataAccess) -> None:
             hint="run again when nothing writes to it any more; finished tasks on unchanged parts are kept",
             file=uri,
         )
+
+
+@contextmanager
+def unchanged(uri: str, identity: str, data: DataAccess) -> Iterator[None]:
+    """Read a file in this block: at its end the file must be the planned one, also when what was read is no good."""
+    try:
+        yield
+    except BadInput:
+        check_unchanged(uri, identity, data)
+        raise
+    check_unchanged(uri, identity, data)
 
 
 def _heads(name: str, data: DataAccess) -> list[ObjectInfo | MissingInput]:

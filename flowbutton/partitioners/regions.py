@@ -21,7 +21,7 @@ from flowbutton.model.store import DataAccess
 from flowbutton.partitioners.bed import Interval, check_disjoint, parse_bed
 from flowbutton.partitioners.fai import parse_fai
 from flowbutton.partitioners.fasta import Fasta, FastaBody
-from flowbutton.partitioners.files import check_unchanged, file_groups, file_suffix
+from flowbutton.partitioners.files import file_groups, file_suffix, unchanged
 from flowbutton.partitioners.packed import Packing, packing_of
 
 _KINDS = {".bed": "bed", ".bed.gz": "bed", ".bed.bgz": "bed", ".fai": "fai"} | {
@@ -100,12 +100,12 @@ class Regions(Partitioner):
         if "kind" not in body:
             return self._fasta.index(part, data)
         uri: str = body["uri"]
-        text = _unpacked(data.read(uri), uri)
-        check_unchanged(uri, body["identity"], data)
-        if body["kind"] == "bed":
-            rows = [[row.contig, row.start, row.stop, row.line] for row in parse_bed(text, file=uri)]
-        else:
-            rows = [[row.name, 0, row.length, line] for line, row in enumerate(parse_fai(text, file=uri), start=1)]
+        with unchanged(uri, body["identity"], data):
+            text = _unpacked(data.read(uri), uri)
+            if body["kind"] == "bed":
+                rows = [[row.contig, row.start, row.stop, row.line] for row in parse_bed(text, file=uri)]
+            else:
+                rows = [[row.name, 0, row.length, line] for line, row in enumerate(parse_fai(text, file=uri), start=1)]
         return json.dumps(rows, separators=(",", ":")).encode()
 
     def layout(self, group: Group, indexes: Sequence[bytes]) -> Layout:

@@ -98,7 +98,7 @@ def fasta_files(draw: st.DrawFn) -> Written:
     return Written(sequences, text)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=80)
 @given(
     file=fasta_files(),
     part_bytes=st.integers(1, 300),

@@ -145,7 +145,7 @@ def test_a_malformed_line_is_named(tmp_path: Path, line: bytes) -> None:
 def test_intervals_that_overlap_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.bed"
     path.write_bytes(b"c\t0\t9\nd\t0\t9\nc\t8\t8\nc\t20\t30\nc\t8\t10\n")
-    with pytest.raises(BadInput, match="overlap .*lines 1 and 5") as caught:
+    with pytest.raises(BadInput, match=r"overlap .*lines 1 and 5") as caught:
         cut(path)
     assert caught.value.where == {"file": str(path), "line": 5}
 
