@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import random
 import subprocess
 import sys
@@ -142,9 +141,3 @@ def compare(
         command += ["--bam", str(bam)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr
-
-
-def ploidies(shared: Path, name: str) -> set[str]:
-    """Return the ploidies that a data set's sample sheet names."""
-    with (shared / "data" / "genomics" / name / "samples.tsv").open(newline="") as sheet:
-        return {row["ploidy"] for row in csv.DictReader(sheet, delimiter="\t")}

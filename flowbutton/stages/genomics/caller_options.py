@@ -53,12 +53,12 @@ _TOOLS: dict[Tool, _Options] = {
     "mpileup": _Options(
         flags=_names(
             "-6 --illumina1.3+ -A --count-orphans -B --no-BAQ -D --full-BAQ -E --redo-BAQ -x --ignore-overlaps "
-            "-I --skip-indels -p --per-sample-mF -U --mwu-u --indels-2.0 --indels-cns --edlib --no-indels-cns "
+            "-I --skip-indels -p --per-sample-mF -U --indels-2.0 --indels-cns --no-indels-cns "
             "--no-poly-mqual --poly-mqual"
         ),
         values=_names(
             "-a --annotate -C --adjust-MQ --max-BQ --delta-BQ --ls --skip-all-set --lu --skip-all-unset "
-            "--ns --skip-any-set --nu --skip-any-unset --ff --excl-flags --rf --incl-flags --seed "
+            "--ns --skip-any-set --nu --skip-any-unset --ff --rf --seed "
             "-e --ext-prob -F --gap-frac -h --tandem-qual -m --min-ireads -M --max-read-len -o --open-prob "
             "-P --platforms --ar --ambig-reads --indel-bias --del-bias --score-vs-ref --indel-size "
             "--seqq-offset"

@@ -1,0 +1,69 @@
+"""References: what is made of one, and which are refused."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from flowbutton.model.errors import BadInput, TruncatedInput
+from flowbutton.stages.genomics import index_reference
+from flowbutton.stages.genomics.reference import Contig, contigs, linked_fasta
+
+pytest.importorskip("pysam", reason="needs the extra 'genomics'")
+
+TEXT = b">one first\nACGTACGTAC\nACGT\n>two\nGGGTTTACCA\n"
+
+
+def indexed(folder: Path, content: bytes, name: str = "ref.fa"):
+    (folder / "scratch").mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    return index_reference(folder / name, str(folder / "scratch"))
+
+
+@pytest.mark.parametrize("content", [TEXT, gzip.compress(TEXT), gzip.compress(TEXT[:9]) + gzip.compress(TEXT[9:])])
+def test_plain_and_gzip_references_come_out_uncompressed(tmp_path: Path, content: bytes) -> None:
+    index = indexed(tmp_path, content)
+    assert index.fasta.read_bytes() == TEXT
+    assert contigs(index) == [Contig("one", 14), Contig("two", 10)]
+
+
+def test_the_same_reference_gives_the_same_files_anywhere(shared: Path, tmp_path: Path) -> None:
+    reference = (shared / "data" / "genomics" / "sim-diploid" / "ref.fa").read_bytes()
+    made = []
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        made.append(indexed(tmp_path / name, reference, f"{name}.fa"))
+    assert all(one.read_bytes() == other.read_bytes() for one, other in zip(*made, strict=True))
+
+
+def test_the_tools_find_the_index_beside_the_linked_fasta(tmp_path: Path) -> None:
+    import pysam
+
+    index = indexed(tmp_path, TEXT)
+    apart = index._replace(fai=index.fai.rename(tmp_path / "cached"))
+    (tmp_path / "task").mkdir()
+    with pysam.FastaFile(str(linked_fasta(apart, str(tmp_path / "task")))) as fasta:
+        assert fasta.fetch("two", 3, 6) == "TTT"
+    assert not index.fai.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "says"),
+    [
+        (b"", BadInput, "has no contigs"),
+        (gzip.compress(b""), BadInput, "has no contigs"),
+        (b"@read\nACGT\n+\nIIII\n", BadInput, "is not FASTA"),
+        (b">a\nAC\n>b\nAC\n>a\nAC\n", BadInput, "'a' stands twice"),
+        (b">a\nAC\n> b\nAC\n", BadInput, "no name"),
+        (b">a\nACGT\nA\nACGT\n", BadInput, "can't be indexed"),
+        (gzip.compress(TEXT)[:-12], TruncatedInput, "ends in the middle"),
+        (gzip.compress(TEXT)[:-8] + b"\0" * 8, BadInput, "can't be uncompressed"),
+    ],
+)
+def test_what_is_not_a_reference_is_refused(tmp_path: Path, content: bytes, kind: type[BadInput], says: str) -> None:
+    with pytest.raises(kind, match=says) as caught:
+        indexed(tmp_path, content)
+    assert type(caught.value) is kind
+    assert caught.value.where["file"] == "ref.fa"
