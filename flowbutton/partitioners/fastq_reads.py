@@ -177,10 +177,14 @@ def _records(stream: Iterator[bytes], part: _Part, unit: int) -> Iterator[tuple[
         if not left or not step:
             continue
         held += step
-        block, held, count = _whole(held, left, unit)
+        ends = line_ends(held)
+        count = min(len(ends) // (LINES * unit) * unit, left)
         if count:
-            yield _checked(block, part, left, byte), count
-        byte, left = byte + len(block), left - count
+            ends = ends[: count * LINES]
+            block, held = held[: ends[-1] + 1], held[ends[-1] + 1 :]
+            check_records(block, ends, _place(part, left, byte))
+            byte, left = byte + len(block), left - count
+            yield block, count
     if left:
         yield _last(held, part, left, byte), left
 
@@ -194,29 +198,22 @@ def _skip_lines(text: bytes, skip: int) -> tuple[bytes, int, int]:
     return text[at:], 0, at
 
 
-def _whole(text: bytes, left: int, unit: int) -> tuple[bytes, bytes, int]:
-    """Return as many whole records as there are, up to ``left``, the rest of the text, and the number of records."""
-    ends = line_ends(text)
-    count = min(len(ends) // (LINES * unit) * unit, left)
-    at = int(ends[count * LINES - 1]) + 1 if count else 0
-    return text[:at], text[at:], count
-
-
-def _checked(block: bytes, part: _Part, left: int, byte: int) -> bytes:
-    check_records(block, line_ends(block), Place(part.file, part.first + part.records - left, byte))
-    return block
+def _place(part: _Part, left: int, byte: int) -> Place:
+    return Place(part.file, part.first + part.records - left, byte)
 
 
 def _last(held: bytes, part: _Part, left: int, byte: int) -> bytes:
     """Return what is left at the end of the file: the last record, whose last newline may be missing."""
     block = held + b"\n"
-    if len(line_ends(block)) != left * LINES:
+    ends, place = line_ends(block), _place(part, left, byte)
+    if len(ends) != left * LINES:
         raise TruncatedInput(
             "a FASTQ file ends inside a record",
             why=f"{left} more records should follow",
             hint="it may have changed while the run was reading it: run again",
-            file=part.file,
-            record=part.first + part.records - left,
-            byte=byte,
+            file=place.file,
+            record=place.record,
+            byte=place.byte,
         )
-    return _checked(block, part, left, byte)
+    check_records(block, ends, place)
+    return block

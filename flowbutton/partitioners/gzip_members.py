@@ -13,12 +13,11 @@ from flowbutton.model.errors import BadInput, TruncatedInput
 from flowbutton.partitioners.bgzf import Read
 
 MAGIC = b"\x1f\x8b"
-_STEP = 1 << 20
-_TEXT_STEP = 1 << 20
+_STEP = _TEXT_STEP = 1 << 18  # measured: larger steps fall out of the processor's cache
 
 
 def inflate_members(read: Read, start: int, size: int, *, file: str) -> Iterator[bytes]:
-    """Yield the text of all members from byte ``start`` to the end, in parts of at most 1 MiB; none is empty.
+    """Yield the text of all members from byte ``start`` to the end, in parts of at most 256 KiB; none is empty.
 
     Members may be empty. Zeros after the last member are padding, as for gzip(1).
 
