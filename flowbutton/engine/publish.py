@@ -13,6 +13,7 @@ import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from flowbutton.dag.graph import OutputNode
 from flowbutton.dag.outputs import SUFFIX
@@ -82,6 +83,7 @@ def publish(found: Mapping[str, Artifact], results: Path, objects: Objects) -> l
         NoSpace: the disk is full; nothing was renamed, the results of an earlier run stand.
     """
     staged: list[tuple[Path, Path]] = []
+    results.mkdir(parents=True, exist_ok=True)
     told: list[dict[str, object]] = []
     try:
         for name, artifact in found.items():
@@ -119,7 +121,10 @@ def _write(artifact: Artifact, place: Path, objects: Objects) -> None:
         if artifact.inline is not None:
             sink.write(artifact.inline)
         else:
-            with objects.fetch(artifact.digest, place.parent / ".cache", artifact.suffix).open("rb") as source:
+            with (
+                TemporaryDirectory(prefix=".fetched-", dir=place.parent) as folder,
+                objects.fetch(artifact.digest, Path(folder)).open("rb") as source,
+            ):
                 _copy(source.fileno(), sink.fileno(), artifact.size)
         sink.flush()
         os.fsync(sink.fileno())

@@ -10,7 +10,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -31,8 +32,13 @@ class Encoded:
 
 
 def bare(annotation: Any) -> Any:
-    """Return an annotation without ``Annotated``."""
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    """Return an annotation without ``Annotated`` and without ``| None``."""
+    if get_origin(annotation) is Annotated:
+        return bare(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        left = [kind for kind in get_args(annotation) if kind is not NoneType]
+        return bare(left[0]) if len(left) == 1 else annotation
+    return annotation
 
 
 def encode(value: object, annotation: Any) -> Encoded:

@@ -51,9 +51,10 @@ class Opened:
                 return self._parts(reference)
 
     def _artifact(self, record: TaskRecord, output: str | None, annotation: Any) -> object:
-        if output is None and is_named_tuple(annotation):
-            fields = outputs_of(annotation)
-            return annotation(**{name: self._artifact(record, name, kind) for name, kind in fields.items()})
+        wanted = bare(annotation)
+        if output is None and is_named_tuple(wanted):
+            fields = outputs_of(wanted)
+            return wanted(**{name: self._artifact(record, name, kind) for name, kind in fields.items()})
         artifact = record.artifacts.get(output or "")
         if artifact is None:
             raise Bug(

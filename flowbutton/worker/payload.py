@@ -97,7 +97,7 @@ class PartsInput:
         wanted: Json = None
         if self.wanted is not None:
             wanted = [{"equal": dict(i.equal), "start": i.start, "stop": i.stop} for i in self.wanted]
-        return {"is": "parts", "index": self.index and self.index.to_json(), "wanted": wanted}
+        return {"is": "parts", "index": None if self.index is None else self.index.to_json(), "wanted": wanted}
 
 
 Input = PieceInput | ValueInput | ArtifactInput | GatherInput | PartsInput

@@ -75,7 +75,11 @@ def transpose(bundles: Sequence[tuple[str, int, Footer]]) -> bytes:
         raise Bug("bundles of one stage have different key schemas", why=str(schemas), hint="return one schema")
     rows = [(row.key, number, row) for number, (_, _, footer) in enumerate(bundles) for row in footer.rows]
     rows.sort(key=lambda row: (row[0], row[1]))  # stable: the order of adding stays
-    keys, counts, sizes, digests, packed = [], [], [], [], []
+    keys: list[BundleKey] = []
+    counts: list[int] = []
+    sizes: list[int] = []
+    digests: list[str] = []
+    packed: list[bytes] = []
     for key, group in groupby(rows, key=lambda row: row[0]):
         members = list(group)
         keys.append(key)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from flowbutton.model.bundle import KeySchema, Parts
-from flowbutton.model.stage import Items, Scratch, Tally, reduces
+from flowbutton.model.stage import Items, Scratch, Tally, conserves, reduces
 from flowbutton.partitioners.whole import WholeFile
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage, map_stage
@@ -84,6 +84,25 @@ def concat(parts: Sequence[str], scratch: Scratch) -> Path:
     place = Path(scratch) / "all.txt"
     place.write_text("".join(parts))
     return place
+
+
+@map_stage("letters.count_some", ledger=reduces("file"))
+def count_some(file: WholeFile) -> Count:
+    """Leave one file unread: a stage that loses records."""
+    if file.key["ordinal"] != 0:
+        file.read()
+    return Count(letters={})
+
+
+@map_stage("letters.keep_even", ledger=conserves("file"))
+def keep_even(file: WholeFile, tally: Tally) -> str:
+    """Set files of odd number aside."""
+    text = file.read().decode()
+    if int(text[3]) % 2:
+        tally.set_aside("odd", f"file {file.key['file']}")
+    else:
+        tally.out(1)
+    return text
 
 
 @map_stage("letters.fail_unless")
