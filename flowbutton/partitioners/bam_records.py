@@ -75,10 +75,12 @@ class Batch:
     first: int
     fields: npt.NDArray[np.void]
 
-    def record(self, number: int) -> bytes:
-        """Return the bytes of a record of the batch, with the four that say its size."""
-        start = int(self.starts[number])
-        return self.text[start : start + 4 + int(self.fields["size"][number])]
+    def records(self, chosen: Ints) -> Iterator[bytes]:
+        """Yield the bytes of the chosen records, each with the four that say its size."""
+        starts = self.starts[chosen]
+        stops = starts + 4 + self.fields["size"][chosen]
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            yield self.text[start:stop]
 
     def spans(self) -> Ints:
         """Return how many bases of the reference each record spans, at least 1, as htslib's ``bam_endpos`` has it."""

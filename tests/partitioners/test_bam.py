@@ -229,16 +229,14 @@ def test_a_long_cigar_passes_unharmed(tmp_path: Path) -> None:
     assert [len(list(reader.records())) for reader in open_all(cut(path), by="region", region_size=30_000)] == [1, 1]
 
 
-def test_real_alignments(shared: Path, tmp_path: Path) -> None:
+def test_real_reads(shared: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.bam"
     reads = []
     with pysam.FastxFile(str(shared / "data/genomics/sim-diploid/sim_R1.fastq.gz")) as file:
-        for number, entry in enumerate(file):
-            if number == 5000:
-                break
-            read = alignment(number, 1, number * 19 % 99_000, f"{len(entry.sequence)}M")
+        for number, entry in zip(range(5000), file, strict=False):
+            read = alignment(number, 1, number * 19 % 99_000)
             read.query_sequence = entry.sequence
-            read.cigarstring = f"{len(entry.sequence)}M"
+            read.cigarstring = f"{len(entry.sequence or '')}M"
             reads.append(read)
     with pysam.AlignmentFile(str(path), "wb", header=HEADER) as out:
         for read in sorted(reads, key=sort_key):
@@ -248,6 +246,16 @@ def test_real_alignments(shared: Path, tmp_path: Path) -> None:
         pieces = open_all(source, **options)
         assert len(pieces) > 5
         assert [record for piece in pieces for record in piece.records()] == raw_records(path)
+
+
+def test_a_piece_reads_its_own_bytes_and_the_block_in_which_it_ends(tmp_path: Path) -> None:
+    reads = [alignment(number, 1, number) for number in range(50_000)]
+    source = cut(write_bam(tmp_path / "x.bam", reads, block=60_000), checkpoint_bytes=50_000)
+    piece = source.pieces({"size": 100_000})[2]
+    before = len(source.data.reads)
+    assert len(list(cast(BamReads, source.open(piece)).records())) == piece.records
+    read = sum((stop or 0) - start for _, start, stop in source.data.reads[before:])
+    assert piece.bytes <= read <= piece.bytes + 2 * (1 << 16)
 
 
 def test_content_follows_the_records_shown(tmp_path: Path) -> None:
