@@ -53,7 +53,7 @@ _TOOLS: dict[Tool, _Options] = {
     "mpileup": _Options(
         flags=_names(
             "-6 --illumina1.3+ -A --count-orphans -B --no-BAQ -D --full-BAQ -E --redo-BAQ -x --ignore-overlaps "
-            "-I --skip-indels -p --per-sample-mF -U --indels-2.0 --indels-cns --no-indels-cns "
+            "-I --skip-indels -p --per-sample-mF --indels-2.0 --indels-cns --no-indels-cns "
             "--no-poly-mqual --poly-mqual"
         ),
         values=_names(
