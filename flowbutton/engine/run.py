@@ -25,12 +25,14 @@ from flowbutton.engine.ledger import LedgerLine
 from flowbutton.engine.planning import plan_of
 from flowbutton.engine.publish import publications, publish
 from flowbutton.engine.reuse import Records, settle
+from flowbutton.engine.scratch import scratch_folder
 from flowbutton.engine.sources import probe_sources
 from flowbutton.engine.tasks import Result, Task
 from flowbutton.executors.machine import cpu_slots, memory_bytes
 from flowbutton.executors.opening import open_executor
 from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.errors import FlowbuttonError
+from flowbutton.model.executor import Executor
 from flowbutton.model.partitioner import Partitioner
 from flowbutton.model.stage import StageDefinition
 from flowbutton.model.store import Store
@@ -173,21 +175,26 @@ def _drive(
     journal: Journal,
     lease: Lease,
 ) -> Ended:
-    slots = settings.workers or cpu_slots()
-    executor = open_executor(settings.executor, work, slots=slots, memory_bytes=memory_bytes())
-    ranks = _ranks(opened.expansion)
-    try:
+    with scratch_folder(), _executor(settings) as executor:
         drive = Drive(
             opened.expansion,
             opened.records,
             executor,
             journal,
-            ranks=ranks,
+            ranks=_ranks(opened.expansion),
             now=time.monotonic,
             tick=_renewing(lease),
         )
         with _draining_on_term(drive.drain):
             return drive.run(fresh, reused)
+
+
+@contextmanager
+def _executor(settings: Settings) -> Iterator[Executor]:
+    slots = settings.workers or cpu_slots()
+    executor = open_executor(settings.executor, work, slots=slots, memory_bytes=memory_bytes())
+    try:
+        yield executor
     finally:
         executor.close()
 

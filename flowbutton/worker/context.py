@@ -5,7 +5,9 @@ One context per (process, store). Imports `flowbutton.model`, `stores`, `stages`
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from functools import cache, lru_cache
 from pathlib import Path
@@ -26,9 +28,16 @@ class WorkerContext:
     def __init__(self, store_uri: str) -> None:
         self.store = open_store(store_uri)
         self.objects = Objects(self.store)
-        self._folder = tempfile.TemporaryDirectory(prefix="flowbutton-cache-")
-        self.cache = Path(self._folder.name)
+        self._cache: Path | None = None
         self.record = lru_cache(maxsize=4096)(self._record)
+
+    @property
+    def cache(self) -> Path:
+        """The folder of fetched objects; made again if a run that ended took it away with its scratch folder."""
+        if self._cache is None or not self._cache.is_dir():
+            self._cache = Path(tempfile.mkdtemp(prefix="flowbutton-cache-"))
+            weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
+        return self._cache
 
     def access(self) -> StoreAccess:
         """Return a fresh way to the sources' bytes: it counts what one task reads."""
