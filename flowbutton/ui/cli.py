@@ -1,0 +1,42 @@
+"""The command `flowbutton`: its subcommands, and the wall around them.
+
+Each command is a module of its own; the engine and rich are imported inside commands, so that ``--help`` is quick.
+Imports click, `flowbutton.ui`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from flowbutton import __version__
+from flowbutton.ui.errors import guarded
+from flowbutton.ui.plan_command import plan_command
+from flowbutton.ui.run_command import run_command
+from flowbutton.ui.status_command import status_command
+from flowbutton.ui.validate_command import validate_command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="flowbutton")
+def commands() -> None:
+    """Run declarative data pipelines that cut data where it lies.
+
+    Running a pipeline again goes on from what is done; there is no resume option.
+    """
+
+
+for _command in (run_command, plan_command, validate_command, status_command):
+    commands.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code (`ui.exits`)."""
+    sys.exit(call(sys.argv[1:] if arguments is None else arguments))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run the command line; return its exit code."""
+    return guarded(lambda: int(commands.main([*arguments], prog_name="flowbutton", standalone_mode=False) or 0))

@@ -1,0 +1,71 @@
+"""Runs of the past, read back from their folders. Imports `flowbutton.engine.journal`, `ui.view`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+
+from flowbutton.engine.journal import read_events
+from flowbutton.model.errors import MissingInput
+from flowbutton.ui.view import RunView, shown_time
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run as its folder tells it. Times are seconds since 1970; both 0 where nothing was written."""
+
+    folder: Path
+    pipeline: str
+    view: RunView
+    began_s: float
+    last_s: float
+
+    def __str__(self) -> str:
+        status = self.view.status or "unfinished: still running, or killed"
+        began = f"{datetime.fromtimestamp(self.began_s).astimezone():%Y-%m-%d %H:%M:%S}" if self.began_s else "?"
+        done = sum(stage.done for stage in self.view.stages.values())
+        reused = sum(stage.reused for stage in self.view.stages.values())
+        took = shown_time(self.last_s - self.began_s)
+        return f"{self.folder.name}  {self.pipeline}: {status}, {done} ran, {reused} reused, from {began} for {took}"
+
+
+def past_runs(folder: Path) -> list[Path]:
+    """Return the folders of all runs, the oldest first: their names sort by time."""
+    return sorted(place for place in folder.glob("*") if (place / "events.jsonl").is_file() and not place.is_symlink())
+
+
+def find_run(folder: Path, name: str | None) -> Path:
+    """Return the folder of a run, the latest without a name.
+
+    Raises:
+        MissingInput: there is no such run, or none at all.
+    """
+    runs = {place.name: place for place in past_runs(folder)}
+    if not runs:
+        hint = "name the store with --store, or the results folder with --results"
+        raise MissingInput("there are no runs", why="", hint=hint, file=str(folder))
+    chosen = name or max(runs)
+    if chosen not in runs:
+        close = get_close_matches(chosen, runs, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else "list them with --all"
+        raise MissingInput(f"there is no run '{chosen}'", why="", hint=hint, file=str(folder))
+    return runs[chosen]
+
+
+def read_run(folder: Path) -> PastRun:
+    """Read a run's folder; one that was killed early may lack its plan."""
+    view = RunView(run=folder.name, folder=str(folder))
+    pipeline = "?"
+    plan = folder / "plan.json"
+    if plan.is_file():
+        told = json.loads(plan.read_text(encoding="utf-8"))
+        pipeline = told["pipeline"]
+        view.planned(told)
+    times = [0.0]
+    for event in read_events(folder):
+        times.append(datetime.fromisoformat(event["at"]).timestamp())
+        view.apply(event["event"], event, times[-1])
+    return PastRun(folder, pipeline, view, times[1 if len(times) > 1 else 0], times[-1])

@@ -1,0 +1,72 @@
+"""The options that `run`, `plan` and `validate` share, and the value that they make.
+
+Imports click. What the values mean is in `ui.asking`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says; None where it says nothing."""
+
+    pipeline: str
+    params: Mapping[str, str]
+    params_file: Path | None
+    profile: str | None
+    store: str | None = None
+    results: Path | None = None
+    executor: str | None = None
+    workers: int | None = None
+
+
+class KeyValue(click.ParamType[tuple[str, str]]):
+    """``name=value``."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Split at the first ``=``."""
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            self.fail(f"'{value}' is not name=value", param, ctx)
+        return name, text
+
+
+def what(command: CommandT) -> CommandT:
+    """Add what says which pipeline with which params."""
+    for decorate in (
+        click.option("--profile", metavar="NAME", help="A profile of the pipeline file."),
+        click.option(
+            "--params-file", type=click.Path(path_type=Path), metavar="FILE", help="Params from YAML or JSON."
+        ),
+        click.option(
+            "-p", "params", type=KeyValue(), multiple=True, metavar="NAME=VALUE", help="A param; may be repeated."
+        ),
+        click.argument("pipeline"),
+    ):
+        command = decorate(command)
+    return command
+
+
+def where(command: CommandT) -> CommandT:
+    """Add what says where and with what to run."""
+    for decorate in (
+        click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Tasks at once.  [default: CPUs]"),
+        click.option("--executor", metavar="NAME", help="serial, processes, or a plug-in's.  [default: processes]"),
+        click.option(
+            "--results", type=click.Path(path_type=Path), metavar="DIR", help="Where outputs go.  [default: results]"
+        ),
+        click.option("--store", metavar="URI", help="Where work is kept.  [default: .flowbutton beside the results]"),
+    ):
+        command = decorate(command)
+    return command

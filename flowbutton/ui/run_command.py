@@ -1,0 +1,101 @@
+"""``flowbutton run``: run a pipeline to its end and tell what came of it. Imports click, `flowbutton.ui`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowbutton.ui.errors import complain, warn
+from flowbutton.ui.options import Asked, what, where
+from flowbutton.ui.plan_command import show_plan
+
+if TYPE_CHECKING:
+    from flowbutton.ui.asking import Prepared
+    from flowbutton.ui.watch import Watcher
+
+
+@click.command("run")
+@what
+@where
+@click.option("-n", "--dry-run", is_flag=True, help="Show the plan; run nothing.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["fail", "wait"]),
+    default="fail",
+    show_default=True,
+    help="If another run holds the same pipeline and results.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print errors and the last line only.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: every event as a line of JSON.",
+)
+def run_command(
+    pipeline: str,
+    params: tuple[tuple[str, str], ...],
+    params_file: Path | None,
+    profile: str | None,
+    store: str | None,
+    results: Path | None,
+    executor: str | None,
+    workers: int | None,
+    dry_run: bool,
+    on_conflict: str,
+    quiet: bool,
+    log_format: str,
+) -> int:
+    """Run PIPELINE: a file, or the name of one that ships (genomics).
+
+    What an earlier run has done is reused; nothing else is run again.
+    """
+    asked = Asked(pipeline, dict(params), params_file, profile, store, results, executor, workers)
+    if dry_run:
+        return show_plan(asked)
+    from flowbutton.ui.asking import prepare_asked
+
+    found = prepare_asked(asked)
+    for problem in found.graph.warnings:
+        warn(problem)
+    style = "quiet" if quiet and log_format == "text" else log_format
+    return _run(found, style, wait_s=None if on_conflict == "wait" else 0.0)
+
+
+def _run(found: Prepared, style: str, *, wait_s: float | None) -> int:
+    from flowbutton.engine.run import run
+    from flowbutton.ui.summary import exit_after, failures_text, last_line, print_summary
+
+    begun = time.monotonic()
+    with _watcher(found, style) as watcher:
+        settings = replace(found.settings, wait_s=wait_s, listeners=(watcher,))
+        report = run(found.graph, settings, spec_text=found.pipeline.text)
+    if style == "text" and not watcher.view.nothing:
+        print_summary(report, watcher.view)
+    if report.failures:
+        complain(failures_text(report))
+    if style != "json":
+        click.echo(last_line(report, found.settings, time.monotonic() - begun))
+    return exit_after(report)
+
+
+def _watcher(found: Prepared, style: str) -> Watcher:
+    """Return who tells what happens: bars on a terminal, lines elsewhere, JSON or nothing where that is asked for."""
+    from flowbutton.ui.watch import JsonLines, Lines, Watcher, header
+
+    if style == "quiet":
+        return Watcher()
+    if style == "json":
+        return JsonLines(click.echo)
+    first = header(found.graph.name, found.settings.store, found.settings.results)
+    if not sys.stdout.isatty():
+        return Lines(click.echo, first)
+    from flowbutton.ui.bars import Bars
+
+    return Bars(first)

@@ -1,0 +1,40 @@
+"""``flowbutton status``: what became of runs, from their folders alone. Imports click, `flowbutton.ui`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowbutton.ui.places import default_store, shown
+
+_SHOWN_RUNS = 20
+
+
+@click.command("status")
+@click.argument("run", required=False)
+@click.option("--store", metavar="URI", help="Where work is kept.  [default: .flowbutton beside the results]")
+@click.option("--results", type=click.Path(path_type=Path), default="results", metavar="DIR", help="Finds the store.")
+@click.option("--all", "every", is_flag=True, help=f"List the last {_SHOWN_RUNS} runs.")
+def status_command(run: str | None, store: str | None, results: Path, every: bool) -> int:
+    """Show the latest RUN of a store, or the one named."""
+    from rich.console import Console
+
+    from flowbutton.engine.run import runs_folder
+    from flowbutton.ui.history import find_run, past_runs, read_run
+    from flowbutton.ui.summary import stage_table
+
+    folder = runs_folder(store or default_store(results))
+    if every:
+        for past in past_runs(folder)[-_SHOWN_RUNS:]:
+            click.echo(str(read_run(past)))
+        return 0
+    found = read_run(find_run(folder, run))
+    click.echo(str(found))
+    Console(highlight=False).print(stage_table(list(found.view.stages.values()), {}))
+    for failure in found.view.failures:
+        click.echo(f"failed: {failure['stage']}: {failure['error']}")
+    if found.view.error:
+        click.echo(f"error: {found.view.error}")
+    click.echo(f"run folder: {shown(found.folder)}")
+    return 0

@@ -1,0 +1,126 @@
+"""What a run came to, for people: tables, outputs, failures, and the last line.
+
+Imports rich, `flowbutton.engine` (values), `ui`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from flowbutton.engine.drive import FailedTask
+from flowbutton.engine.run import Report, Settings, Status
+from flowbutton.model.errors import Failure
+from flowbutton.model.units import show_bytes
+from flowbutton.ui.errors import show
+from flowbutton.ui.exits import Exit, exit_of
+from flowbutton.ui.places import shown
+from flowbutton.ui.view import RunView, StageView, shown_time
+
+_LOG_LINES = 12
+_FRAME = re.compile(r'^  File "([^"]+)", line (\d+), in (\S+)$', re.MULTILINE)
+_WIDTH_OF_FILES = 160
+
+
+def exit_after(report: Report) -> Exit:
+    """Return the exit code of a run that came to its end."""
+    match report.status:
+        case Status.DONE:
+            return Exit.DONE
+        case Status.TOLERATED:
+            return Exit.TOLERATED
+        case Status.DRAINED:
+            return Exit.TERMINATED
+    return exit_of(report.failures[0].error) if exit_of(report.failures[0].error) is Exit.MISSING else Exit.FAILED
+
+
+def print_summary(report: Report, view: RunView) -> None:
+    """Print a table of stages, the outputs, and the run's folder."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_FILES
+    console.print(stage_table(list(view.stages.values()), {line.stage: str(line) for line in report.ledger}))
+    if report.outputs:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column()
+        table.add_column(justify="right")
+        for item in report.outputs:
+            table.add_row(shown(str(item["path"])), show_bytes(int(str(item["bytes"]))))
+        console.print("outputs:")
+        console.print(table)
+    console.print(f"run folder: {shown(report.folder)}", markup=False, soft_wrap=True)
+
+
+def stage_table(stages: list[StageView], ledger: dict[str, str]) -> Table:
+    """Return a table of the stages that have begun."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("stage", "tasks", "reused", "failed", "time", "in tasks"):
+        table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
+    table.add_column("records")
+    for stage in stages:
+        if not stage.begun:
+            continue
+        expected = "" if stage.finished else f"/{'?' if stage.expected is None else stage.expected}"
+        table.add_row(
+            stage.name,
+            f"{stage.completed}{expected}",
+            str(stage.reused or ""),
+            str(stage.failed or ""),
+            shown_time(stage.elapsed_s) if stage.done else "",
+            shown_time(stage.work_s) if stage.done else "",
+            ledger.get(stage.name, ""),
+        )
+    return table
+
+
+def last_line(report: Report, settings: Settings, took_s: float) -> str:
+    """Return the line that a run ends with."""
+    results, run = shown(settings.results), f"run {report.run_id}"
+    if report.status is Status.DONE and not report.ran:
+        files = f"{len(report.outputs)} outputs in {results}"
+        return f"nothing to do: all {report.reused} tasks are done; {files} (store {report.plan.store}, {run})"
+    tasks = f"{report.ran} tasks ran, {report.reused} reused, in {shown_time(took_s)}"
+    match report.status:
+        case Status.DONE:
+            return f"done: {tasks}; {len(report.outputs)} outputs in {results} ({run})"
+        case Status.TOLERATED:
+            count = len(report.failures)
+            return f"done but for {count} failed task{'s' * (count != 1)}: {tasks}; outputs in {results} ({run})"
+        case Status.DRAINED:
+            return f"stopped: {tasks}; the same command goes on from there ({run})"
+    return f"failed: {tasks}; nothing is published, finished tasks are kept ({run})"
+
+
+def failures_text(report: Report) -> str:
+    """Return the first cause in full, and how many others there are."""
+    first, count = report.failures[0], len(report.failures)
+    rows = [show(first.error)]
+    frame = _last_frame(first)
+    if frame:
+        rows.append(f"  where: {frame}")
+    key = ", ".join(f"{name} {value}" for name, value in first.task.key)
+    rows.append(f"  stage: {first.task.node}" + (f", piece {key}" if key else ""))
+    tail = first.log.rstrip().splitlines()[-_LOG_LINES:]
+    if tail:
+        rows += ["  its log ends with:", *(f"    {line}" for line in tail)]
+    if count > 1:
+        rows.append(f"  {count - 1} other task{'s' * (count > 2)} failed too")
+    rows.append(f"  all of it: {_evidence(report.folder)}")
+    return "\n".join(rows)
+
+
+def _last_frame(failure: FailedTask) -> str:
+    """Return where in the code a stage's fault is: the last call of its traceback."""
+    frames = _FRAME.findall(failure.traceback)
+    if failure.error.failure is not Failure.BUG or not frames:
+        return ""
+    file, line, function = frames[-1]
+    return f"{file}:{line}, in {function}"
+
+
+def _evidence(folder: Path) -> str:
+    logs = [str(folder / "logs")] if (folder / "logs").is_dir() else []
+    return ", ".join(shown(place) for place in [str(folder / "error.json"), *logs])

@@ -1,0 +1,28 @@
+"""``flowbutton validate``: all problems of a pipeline file at once, or one line. Imports click, `flowbutton.ui`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowbutton.ui.errors import warn
+from flowbutton.ui.options import Asked, what
+
+
+@click.command("validate")
+@what
+def validate_command(
+    pipeline: str, params: tuple[tuple[str, str], ...], params_file: Path | None, profile: str | None
+) -> int:
+    """Check PIPELINE and its params; nothing runs and no data are read."""
+    from flowbutton.ui.asking import prepare_asked
+
+    found = prepare_asked(Asked(pipeline, dict(params), params_file, profile))
+    for problem in found.graph.warnings:
+        warn(problem)
+    graph = found.graph
+    counts = f"{len(graph.sources)} sources, {len(graph.stages)} stages, {len(graph.outputs)} outputs"
+    dropped = f"; dropped by 'when': {', '.join(graph.dropped)}" if graph.dropped else ""
+    click.echo(f"{found.pipeline.path}: ok: {graph.name}, {counts}{dropped}")
+    return 0
