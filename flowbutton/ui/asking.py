@@ -24,8 +24,7 @@ from flowbutton.model.canonical import Json
 from flowbutton.model.errors import MissingInput, OptionError
 from flowbutton.model.registry import load as load_registered
 from flowbutton.stages.define import find_stage
-from flowbutton.ui.options import Asked
-from flowbutton.ui.places import default_store
+from flowbutton.ui.options import Asked, default_store
 from flowbutton.worker.context import partitioner_named
 
 _SUFFIXES = (".yaml", ".yml")

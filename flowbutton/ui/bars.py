@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from flowbutton.ui.view import StageView, shown_time
+from flowbutton.ui.view import StageView
 from flowbutton.ui.watch import Watcher
+from flowbutton.ui.words import shown_time
 
 
 class Bars(Watcher):

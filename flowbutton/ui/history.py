@@ -10,7 +10,8 @@ from pathlib import Path
 
 from flowbutton.engine.journal import read_events
 from flowbutton.model.errors import MissingInput
-from flowbutton.ui.view import RunView, shown_time
+from flowbutton.ui.view import RunView
+from flowbutton.ui.words import shown_time
 
 
 @dataclass(frozen=True, slots=True)

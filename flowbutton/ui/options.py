@@ -29,6 +29,11 @@ class Asked:
     workers: int | None = None
 
 
+def default_store(results: Path) -> str:
+    """Return where work is kept when nobody says: ``.flowbutton`` beside the results folder."""
+    return str(results.resolve().parent / ".flowbutton")
+
+
 class KeyValue(click.ParamType[tuple[str, str]]):
     """``name=value``."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowbutton.model.errors import Locked
 from flowbutton.ui.errors import complain, warn
 from flowbutton.ui.options import Asked, what, where
 from flowbutton.ui.plan_command import show_plan
@@ -65,17 +66,23 @@ def run_command(
     for problem in found.graph.warnings:
         warn(problem)
     style = "quiet" if quiet and log_format == "text" else log_format
-    return _run(found, style, wait_s=None if on_conflict == "wait" else 0.0)
+    return _run(found, style, wait=on_conflict == "wait")
 
 
-def _run(found: Prepared, style: str, *, wait_s: float | None) -> int:
+def _run(found: Prepared, style: str, *, wait: bool) -> int:
     from flowbutton.engine.run import run
     from flowbutton.ui.summary import exit_after, failures_text, last_line, print_summary
 
     begun = time.monotonic()
     with _watcher(found, style) as watcher:
-        settings = replace(found.settings, wait_s=wait_s, listeners=(watcher,))
-        report = run(found.graph, settings, spec_text=found.pipeline.text)
+        settings = replace(found.settings, listeners=(watcher,))
+        try:
+            report = run(found.graph, settings, spec_text=found.pipeline.text)
+        except Locked as error:
+            if not wait:
+                raise
+            click.echo(f"waiting: {error.what}: {error.why}", err=True)
+            report = run(found.graph, replace(settings, wait_s=None), spec_text=found.pipeline.text)
     if style == "text" and not watcher.view.nothing:
         print_summary(report, watcher.view)
     if report.failures:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from flowbutton.ui.places import default_store, shown
+from flowbutton.ui.options import default_store
+from flowbutton.ui.words import shown_path
 
 _SHOWN_RUNS = 20
 
@@ -36,5 +37,5 @@ def status_command(run: str | None, store: str | None, results: Path, every: boo
         click.echo(f"failed: {failure['stage']}: {failure['error']}")
     if found.view.error:
         click.echo(f"error: {found.view.error}")
-    click.echo(f"run folder: {shown(found.folder)}")
+    click.echo(f"run folder: {shown_path(found.folder)}")
     return 0

@@ -13,12 +13,12 @@ from rich.table import Table
 
 from flowbutton.engine.drive import FailedTask
 from flowbutton.engine.run import Report, Settings, Status
-from flowbutton.model.errors import Failure
+from flowbutton.model.errors import Failure, MissingInput
 from flowbutton.model.units import show_bytes
 from flowbutton.ui.errors import show
-from flowbutton.ui.exits import Exit, exit_of
-from flowbutton.ui.places import shown
-from flowbutton.ui.view import RunView, StageView, shown_time
+from flowbutton.ui.exits import Exit
+from flowbutton.ui.view import RunView, StageView
+from flowbutton.ui.words import counted, shown_path, shown_time
 
 _LOG_LINES = 12
 _FRAME = re.compile(r'^  File "([^"]+)", line (\d+), in (\S+)$', re.MULTILINE)
@@ -34,7 +34,8 @@ def exit_after(report: Report) -> Exit:
             return Exit.TOLERATED
         case Status.DRAINED:
             return Exit.TERMINATED
-    return exit_of(report.failures[0].error) if exit_of(report.failures[0].error) is Exit.MISSING else Exit.FAILED
+    # A task whose option or library is wrong has failed; only a missing input is told apart.
+    return Exit.MISSING if isinstance(report.failures[0].error, MissingInput) else Exit.FAILED
 
 
 def print_summary(report: Report, view: RunView) -> None:
@@ -48,16 +49,16 @@ def print_summary(report: Report, view: RunView) -> None:
         table.add_column()
         table.add_column(justify="right")
         for item in report.outputs:
-            table.add_row(shown(str(item["path"])), show_bytes(int(str(item["bytes"]))))
+            table.add_row(shown_path(str(item["path"])), show_bytes(int(str(item["bytes"]))))
         console.print("outputs:")
         console.print(table)
-    console.print(f"run folder: {shown(report.folder)}", markup=False, soft_wrap=True)
+    console.print(f"run folder: {shown_path(report.folder)}", markup=False, soft_wrap=True)
 
 
 def stage_table(stages: list[StageView], ledger: dict[str, str]) -> Table:
     """Return a table of the stages that have begun."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("stage", "tasks", "reused", "failed", "time", "in tasks"):
+    for name in ("stage", "tasks", "reused", "failed", "elapsed", "task time"):
         table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
     table.add_column("records")
     for stage in stages:
@@ -78,17 +79,18 @@ def stage_table(stages: list[StageView], ledger: dict[str, str]) -> Table:
 
 def last_line(report: Report, settings: Settings, took_s: float) -> str:
     """Return the line that a run ends with."""
-    results, run = shown(settings.results), f"run {report.run_id}"
+    results, run = shown_path(settings.results), f"run {report.run_id}"
+    files = counted(len(report.outputs), "output")
     if report.status is Status.DONE and not report.ran:
-        files = f"{len(report.outputs)} outputs in {results}"
-        return f"nothing to do: all {report.reused} tasks are done; {files} (store {report.plan.store}, {run})"
-    tasks = f"{report.ran} tasks ran, {report.reused} reused, in {shown_time(took_s)}"
+        all_done = f"all {counted(report.reused, 'task')} are done" if report.reused != 1 else "the one task is done"
+        return f"nothing to do: {all_done}; {files} in {results} (store {report.plan.store}, {run})"
+    tasks = f"{counted(report.ran, 'task')} ran, {report.reused:,} reused, in {shown_time(took_s)}"
     match report.status:
         case Status.DONE:
-            return f"done: {tasks}; {len(report.outputs)} outputs in {results} ({run})"
+            return f"done: {tasks}; {files} in {results} ({run})"
         case Status.TOLERATED:
-            count = len(report.failures)
-            return f"done but for {count} failed task{'s' * (count != 1)}: {tasks}; outputs in {results} ({run})"
+            failed = counted(len(report.failures), "failed task")
+            return f"done but for {failed}: {tasks}; {files} in {results} ({run})"
         case Status.DRAINED:
             return f"stopped: {tasks}; the same command goes on from there ({run})"
     return f"failed: {tasks}; nothing is published, finished tasks are kept ({run})"
@@ -107,7 +109,7 @@ def failures_text(report: Report) -> str:
     if tail:
         rows += ["  its log ends with:", *(f"    {line}" for line in tail)]
     if count > 1:
-        rows.append(f"  {count - 1} other task{'s' * (count > 2)} failed too")
+        rows.append(f"  {counted(count - 1, 'other task')} failed too")
     rows.append(f"  all of it: {_evidence(report.folder)}")
     return "\n".join(rows)
 
@@ -123,4 +125,4 @@ def _last_frame(failure: FailedTask) -> str:
 
 def _evidence(folder: Path) -> str:
     logs = [str(folder / "logs")] if (folder / "logs").is_dir() else []
-    return ", ".join(shown(place) for place in [str(folder / "error.json"), *logs])
+    return ", ".join(shown_path(place) for place in [str(folder / "error.json"), *logs])

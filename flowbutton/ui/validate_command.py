@@ -8,6 +8,7 @@ import click
 
 from flowbutton.ui.errors import warn
 from flowbutton.ui.options import Asked, what
+from flowbutton.ui.words import counted
 
 
 @click.command("validate")
@@ -22,7 +23,8 @@ def validate_command(
     for problem in found.graph.warnings:
         warn(problem)
     graph = found.graph
-    counts = f"{len(graph.sources)} sources, {len(graph.stages)} stages, {len(graph.outputs)} outputs"
+    parts = (("source", graph.sources), ("stage", graph.stages), ("output", graph.outputs))
+    counts = ", ".join(counted(len(found_parts), word) for word, found_parts in parts)
     dropped = f"; dropped by 'when': {', '.join(graph.dropped)}" if graph.dropped else ""
     click.echo(f"{found.pipeline.path}: ok: {graph.name}, {counts}{dropped}")
     return 0

@@ -115,13 +115,3 @@ class RunView:
                 self.failures.append(fields)
             case "finished":
                 stage.finished, stage.expected, stage.ledger = True, fields["tasks"], fields["ledger"]
-
-
-def shown_time(seconds: float) -> str:
-    """Write a span of time for people: ``850 ms``, ``12.3 s``, ``4 m 05 s``, ``2 h 10 m``."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} m {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} m"

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from flowbutton.ui.places import shown
-from flowbutton.ui.view import RunView, StageView, shown_time
+from flowbutton.ui.view import RunView, StageView
+from flowbutton.ui.words import counted, shown_path, shown_time
 
 SILENCE_S = 30.0
 """Plain lines never pause for longer while a run is active."""
@@ -110,16 +110,16 @@ class Lines(Watcher):
             with self.lock:
                 running = [_running(stage) for stage in self.view.stages.values() if stage.running]
                 if self.clock() - self._last >= self._silence_s:
-                    self._line("running: " + (", ".join(running) or "waiting for a task"))
+                    self._line(f"running: {', '.join(running)}" if running else "waiting")
 
 
 def header(pipeline: str, store: str, results: Path) -> str:
     """Return how the first line of a run begins; the run's id follows."""
-    return f"{pipeline}: results in {shown(results)}, store {shown(store) if '://' not in store else store}"
+    return f"{pipeline}: results in {shown_path(results)}, store {store if '://' in store else shown_path(store)}"
 
 
 def _count(stage: StageView) -> str:
-    return "tasks not counted yet" if stage.expected is None else f"{stage.expected} task{'s' * (stage.expected != 1)}"
+    return "tasks not counted yet" if stage.expected is None else counted(stage.expected, "task")
 
 
 def _finished(stage: StageView) -> str:

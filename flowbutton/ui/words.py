@@ -1,0 +1,26 @@
+"""Amounts, times and paths as people read them. Imports nothing of flowbutton."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def counted(count: int, word: str) -> str:
+    """Write a count with its word: ``1 task``, ``12 tasks``."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def shown_time(seconds: float) -> str:
+    """Write a span of time for people: ``850 ms``, ``12.3 s``, ``4 m 05 s``, ``2 h 10 m``."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} m {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} m"
+
+
+def shown_path(path: Path | str) -> str:
+    """Return a path as people would write it here: relative, where it lies below the current folder."""
+    place, here = Path(path).absolute(), Path.cwd()
+    return str(place.relative_to(here)) if place.is_relative_to(here) else str(path)
