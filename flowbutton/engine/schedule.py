@@ -16,7 +16,7 @@ from enum import StrEnum
 from itertools import count
 
 from flowbutton.engine.retry import Again, decide
-from flowbutton.engine.tasks import Task
+from flowbutton.engine.tasks import Order, Task
 from flowbutton.model.errors import FlowbuttonError
 from flowbutton.model.executor import Capacity
 
@@ -102,10 +102,9 @@ class Schedule:
     entries: dict[int, _Entry] = field(default_factory=dict)
     running: dict[int, _Running] = field(default_factory=dict)
     draining: bool = False
-    _queue: list[tuple[int, tuple[int, ...], int]] = field(default_factory=list)
+    _lanes: dict[str, list[tuple[Order, int]]] = field(default_factory=dict)  # what is ready, a heap per node
     _delayed: list[tuple[float, int]] = field(default_factory=list)
     _pace: dict[str, _Pace] = field(default_factory=dict)
-    _ready_by_node: dict[str, int] = field(default_factory=dict)
     _calls: Iterator[int] = field(default_factory=lambda: count(1))
 
     def add(self, demands: Sequence[Demand]) -> None:
@@ -118,8 +117,7 @@ class Schedule:
         entry = self.entries[task]
         entry.state = State.READY
         found = entry.demand.task
-        self._ready_by_node[found.node] = self._ready_by_node.get(found.node, 0) + 1
-        heapq.heappush(self._queue, (-entry.demand.rank, found.order, task))
+        heapq.heappush(self._lanes.setdefault(found.node, []), (found.order, task))
 
     def next(self, now_s: float) -> list[Submit]:
         """Return the calls that start now."""
@@ -134,25 +132,33 @@ class Schedule:
         return submits
 
     def _one(self) -> Submit | None:
-        """Start the first task that fits, with as many of its neighbours as travel well."""
-        held: list[tuple[int, tuple[int, ...], int]] = []
-        chosen: list[_Entry] = []
+        """Start the first task that fits, with as many of its neighbours as travel well.
+
+        A task that does not fit holds up the tasks behind it of its own node only: it is not overtaken by smaller ones
+        for ever, and finding what fits takes a look at each node, not at each task.
+        """
         room = self._room()
-        while self._queue:
-            place = heapq.heappop(self._queue)
-            entry = self.entries[place[2]]
-            if not chosen and not self._fits(entry, room):
-                held.append(place)
-                continue
-            if chosen and not (_joins(entry, chosen[0]) and self._fits(entry, room)):
-                held.append(place)
+        for lane in sorted(filter(None, self._lanes.values()), key=self._place):
+            first = self.entries[lane[0][1]]
+            if self._fits(first, room):
+                return self._start(self._travellers(lane, first, room))
+        return None
+
+    def _place(self, lane: list[tuple[Order, int]]) -> tuple[int, Order, int]:
+        order, task = lane[0]
+        return -self.entries[task].demand.rank, order, task
+
+    def _travellers(self, lane: list[tuple[Order, int]], first: _Entry, room: int | None) -> list[_Entry]:
+        """Take the first of a lane, and those behind it that join its batch."""
+        size = self._batch(first, len(lane))
+        chosen = [self.entries[heapq.heappop(lane)[1]]]
+        while lane and len(chosen) < size:
+            entry = self.entries[lane[0][1]]
+            if entry.alone or not self._fits(entry, room):
                 break
+            heapq.heappop(lane)
             chosen.append(entry)
-            if len(chosen) >= self._batch(chosen[0]):
-                break
-        for place in held:
-            heapq.heappush(self._queue, place)
-        return self._start(chosen) if chosen else None
+        return chosen
 
     def _start(self, chosen: list[_Entry]) -> Submit:
         call = next(self._calls)
@@ -160,7 +166,6 @@ class Schedule:
         limits = [entry.demand.timeout_s for entry in chosen]
         for entry in chosen:
             entry.state = State.RUNNING
-            self._ready_by_node[entry.demand.task.node] -= 1
         tasks = tuple(entry.demand.task for entry in chosen)
         self.running[call] = _Running([task.id for task in tasks], memory)
         timeout = None if None in limits else sum(limit for limit in limits if limit is not None)
@@ -175,12 +180,9 @@ class Schedule:
         # What needs more than there is at all runs alone: it may still fit, and waiting would never end.
         return room is None or entry.memory_bytes <= room or not self.running
 
-    def _batch(self, first: _Entry) -> int:
-        if first.alone:
-            return 1
-        node = first.demand.task.node
-        pace = self._pace.get(node, _Pace())
-        return pace.batch(self._ready_by_node.get(node, 0), self.capacity.slots)
+    def _batch(self, first: _Entry, ready: int) -> int:
+        pace = self._pace.get(first.demand.task.node, _Pace())
+        return 1 if first.alone else pace.batch(ready, self.capacity.slots)
 
     def started(self, call: int, position: int, tasks: Sequence[Task]) -> None:
         """The task at ``position`` of a call began."""
@@ -220,12 +222,14 @@ class Schedule:
     def ended(self, call: int) -> tuple[int | None, list[int]]:
         """A call is over. Return the task that had started without an end, and put those that had not back in line.
 
-        The second value are the tasks that were put back.
+        A call that ended before anything started has its first task as the suspect, so that what breaks every call is
+        not tried for ever. The second value are the tasks that were put back.
         """
         running = self.running.pop(call, None)
-        if running is None:
+        if running is None or not running.tasks:
             return None, []
-        suspect = running.suspect if running.suspect in running.tasks else None
+        first = running.tasks[0] if running.suspect is None else running.suspect
+        suspect = first if first in running.tasks else None
         again = [task for task in running.tasks if task != suspect]
         for task in again:
             self._enqueue(task)
@@ -247,23 +251,17 @@ class Schedule:
     @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing will."""
-        return not self.running and (self.draining or not (self._queue or self._delayed))
+        return not self.running and (self.draining or not (any(self._lanes.values()) or self._delayed))
 
     def check(self) -> None:
         """Assert the invariants; for tests."""
         running = [task for call in self.running.values() for task in call.tasks]
         assert len(running) == len(set(running)), "a task runs in two calls"
         assert all(self.entries[task].state is State.RUNNING for task in running), "a running call holds another state"
-        queued = [place[2] for place in self._queue]
+        queued = [task for lane in self._lanes.values() for _, task in lane]
         assert len(queued) == len(set(queued)), "a task is queued twice"
         assert all(self.entries[task].state is State.READY for task in queued), "the queue holds another state"
         assert len(self.running) <= self.capacity.slots, "more calls than slots"
         limit = self.capacity.memory_bytes
         held = sum(call.memory_bytes for call in self.running.values())
         assert limit is None or len(self.running) <= 1 or held <= limit, "running memory does not fit"
-
-
-def _joins(entry: _Entry, first: _Entry) -> bool:
-    """Whether a task may travel with another: the same node, and neither has to run alone."""
-    same = entry.demand.task.node == first.demand.task.node
-    return same and not entry.alone and not first.alone
