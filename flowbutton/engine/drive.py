@@ -127,7 +127,7 @@ class Drive:
         calls = []
         for submit in submits:
             self._calls[submit.call] = submit.tasks
-            payload = self._order(submit).encode()
+            payload = self._order(submit).payload(lambda data: self._records.objects.put(data)[0])
             calls.append(Call(submit.call, payload, submit.memory_bytes, submit.timeout_s))
             self._journal.event(
                 "submitted", call=submit.call, stage=submit.tasks[0].node, tasks=[task.id for task in submit.tasks]

@@ -27,13 +27,18 @@ _BGZF_BLOCK = 65_280  # bytes of text per block, as bgzip
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
-def write_genomics(folder: Path) -> None:
-    """Write ``reads.tsv``, its four FASTQ files, ``reference.fa`` and ``truth.vcf.gz`` into ``folder``."""
+def write_genomics(folder: Path, *, sizes: Sequence[tuple[str, int]] = _CONTIGS, depth: int = _DEPTH) -> None:
+    """Write ``reads.tsv``, its four FASTQ files, ``reference.fa`` and ``truth.vcf.gz`` into ``folder``.
+
+    Args:
+        sizes: Name and length in bases of each contig.
+        depth: Mean depth of the reads.
+    """
     draws = Draws(_SEED)
-    contigs = [make_contig(draws, name, length) for name, length in _CONTIGS]
+    contigs = [make_contig(draws, name, length) for name, length in sizes]
     variants = {contig.name: make_individual(draws, contig) for contig in contigs}
     copies = [haplotype(contig, variants[contig.name], which) for contig in contigs for which in (0, 1)]
-    pairs = sum(length for _, length in _CONTIGS) * _DEPTH // (2 * READ_LENGTH)
+    pairs = sum(length for _, length in sizes) * depth // (2 * READ_LENGTH)
     fragments = shear(draws, copies, pairs)
     (folder / "reference.fa").write_bytes(b"".join(chain.from_iterable(_fasta(contig) for contig in contigs)))
     (folder / "truth.vcf.gz").write_bytes(b"".join(_bgzf([_vcf(contigs, variants)])))

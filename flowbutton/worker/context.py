@@ -16,10 +16,12 @@ from flowbutton.model.partitioner import Partitioner
 from flowbutton.model.records import Artifact, TaskRecord
 from flowbutton.model.registry import load
 from flowbutton.stores.access import StoreAccess
+from flowbutton.stores.layout import object_key
 from flowbutton.stores.objects import Objects
 from flowbutton.stores.opening import open_store
 from flowbutton.stores.records import RecordLog
 from flowbutton.worker.payload import StoredRow
+from flowbutton.worker.transpose import TransposedHead, read_head
 
 
 class WorkerContext:
@@ -30,6 +32,7 @@ class WorkerContext:
         self.objects = Objects(self.store)
         self._cache: Path | None = None
         self.record = lru_cache(maxsize=4096)(self._record)
+        self.transposed_head = lru_cache(maxsize=8)(self._transposed_head)
 
     @property
     def cache(self) -> Path:
@@ -45,6 +48,13 @@ class WorkerContext:
 
     def _record(self, stored: StoredRow) -> TaskRecord:
         return RecordLog(self.store, stored.stage).read(stored.row)
+
+    def _transposed_head(self, index: Artifact) -> TransposedHead:
+        return read_head(index.size, self.reader(index))
+
+    def read_unchecked(self, digest: str, start: int, stop: int) -> bytes:
+        """Return bytes of an object that the caller checks: for parts, which have digests of their own."""
+        return self.store.get(object_key(digest), start, stop)
 
     def read(self, artifact: Artifact, start: int = 0, stop: int | None = None) -> bytes:
         """Return bytes ``[start, stop)`` of an artifact."""
@@ -62,7 +72,11 @@ class WorkerContext:
             return self.objects.fetch(artifact.digest, self.cache, artifact.suffix)
         place = self.cache / f"{artifact.digest}{artifact.suffix}"
         if not place.exists():
-            place.write_bytes(artifact.inline)
+            # The folder goes with its run, the process may stay. Named when whole: a full disk may cut it short.
+            self.cache.mkdir(parents=True, exist_ok=True)
+            fresh = place.with_name(f"~{place.name}")
+            fresh.write_bytes(artifact.inline)
+            fresh.replace(place)
         return place
 
 

@@ -28,14 +28,14 @@ PACK_AGE_S = 1.0
 
 def work(payload: bytes, emit: Emit) -> bytes:
     """Run a call. Everything that happened is in the messages; the answer is empty."""
-    order = CallOrder.decode(payload)
+    order = CallOrder.read(payload, lambda store, digest: context_for(store).objects.get(digest))
     context = context_for(order.store)
     pack = _Pack(order, context, emit)
     for position, task in enumerate(order.tasks):
         emit(encode(TaskStarted(position)))
         record = _attempt(order, position, task, context, emit)
         if record is not None:
-            pack.add(record)
+            pack.add(position, record)
     pack.flush()
     return b""
 
@@ -45,13 +45,13 @@ class _Pack:
 
     def __init__(self, order: CallOrder, context: WorkerContext, emit: Emit) -> None:
         self._order, self._context, self._emit = order, context, emit
-        self._records: list[TaskRecord] = []
+        self._records: dict[int, TaskRecord] = {}  # by their position in the call
         self._bytes, self._since = 0, time.monotonic()
 
-    def add(self, record: TaskRecord) -> None:
+    def add(self, position: int, record: TaskRecord) -> None:
         if not self._records:
             self._since = time.monotonic() - record.measures.wall_s
-        self._records.append(record)
+        self._records[position] = record
         self._bytes += (
             sum(len(artifact.inline or b"") for artifact in record.artifacts.values()) + len(record.log) + 512
         )
@@ -60,10 +60,17 @@ class _Pack:
             self.flush()
 
     def flush(self) -> None:
-        if self._records:
-            rows = write_pack(self._context.store, self._order.stage, self._records)
+        """Write what waits; where that fails, all whose record it was have failed: nothing of them is committed."""
+        records, self._records, self._bytes = self._records, {}, 0
+        if not records:
+            return
+        try:
+            rows = write_pack(self._context.store, self._order.stage, [*records.values()])
+        except Exception as error:  # noqa: BLE001 - the worker's wall: each error becomes a message
+            for position, record in records.items():
+                self._emit(encode(TaskFailed(position, classify(error), traceback.format_exc(), record.log)))
+        else:
             self._emit(encode(PackWritten(tuple(rows))))
-            self._records, self._bytes = [], 0
 
 
 def _attempt(order: CallOrder, position: int, task: TaskOrder, context: WorkerContext, emit: Emit) -> TaskRecord | None:
@@ -72,7 +79,7 @@ def _attempt(order: CallOrder, position: int, task: TaskOrder, context: WorkerCo
     try:
         with captured() as log:
             record = perform(order, task, context)
-    except Exception as error:  # noqa: BLE001 - the worker's wall: each error becomes a message
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the worker's wall: each error becomes a message
         failure = TaskFailed(position, classify(error), traceback.format_exc(), log.tail)
         _keep_log(order, task, context, log)
         emit(encode(failure))
@@ -90,7 +97,7 @@ def _keep_log(order: CallOrder, task: TaskOrder, context: WorkerContext, log: Ca
             return  # the log's tail is in the message; a full disk must not hide the failure that it tells of
 
 
-def classify(error: Exception) -> FlowbuttonError:
+def classify(error: BaseException) -> FlowbuttonError:
     """Turn what a function raised into an error of the right failure class."""
     if isinstance(error, FlowbuttonError):
         return error

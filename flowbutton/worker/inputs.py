@@ -76,8 +76,10 @@ class Opened:
     def _parts(self, reference: PartsInput) -> StoredParts | NoParts:
         if reference.index is None:
             return NoParts()
-        index = self._context.record(reference.index).artifacts[""]
-        return StoredParts(index.size, self._context.reader(index), self._context.objects.get, reference.wanted)
+        context = self._context
+        index = context.record(reference.index).artifacts[""]
+        head = context.transposed_head(index)
+        return StoredParts(head, index.size, context.reader(index), context.read_unchecked, reference.wanted)
 
 
 def gathered_bundles(context: WorkerContext, reference: GatherInput) -> list[TaskRecord]:

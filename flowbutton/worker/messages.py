@@ -64,21 +64,21 @@ def decode(data: bytes) -> Message:
 
 
 def error_to_json(error: FlowbuttonError) -> dict[str, Any]:
-    """Return an error as data; `error_from_json` makes it again."""
+    """Return an error as data; `error_from_json` makes it again. Numbers of numpy, paths and the like become text."""
     return {
         "class": type(error).__name__,
         "failure": error.failure.value,
         "what": error.what,
         "why": error.why,
         "hint": error.hint,
-        "where": error.where,
+        "where": {name: place if isinstance(place, int) else str(place) for name, place in error.where.items()},
     }
 
 
 def error_from_json(value: dict[str, Any]) -> FlowbuttonError:
-    """Make an error again; a class that this process doesn't know becomes the plain one of the same failure class."""
+    """Make an error again; a class that can't be made here becomes the plain one of the same failure class."""
     kind = getattr(errors, value["class"], None)
-    if not (isinstance(kind, type) and issubclass(kind, FlowbuttonError)):
+    if not (isinstance(kind, type) and issubclass(kind, FlowbuttonError)) or kind is errors.SpecError:
         kind = _BY_FAILURE[Failure(value["failure"])]
     return kind(value["what"], why=value["why"], hint=value["hint"], **value["where"])
 

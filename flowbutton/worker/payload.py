@@ -1,6 +1,6 @@
 """What the engine hands to a worker: names only, as JSON, at most 64 KiB a call.
 
-A call holds a batch of tasks of one stage. Inputs are references: a piece's description, a small JSON value, a task
+A call holds a batch of tasks of one stage; an order that is larger is put into the store and the payload names it. Inputs are references: a piece's description, a small JSON value, a task
 record's place, or the key of a selection that names many records in order. No reference holds data.
 Imports `flowbutton.model`.
 """
@@ -8,7 +8,7 @@ Imports `flowbutton.model`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,9 @@ from flowbutton.model.bundle import Interval
 from flowbutton.model.canonical import Json
 from flowbutton.model.pieces import IndexPart, Piece
 from flowbutton.model.records import Row
+
+PAYLOAD_LIMIT = 64 * 1024
+"""Bytes that a call may carry: what serverless functions take, with room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,7 @@ class CallOrder:
     log_key: str
 
     def encode(self) -> bytes:
-        """Return the payload's bytes."""
+        """Return the order's bytes."""
         match self.work:
             case StageWork(uses, options):
                 work: dict[str, Json] = {"uses": uses, "options": dict(options)}
@@ -184,10 +187,23 @@ class CallOrder:
         }
         return json.dumps(value, separators=(",", ":")).encode()
 
+    def payload(self, put: Callable[[bytes], str]) -> bytes:
+        """Return what a call carries: the order itself, or the digest under which ``put`` stored a large one."""
+        data = self.encode()
+        if len(data) <= PAYLOAD_LIMIT:
+            return data
+        return json.dumps({"store": self.store, "order": put(data)}).encode()
+
     @classmethod
-    def decode(cls, payload: bytes) -> CallOrder:
-        """Read what `encode` wrote."""
+    def read(cls, payload: bytes, get: Callable[[str, str], bytes]) -> CallOrder:
+        """Read what `payload` wrote; ``get(store, digest)`` returns a stored order."""
         value = json.loads(payload)
+        return cls.decode(get(value["store"], value["order"]) if "order" in value else payload)
+
+    @classmethod
+    def decode(cls, data: bytes) -> CallOrder:
+        """Read what `encode` wrote."""
+        value = json.loads(data)
         work = value["work"]
         found: Work = TransposeWork()
         if "uses" in work:

@@ -4,7 +4,8 @@ Layout::
 
     head    JSON: schema; bundles [[digest, size], ...] in upstream order; keys, sorted; per key the number of its rows,
             their bytes, and a digest over its parts' digests (so that the engine can tell per key what changed)
-    rows    20 bytes a row, little-endian, by key, then bundle, then order of adding: bundle u32, offset u64, length u64
+    rows    52 bytes a row, little-endian, by key, then bundle, then order of adding: bundle u32, offset u64,
+            length u64, sha256 of the part, which its reader checks: a small part needs no larger read for that
     tail    u64 length of the head, 8 bytes b"FBTRANS1"
 
 Here: making and reading it, and `StoredParts`, what a stage's `Parts` argument gets.
@@ -16,23 +17,26 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, groupby
+from typing import cast
 
 from flowbutton.model.bundle import BundleKey, Interval, KeySchema
-from flowbutton.model.errors import Bug
+from flowbutton.model.errors import Bug, CorruptObject
 from flowbutton.stages.bundles import Footer
 
-_ROW = struct.Struct("<IQQ")
+_ROW = struct.Struct("<IQQ32s")
+_Row = tuple[int, int, int, bytes]
 _TAIL = struct.Struct("<Q8s")
 _MAGIC = b"FBTRANS1"
 READ_AHEAD_BYTES = 8 * 1024**2
 """Keys are fetched together until their parts exceed this, so that neighbouring parts are one request."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TransposedHead:
     """All of the index but its rows; small enough for the driver."""
 
@@ -43,14 +47,43 @@ class TransposedHead:
     sizes: tuple[int, ...]
     digests: tuple[str, ...]
 
+    @cached_property
+    def row_starts(self) -> tuple[int, ...]:
+        """Where each key's rows begin, in rows; one more at the end."""
+        return (0, *accumulate(self.counts))
+
+    @cached_property
+    def _groups(self) -> Mapping[BundleKey, tuple[int, list[int]]]:
+        """Per distinct key without its last column: the first ordinal, and the last column's values, sorted."""
+        found: dict[BundleKey, tuple[int, list[int]]] = {}
+        for ordinal, key in enumerate(self.keys):
+            found.setdefault(key[:-1], (ordinal, []))[1].append(cast(int, key[-1]))
+        return found
+
     def select(self, wanted: Sequence[Interval] | None) -> list[int]:
         """Return the ordinals of the keys that meet any of the intervals, sorted; all keys if ``wanted`` is None."""
         if self.schema is None:
             return []
         if wanted is None:
             return list(range(len(self.keys)))
-        schema = self.schema
-        return [n for n, key in enumerate(self.keys) if any(interval.meets(schema, key) for interval in wanted)]
+        chosen: set[int] = set()
+        for interval in wanted:
+            chosen.update(self._meeting(self.schema, interval))
+        return sorted(chosen)
+
+    def _meeting(self, schema: KeySchema, interval: Interval) -> Iterator[int]:
+        """Yield the ordinals that meet one interval, by bisection in each group of keys that it names."""
+        *outer, last = schema.columns
+        if last in interval.equal:
+            yield from (n for n, key in enumerate(self.keys) if interval.meets(schema, key))
+            return
+        for prefix, (first, starts) in self._groups.items():
+            named = dict(zip(outer, prefix, strict=True))
+            if all(named[column] == value for column, value in interval.equal.items()):
+                width = max(schema.width, 1)
+                low = 0 if interval.start is None else bisect_right(starts, interval.start - width)
+                high = len(starts) if interval.stop is None else bisect_left(starts, interval.stop)
+                yield from range(first + low, first + high)
 
     def bytes_of(self, wanted: Sequence[Interval] | None) -> int:
         """Return how many bytes the selected parts have."""
@@ -86,7 +119,7 @@ def transpose(bundles: Sequence[tuple[str, int, Footer]]) -> bytes:
         counts.append(len(members))
         sizes.append(sum(row.length for _, _, row in members))
         digests.append(hashlib.sha256(b"".join(row.digest for _, _, row in members)).hexdigest()[:32])
-        packed.extend(_ROW.pack(number, row.offset, row.length) for _, number, row in members)
+        packed.extend(_ROW.pack(number, row.offset, row.length, row.digest) for _, number, row in members)
     schema = next(iter(schemas), None)
     head = {
         "schema": schema and {"columns": schema.columns, "width": schema.width},
@@ -116,24 +149,19 @@ def read_head(size: int, read: Callable[[int, int], bytes]) -> TransposedHead:
     )
 
 
-def _rows_start(size: int, row_count: int) -> int:
-    return size - _TAIL.size - row_count * _ROW.size
-
-
 class StoredParts:
     """The parts that a reducer wants, read by range when it comes to them. Implements `model.bundle.Parts`."""
 
     def __init__(
         self,
+        head: TransposedHead,
         size: int,
         read_index: Callable[[int, int], bytes],
         read_object: Callable[[str, int, int], bytes],
         wanted: Sequence[Interval] | None,
     ) -> None:
-        self._head = read_head(size, read_index)
-        self._selected = self._head.select(wanted)
-        self._row_starts = [0, *accumulate(self._head.counts)]
-        self._rows_at = _rows_start(size, self._row_starts[-1])
+        self._head, self._selected = head, head.select(wanted)
+        self._rows_at = size - _TAIL.size - head.row_starts[-1] * _ROW.size
         self._read_index, self._read_object = read_index, read_object
 
     @property
@@ -147,43 +175,49 @@ class StoredParts:
 
     def __iter__(self) -> Iterator[tuple[BundleKey, list[bytes]]]:
         """Yield each key with its parts in upstream order, a few MiB of them at a time."""
-        batch: list[tuple[int, list[tuple[int, int, int]]]] = []
+        batch: list[tuple[int, list[_Row]]] = []
         held = 0
         for ordinal in self._selected:
-            rows = self._rows(ordinal)
-            batch.append((ordinal, rows))
-            held += sum(length for _, _, length in rows)
+            batch.append((ordinal, self._rows(ordinal)))
+            held += self._head.sizes[ordinal]
             if held >= READ_AHEAD_BYTES:
                 yield from self._fetch(batch)
                 batch, held = [], 0
         yield from self._fetch(batch)
 
-    def _rows(self, ordinal: int) -> list[tuple[int, int, int]]:
-        start = self._rows_at + self._row_starts[ordinal] * _ROW.size
-        stop = self._rows_at + self._row_starts[ordinal + 1] * _ROW.size
-        return list(_ROW.iter_unpack(self._read_index(start, stop)))
+    def _rows(self, ordinal: int) -> list[_Row]:
+        first, last = self._head.row_starts[ordinal : ordinal + 2]
+        return list(
+            _ROW.iter_unpack(self._read_index(self._rows_at + first * _ROW.size, self._rows_at + last * _ROW.size))
+        )
 
-    def _fetch(
-        self, batch: Sequence[tuple[int, list[tuple[int, int, int]]]]
-    ) -> Iterator[tuple[BundleKey, list[bytes]]]:
-        spans = join_ranges(row for _, rows in batch for row in rows)
-        held = {
-            (bundle, start): self._read_object(self._head.bundles[bundle][0], start, stop)
-            for bundle, start, stop in spans
-        }
-        starts: dict[int, list[int]] = {}
-        for bundle, start, _ in spans:
-            starts.setdefault(bundle, []).append(start)
+    def _fetch(self, batch: Sequence[tuple[int, list[_Row]]]) -> Iterator[tuple[BundleKey, list[bytes]]]:
+        spans = join_ranges((bundle, offset, length) for _, rows in batch for bundle, offset, length, _ in rows)
+        held: dict[int, tuple[list[int], list[bytes]]] = {}
+        for bundle, start, stop in spans:
+            starts, blocks = held.setdefault(bundle, ([], []))
+            starts.append(start)
+            blocks.append(self._read_object(self._head.bundles[bundle][0], start, stop))
         for ordinal, rows in batch:
-            parts = []
-            for bundle, offset, length in rows:
-                start = starts[bundle][bisect_right(starts[bundle], offset) - 1]
-                data = held[bundle, start]
-                parts.append(data[offset - start : offset - start + length])
-            yield self._head.keys[ordinal], parts
+            yield self._head.keys[ordinal], [self._part(held[row[0]], row) for row in rows]
+
+    def _part(self, held: tuple[list[int], list[bytes]], row: _Row) -> bytes:
+        bundle, offset, length, digest = row
+        starts, blocks = held
+        nearest = bisect_right(starts, offset) - 1
+        data = blocks[nearest][offset - starts[nearest] :][:length]
+        if hashlib.sha256(data).digest() != digest:
+            raise CorruptObject(
+                "a part of a bundle is damaged",
+                why=f"expected sha256 {digest.hex()}, found {hashlib.sha256(data).hexdigest()}",
+                hint="remove the object: the task that made it runs again",
+                key=self._head.bundles[bundle][0],
+                byte=offset,
+            )
+        return data
 
 
-def join_ranges(rows: Iterator[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+def join_ranges(rows: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     """Join (bundle, offset, length) that touch into (bundle, start, stop), sorted: one request each."""
     joined: list[tuple[int, int, int]] = []
     for bundle, offset, length in sorted(rows):
