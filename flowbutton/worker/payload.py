@@ -1,8 +1,8 @@
 """What the engine hands to a worker: names only, as JSON, at most 64 KiB a call.
 
-A call holds a batch of tasks of one stage; an order that is larger is put into the store and the payload names it. Inputs are references: a piece's description, a small JSON value, a task
-record's place, or the key of a selection that names many records in order. No reference holds data.
-Imports `flowbutton.model`.
+A call holds a batch of tasks of one stage; an order that is larger is put into the store, and the payload names it.
+Inputs are references: a piece's description, a small JSON value, a task record's place, or the key of a selection that
+names many records in order. No reference holds data. Imports `flowbutton.model`.
 """
 
 from __future__ import annotations
