@@ -8,13 +8,33 @@ Imports `flowbutton.model`; pyminimap2 and pysam only inside functions.
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 from typing import Literal
 
 from flowbutton.model.errors import Bug, FlowbuttonError, NoSpace
+from flowbutton.model.units import show_bytes
 
 # minimap2 has no exit status in a library: what went wrong stands in its messages only.
 _FAILURE = re.compile(r"^.*(?:\bERROR\b|\[E::).*$", re.MULTILINE)
-_FULL = "No space left on device"
+_NOT_WRITTEN = re.compile("No space left on device|[Ff]ailed to write|close failed")  # bcftools does not say why
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Refuse to begin where a disk is sure to be too small.
+
+    For minimap2: when it can't write, it leaves from a thread of its own, and the process may hang when it ends.
+
+    Raises:
+        NoSpace: fewer than ``needed`` bytes are free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise NoSpace(
+            "the scratch folder is too small for the alignments",
+            why=f"{show_bytes(needed)} are needed, {show_bytes(free)} are free",
+            hint="make room in it, or cut the reads into smaller pieces",
+        )
 
 
 def run_minimap(arguments: list[str]) -> None:
@@ -67,6 +87,8 @@ def run_bcftools(command: Literal["mpileup", "call", "norm", "index"], arguments
 
 
 def _failed(program: str, arguments: list[str], message: str) -> FlowbuttonError:
-    if _FULL in message:
-        return NoSpace(f"{program} could not write its result", why=_FULL, hint="make room in the scratch folder")
+    if _NOT_WRITTEN.search(message):
+        return NoSpace(
+            f"{program} could not write its result", why=message.strip(), hint="make room in the scratch folder"
+        )
     return Bug(f"{program} failed", why=message.strip(), hint="", arguments=" ".join(arguments))
