@@ -2,8 +2,8 @@
 
 The digest is over syntax trees (without docstrings and positions) of the function and of everything in local modules
 that it names, directly or not; third-party libraries count by distribution version. A module that can't be followed
-name by name (``import *``, ``globals()``) counts whole. "Local" is what shares the function's top-level package, or its
-folder. Imports nothing of flowbutton.
+name by name (``import *``, ``globals()``, a module used as a value) counts whole. "Local" is what shares the function's
+top-level package, or lies in its folder and belongs to no installed distribution. Imports nothing of flowbutton.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import packages_distributions, version
@@ -39,8 +40,10 @@ class _Module:
 
     name: str
     tree: ast.Module
+    importer: str  # what relative imports start from
     definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
     imports: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # alias -> (module, name or None)
+    stars: list[str] = field(default_factory=list)  # modules of which all names are imported
     dynamic: bool = False
 
 
@@ -57,7 +60,7 @@ def identify(function: Callable[..., Any]) -> CodeIdentity:
 
 def _by_source(function: Callable[..., Any]) -> CodeIdentity:
     """Identify a function that stands in no module (a notebook's, a local one) by its own text alone."""
-    text = inspect.cleandoc(inspect.getsource(function))
+    text = textwrap.dedent(inspect.getsource(function))
     digest = hashlib.sha256(ast.dump(_stripped(ast.parse(text))).encode()).hexdigest()
     return CodeIdentity(digest, (function.__name__,), (), ())
 
@@ -66,7 +69,7 @@ class _Closure:
     """Follows names through local modules, each once."""
 
     def __init__(self, package: str) -> None:
-        self._package = package
+        self._package, self._folder = package, _folder_of(package)
         self._seen: dict[tuple[str, str], str] = {}
         self._libraries: dict[str, str] = {}
         self._whole: set[str] = set()
@@ -81,52 +84,61 @@ class _Closure:
         libraries = tuple(f"{library} {number}" for library, number in sorted(self._libraries.items()))
         return CodeIdentity(total.hexdigest(), names, libraries, tuple(sorted(self._whole)))
 
-    def take(self, module_name: str, name: str) -> None:
-        """Take in a top-level name of a module and all that it names."""
-        if (module_name, name) in self._seen:
-            return
-        if not self._is_local(module_name):
-            self._take_library(module_name)
-            return
+    def take(self, module_name: str, name: str, attributes: Sequence[str] = ()) -> None:
+        """Take in a top-level name of a local module and all that it names; ``attributes`` follow it where it is used.
+
+        A name that is nowhere in the module is one of a module that makes its names when it runs: that counts whole.
+        """
         module = _parse(module_name)
-        if module.dynamic:
-            self._whole.add(module_name)
-            self._seen[module_name, name] = ast.dump(module.tree)
-            self._follow(module, module.tree)
-        elif name in module.definitions:
+        known = name in module.definitions or name in module.imports
+        if module.dynamic or not known:
+            self._take_whole(module_name)
+        elif name in module.definitions and (module_name, name) not in self._seen:
             self._seen[module_name, name] = "".join(ast.dump(node) for node in module.definitions[name])
             for node in module.definitions[name]:
                 self._follow(module, node)
-        elif name in module.imports:
-            self._take_import(*module.imports[name], attribute=None)
-        elif _find(f"{module_name}.{name}") is not None:
-            self._seen[module_name, name] = "module"
+        if name in module.imports:
+            self._take_import(*module.imports[name], attributes)
+
+    def _take_whole(self, module_name: str) -> None:
+        if not self._is_local(module_name):
+            self._take_library(module_name)
+        elif (module_name, "*") not in self._seen:
+            module = _parse(module_name)
+            self._whole.add(module_name)
+            self._seen[module_name, "*"] = ast.dump(module.tree)
+            self._follow(module, module.tree)
+            for base in module.stars:
+                self._take_whole(base)
 
     def _follow(self, module: _Module, node: ast.AST) -> None:
-        imports = module.imports | _imports_in(node, module.name)
-        for child in ast.walk(node):
-            if isinstance(child, ast.Attribute) and isinstance(child.value, ast.Name) and child.value.id in imports:
-                self._take_import(*imports[child.value.id], attribute=child.attr)
-            elif isinstance(child, ast.Name):
-                if child.id in imports:
-                    self._take_import(*imports[child.id], attribute=None)
-                elif child.id in module.definitions:
-                    self.take(module.name, child.id)
-        for target, _name in _imports_in(node, module.name).values():
+        imports = module.imports | _imports_in(node, module.importer)
+        for name, attributes in _names_in(node):
+            if name in imports:
+                self._take_import(*imports[name], attributes)
+            if name in module.definitions:
+                self.take(module.name, name)
+        for target, _name in _imports_in(node, module.importer).values():
             if not self._is_local(target):
                 self._take_library(target)
 
-    def _take_import(self, module_name: str, name: str | None, *, attribute: str | None) -> None:
+    def _take_import(self, module_name: str, name: str | None, attributes: Sequence[str]) -> None:
+        """Take in what ``from module_name import name`` means where ``.attributes`` follow; ``name`` None: the module.
+
+        The path leads through packages and modules to a name of one; where it ends at a module, that counts whole.
+        """
         if not self._is_local(module_name):
             self._take_library(module_name)
-        elif name is None:
-            if attribute is not None:
-                self.take(module_name, attribute)
-        elif _find(f"{module_name}.{name}") is not None:  # `from package import module`
-            if attribute is not None:
-                self.take(f"{module_name}.{name}", attribute)
-        else:
-            self.take(module_name, name)
+            return
+        path = [*attributes] if name is None else [name, *attributes]
+        while path:
+            module = _parse(module_name)
+            inner = f"{module_name}.{path[0]}"
+            if path[0] in module.definitions or path[0] in module.imports or _find(inner) is None:
+                self.take(module_name, path[0], path[1:])
+                return
+            module_name, path = inner, path[1:]
+        self._take_whole(module_name)
 
     def _take_library(self, module_name: str) -> None:
         top = module_name.partition(".")[0]
@@ -136,7 +148,11 @@ class _Closure:
             self._libraries[distribution] = version(distribution)
 
     def _is_local(self, module_name: str) -> bool:
-        return module_name.partition(".")[0] == self._package
+        top = module_name.partition(".")[0]
+        if top == self._package:
+            return True
+        installed = top in sys.stdlib_module_names or top in _distributions()
+        return not installed and self._folder is not None and _folder_of(top) == self._folder
 
 
 @cache
@@ -149,45 +165,88 @@ def _find(module_name: str) -> Path | None:
     """Return the source file of a module, None if there is no such module."""
     try:
         spec = importlib.util.find_spec(module_name)
-    except ModuleNotFoundError:
+    except (ModuleNotFoundError, ValueError):  # ValueError: a module without a spec, as __main__ is
         return None
     return Path(spec.origin) if spec is not None and spec.origin not in (None, "built-in", "frozen") else None
 
 
-@cache
-def _parse(module_name: str) -> _Module:
+def _source_of(module_name: str) -> Path | None:
     loaded: ModuleType | None = sys.modules.get(module_name)
     origin = getattr(loaded, "__file__", None)
-    place = Path(origin) if origin else _find(module_name)
+    return Path(origin) if origin else _find(module_name)
+
+
+def _folder_of(top: str) -> Path | None:
+    """Return the folder from which a top-level module or package is imported."""
+    place = _source_of(top)
+    if place is None:
+        return None
+    return place.parent.parent if place.name == "__init__.py" else place.parent
+
+
+@cache
+def _parse(module_name: str) -> _Module:
+    place = _source_of(module_name)
     text = place.read_text(encoding="utf-8") if place is not None else ""
-    module = _Module(module_name, _stripped(ast.parse(text)))
+    is_package = place is not None and place.name == "__init__.py"
+    importer = f"{module_name}.__init__" if is_package else module_name
+    module = _Module(module_name, _stripped(ast.parse(text)), importer)
     for statement in module.tree.body:
         for name in _bound_by(statement):
             module.definitions.setdefault(name, []).append(statement)
-    is_package = place is not None and place.name == "__init__.py"
-    module.imports = _imports_in(module.tree, module_name if not is_package else f"{module_name}.__init__")
-    for child in ast.walk(module.tree):
-        stars = isinstance(child, ast.ImportFrom) and any(alias.name == "*" for alias in child.names)
-        calls = isinstance(child, ast.Name) and child.id in {"globals", "__import__", "exec", "eval"}
-        module.dynamic = module.dynamic or stars or calls
+    module.imports = _imports_in(module.tree, importer)
+    module.stars = [base for base, name in _imported(module.tree, importer) if name == "*"]
+    calls = {child.id for child in ast.walk(module.tree) if isinstance(child, ast.Name)}
+    module.dynamic = bool(module.stars) or not calls.isdisjoint({"globals", "__import__", "exec", "eval"})
     return module
 
 
-def _bound_by(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names that a top-level statement binds, imports excepted."""
+def _bound_by(statement: ast.AST) -> Iterator[str]:
+    """Yield the names that a top-level statement binds or may change (``TABLE.update(...)``), imports excepted."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield statement.name
     elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         for target in targets:
             yield from (child.id for child in ast.walk(target) if isinstance(child, ast.Name))
-    elif isinstance(statement, ast.If | ast.Try | ast.With | ast.For | ast.While):
+    elif isinstance(statement, ast.Expr):
+        yield from (child.id for child in ast.walk(statement) if isinstance(child, ast.Name))
+    else:
         for inner in ast.iter_child_nodes(statement):
-            if isinstance(inner, ast.stmt):
+            if isinstance(inner, ast.stmt | ast.ExceptHandler | ast.match_case):
                 yield from _bound_by(inner)
 
 
-def _imports_in(node: ast.AST, module_name: str) -> dict[str, tuple[str, str | None]]:
+def _names_in(node: ast.AST) -> Iterator[tuple[str, list[str]]]:
+    """Yield the names that are used inside ``node``, each with the attributes that follow it: ``a.b.c`` → a, [b, c]."""
+    inner: set[int] = set()
+    for child in ast.walk(node):  # parents come before their children
+        if id(child) in inner:
+            continue
+        attributes: list[str] = []
+        found: ast.AST = child
+        while isinstance(found, ast.Attribute):
+            attributes.insert(0, found.attr)
+            found = found.value
+            inner.add(id(found))
+        if isinstance(found, ast.Name):
+            yield found.id, attributes
+        elif attributes:
+            inner.discard(id(found))  # a call's result, say: what is in it is yet to come
+
+
+def _imported(node: ast.AST, importer: str) -> Iterator[tuple[str, str]]:
+    """Yield (module, name in it) of each ``from module import name`` inside ``node``."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.ImportFrom):
+            base = child.module or ""
+            if child.level:
+                parent = importer.rsplit(".", child.level)[0]
+                base = f"{parent}.{base}" if base else parent
+            yield from ((base, alias.name) for alias in child.names)
+
+
+def _imports_in(node: ast.AST, importer: str) -> dict[str, tuple[str, str | None]]:
     """Return what import statements inside ``node`` bind: alias → (module, name in it or None)."""
     found: dict[str, tuple[str, str | None]] = {}
     for child in ast.walk(node):
@@ -196,12 +255,8 @@ def _imports_in(node: ast.AST, module_name: str) -> dict[str, tuple[str, str | N
                 target = alias.name if alias.asname else alias.name.partition(".")[0]
                 found[alias.asname or target] = (target, None)
         elif isinstance(child, ast.ImportFrom):
-            base = child.module or ""
-            if child.level:
-                parent = module_name.rsplit(".", child.level)[0]
-                base = f"{parent}.{base}" if base else parent
-            for alias in child.names:
-                found[alias.asname or alias.name] = (base, alias.name)
+            pairs = zip(child.names, _imported(child, importer), strict=True)
+            found.update((alias.asname or alias.name, pair) for alias, pair in pairs)
     return found
 
 
