@@ -61,7 +61,11 @@ class TransposedHead:
         return found
 
     def select(self, wanted: Sequence[Interval] | None) -> list[int]:
-        """Return the ordinals of the keys that meet any of the intervals, sorted; all keys if ``wanted`` is None."""
+        """Return the ordinals of the keys that meet any of the intervals, sorted; all keys if ``wanted`` is None.
+
+        Raises:
+            Bug: an interval names a column that the keys do not have.
+        """
         if self.schema is None:
             return []
         if wanted is None:
@@ -73,6 +77,13 @@ class TransposedHead:
 
     def _meeting(self, schema: KeySchema, interval: Interval) -> Iterator[int]:
         """Yield the ordinals that meet one interval, by bisection in each group of keys that it names."""
+        unknown = sorted(interval.equal.keys() - set(schema.columns))
+        if unknown:
+            raise Bug(
+                f"an interval names the column '{unknown[0]}', which the bundles do not have",
+                why=f"their keys are: {', '.join(schema.columns)}",
+                hint="name start, stop and columns of the key in the item's overlap",
+            )
         *outer, last = schema.columns
         if last in interval.equal:
             yield from (n for n, key in enumerate(self.keys) if interval.meets(schema, key))
@@ -90,8 +101,9 @@ class TransposedHead:
         return sum(self.sizes[n] for n in self.select(wanted))
 
     def content(self, wanted: Sequence[Interval] | None) -> str:
-        """Return the digest that names the selected parts: keys and contents, in order."""
-        total = hashlib.sha256()
+        """Return the digest that names what a reducer sees: the schema, and the selected keys and contents in order."""
+        schema = self.schema and [self.schema.columns, self.schema.width]
+        total = hashlib.sha256(json.dumps(schema).encode())
         for n in self.select(wanted):
             total.update(json.dumps(self.keys[n]).encode() + self.digests[n].encode())
         return total.hexdigest()
@@ -205,7 +217,8 @@ class StoredParts:
         bundle, offset, length, digest = row
         starts, blocks = held
         nearest = bisect_right(starts, offset) - 1
-        data = blocks[nearest][offset - starts[nearest] :][:length]
+        at = offset - starts[nearest]
+        data = blocks[nearest][at : at + length]
         if hashlib.sha256(data).digest() != digest:
             raise CorruptObject(
                 "a part of a bundle is damaged",
