@@ -47,6 +47,15 @@ class _Module:
     dynamic: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What one definition is and names: a digest of its tree, names with the attributes after them, its imports."""
+
+    digest: str
+    names: tuple[tuple[str, tuple[str, ...]], ...]
+    imports: dict[str, tuple[str, str | None]]
+
+
 @cache
 def identify(function: Callable[..., Any]) -> CodeIdentity:
     """Return the identity of ``function``'s code. Cached for the life of the process: code does not change under it."""
@@ -94,9 +103,9 @@ class _Closure:
         if module.dynamic or not known:
             self._take_whole(module_name)
         elif name in module.definitions and (module_name, name) not in self._seen:
-            self._seen[module_name, name] = "".join(ast.dump(node) for node in module.definitions[name])
-            for node in module.definitions[name]:
-                self._follow(module, node)
+            facts = _facts(module_name, name)
+            self._seen[module_name, name] = facts.digest
+            self._follow(module, facts)
         if name in module.imports:
             self._take_import(*module.imports[name], attributes)
 
@@ -106,21 +115,22 @@ class _Closure:
         elif (module_name, "*") not in self._seen:
             module = _parse(module_name)
             self._whole.add(module_name)
-            self._seen[module_name, "*"] = ast.dump(module.tree)
-            self._follow(module, module.tree)
+            facts = _facts(module_name, None)
+            self._seen[module_name, "*"] = facts.digest
+            self._follow(module, facts)
             for base in module.stars:
                 self._take_whole(base)
 
-    def _follow(self, module: _Module, node: ast.AST) -> None:
-        imports = module.imports | _imports_in(node, module.importer)
-        for name, attributes in _names_in(node):
-            if name in imports:
-                self._take_import(*imports[name], attributes)
+    def _follow(self, module: _Module, facts: _Facts) -> None:
+        for name, attributes in facts.names:
+            target = facts.imports.get(name) or module.imports.get(name)
+            if target is not None:
+                self._take_import(*target, attributes)
             if name in module.definitions:
                 self.take(module.name, name)
-        for target, _name in _imports_in(node, module.importer).values():
-            if not self._is_local(target):
-                self._take_library(target)
+        for module_name, _name in facts.imports.values():
+            if not self._is_local(module_name):
+                self._take_library(module_name)
 
     def _take_import(self, module_name: str, name: str | None, attributes: Sequence[str]) -> None:
         """Take in what ``from module_name import name`` means where ``.attributes`` follow; ``name`` None: the module.
@@ -145,7 +155,7 @@ class _Closure:
         if top in sys.stdlib_module_names:
             return
         for distribution in _distributions().get(top, []):
-            self._libraries[distribution] = version(distribution)
+            self._libraries[distribution] = _version(distribution)
 
     def _is_local(self, module_name: str) -> bool:
         top = module_name.partition(".")[0]
@@ -153,6 +163,24 @@ class _Closure:
             return True
         installed = top in sys.stdlib_module_names or top in _distributions()
         return not installed and self._folder is not None and _folder_of(top) == self._folder
+
+
+@cache
+def _facts(module_name: str, name: str | None) -> _Facts:
+    """Read a top-level name's definitions, or a whole module, once: what is in them does not depend on who asks."""
+    module = _parse(module_name)
+    nodes: list[ast.AST] = [module.tree] if name is None else [*module.definitions[name]]
+    dump = "".join(ast.dump(node) for node in nodes)
+    return _Facts(
+        digest=hashlib.sha256(dump.encode()).hexdigest(),
+        names=tuple(dict.fromkeys((found, tuple(path)) for node in nodes for found, path in _names_in(node))),
+        imports={alias: target for node in nodes for alias, target in _imports_in(node, module.importer).items()},
+    )
+
+
+@cache
+def _version(distribution: str) -> str:
+    return version(distribution)
 
 
 @cache

@@ -66,7 +66,7 @@ def _forget(folder: Path) -> None:
         if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
     importlib.invalidate_caches()
-    for cached in (code.identify, code._parse, code._find, code._distributions):
+    for cached in (code.identify, code._parse, code._facts, code._version, code._find, code._distributions):
         cached.cache_clear()
 
 
