@@ -1,0 +1,173 @@
+"""Every exit code, as a shell sees it, and what is printed with it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from flowbutton.model.errors import MalformedRecord
+from flowbutton.ui.cli import call
+from flowbutton.ui.errors import guarded
+from flowbutton.ui.exits import Exit
+
+
+def test_a_failed_task_is_1_with_cause_place_stage_and_log(place):
+    place.write("in/bad.txt", "refuse\n")
+    ended = place.call("run", "texts.yaml")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[:2] == [
+        "error: the stage's code raised ValueError",
+        "  why:   the text says refuse",
+    ]
+    assert re.search(r"where: \S+texts\.py:\d+, in count\n", ended.stderr)
+    assert "stage: count, piece file bad.txt" in ended.stderr
+    assert "    reading a bad text\n" in ended.stderr
+    assert "/error.json" in ended.stderr
+    assert "Traceback" not in ended.stderr + ended.stdout
+    assert "count: failed:" in ended.stdout
+    assert ended.stdout.splitlines()[-1].startswith("failed: ")
+    assert not (place.folder / "results").exists()
+
+
+def test_quiet_prints_the_failure_all_the_same(place):
+    place.write("in/bad.txt", "refuse\n")
+    ended = place.call("run", "texts.yaml", "-q")
+    assert "the text says refuse" in ended.stderr
+    assert len(ended.stdout.splitlines()) == 1
+
+
+def test_tolerated_failures_are_5_with_their_number(place):
+    text = (place.folder / "texts.yaml").read_text()
+    place.write("texts.yaml", text.replace("for_each: {file: files}}", "for_each: {file: files}, on_error: continue}"))
+    place.write("in/bad.txt", "refuse\n")
+    place.write("in/worse.txt", "refuse again\n")
+    ended = place.call("run", "texts.yaml")
+    assert ended.returncode == 5
+    assert "1 other task failed too" in ended.stderr
+    assert ended.stdout.splitlines()[-1].startswith("done but for 2 failed tasks: 6 tasks ran")
+    assert not (place.folder / "results/total.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["rnu", "texts.yaml"], "Did you mean 'run'"),
+        (["run"], "Missing argument 'PIPELINE'"),
+        (["run", "texts.yaml", "--executor", "threads"], "installed: processes, serial"),
+        (["run", "texts.yaml", "--store", "gopher://x"], "installed: file, memory"),
+        (["run", "texts.yaml", "--workers", "0"], "0 is not in the range"),
+        (["run", "texts.yaml", "--profile", "won"], "did you mean 'one'?"),
+        (["run", "texts.yaml", "-p", "fils=x"], "did you mean 'files'?"),
+        (["run", "texts.yaml", "-p", "files"], "'files' is not name=value"),
+        (["run", "texts.yaml", "-p", "waits=maybe"], "'maybe' is not a bool"),
+        (["run", "texts.yaml", "--params-file", "in/a.txt"], "is no mapping"),
+    ],
+)
+def test_what_is_asked_wrongly_is_2_with_a_hint(place, arguments, told):
+    ended = place.call(*arguments)
+    assert ended.returncode == 2
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_all_problems_of_a_pipeline_are_told_at_their_places(place):
+    text = (place.folder / "texts.yaml").read_text()
+    place.write(
+        "texts.yaml",
+        text.replace("gather: {parts: count}", "gather: {parts: cuont}").replace("type: bool", "type: bol"),
+    )
+    for command in ("validate", "run"):
+        ended = place.call(command, "texts.yaml")
+        assert ended.returncode == 2
+        assert "texts.yaml:6:17: params.waits.type: 'bol' is not one of" in ended.stderr
+        assert ended.stdout == ""
+    place.write("texts.yaml", text.replace("gather: {parts: count}", "gather: {parts: cuont}"))
+    ended = place.call("validate", "texts.yaml")
+    assert re.search(
+        r"^texts\.yaml:11:\d+: stages\.total\.gather\.parts.*cuont.*\n.*did you mean 'count'", ended.stderr
+    )
+    assert ended.stderr.splitlines()[-1] == "error: the pipeline has 1 problem"
+
+
+def test_a_valid_pipeline_is_one_line(place):
+    ended = place.call("validate", "texts.yaml")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (
+        ended.stdout
+        == "texts.yaml: ok: texts, 1 source, 2 stages, 1 output; dropped by 'when': wait, waited, waited.json\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "text.yaml"], "did you mean 'texts.yaml'?"),
+        (["run", "genomic"], "did you mean 'genomics'?"),
+        (["run", "in"], "it is a folder"),
+        (["plan", "texts.yaml", "-p", "files=nothing/*.txt"], "nothing/*.txt"),
+        (["run", "texts.yaml", "--params-file", "texts.yml"], "did you mean 'texts.yaml'?"),
+        (["status"], "there are no runs"),
+    ],
+)
+def test_what_is_missing_is_4_with_a_hint(place, arguments, told):
+    ended = place.call(*arguments)
+    assert ended.returncode == 4
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_unknown_run_is_4_and_the_nearest_is_named(place):
+    place.call("run", "texts.yaml", "-q")
+    [run] = [folder.name for folder in (place.folder / ".flowbutton/runs").glob("*-*-*")]
+    ended = place.call("status", run[:-1])
+    assert ended.returncode == 4
+    assert f"did you mean '{run}'?" in ended.stderr
+
+
+def test_an_error_as_data_is_told_in_its_words(capsys):
+    def refuse() -> int:
+        raise MalformedRecord(
+            "a read has 151 bases but 97 qualities",
+            why="the file ends inside this record",
+            hint="fetch it again",
+            file="lane2_R1.fastq.gz",
+            record=48_112,
+            byte=9_437_184,
+        )
+
+    assert guarded(refuse) == Exit.FAILED
+    assert capsys.readouterr().err.splitlines() == [
+        "error: a read has 151 bases but 97 qualities",
+        "  why:   the file ends inside this record",
+        "  where: lane2_R1.fastq.gz, record 48,112, byte 9,437,184",
+        "  hint:  fetch it again",
+    ]
+
+
+def test_a_fault_of_ours_is_70_and_the_traceback_goes_to_a_file(capsys):
+    def fault() -> int:
+        raise ZeroDivisionError("a fault that nobody foresaw")
+
+    assert guarded(fault) == 70
+    told = capsys.readouterr().err
+    assert "a fault of flowbutton itself: ZeroDivisionError: a fault that nobody foresaw" in told
+    assert "Traceback" not in told
+    kept = re.search(r"report it with the file (\S+)", told)
+    assert kept is not None
+    with open(kept[1], encoding="utf-8") as file:  # noqa: PTH123
+        assert "in fault\n" in file.read()
+
+
+def test_a_refusal_of_the_system_is_told_without_blame(place):
+    place.write("results", "a file where the folder should be")
+    ended = place.call("run", "texts.yaml")
+    assert ended.returncode == 1
+    assert "results" in ended.stderr
+    assert "fault of flowbutton" not in ended.stderr
+
+
+def test_help_is_0_and_names_every_command(capsys):
+    assert call(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in ("run", "plan", "validate", "status"))

@@ -1,0 +1,63 @@
+"""Stopping, and two at once: Ctrl-C, TERM, and the lease."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+
+@pytest.mark.parametrize("to_group", [True, False], ids=["terminal", "kill"])
+def test_ctrl_c_stops_at_once_and_running_again_goes_on(place, to_group):
+    started = place.start_waiting()
+    begun = time.monotonic()
+    os.killpg(started.pid, signal.SIGINT) if to_group else started.send_signal(signal.SIGINT)
+    _, told = started.communicate(timeout=10)
+    assert started.returncode == 130
+    assert time.monotonic() - begun < 2
+    assert told.lstrip() == "stopped. Finished tasks are kept: the same command goes on from there\n"
+    place.gate.touch()
+    again = place.call("run", "texts.yaml", "-p", "waits=true", "-p", f"gate={place.gate}")
+    assert again.returncode == 0, again.stderr
+    assert "done: 3 tasks ran, 5 reused" in again.stdout
+    assert "interrupted, " in place.call("status", "--all").stdout.splitlines()[0]
+
+
+def test_term_lets_running_tasks_end_and_starts_no_others(place):
+    started = place.start_waiting("--workers", "1")
+    started.terminate()
+    place.gate.touch()
+    told, errors = started.communicate(timeout=30)
+    assert started.returncode == 143, errors
+    assert told.splitlines()[-1].startswith("stopped: ")
+    assert not (place.folder / "results").exists()
+    assert place.call("run", "texts.yaml", "-p", "waits=true", "-p", f"gate={place.gate}").returncode == 0
+
+
+def test_of_two_runs_on_one_results_folder_the_second_is_3_or_waits(place):
+    first = place.start_waiting()
+    arguments = ("run", "texts.yaml", "-p", "waits=true", "-p", f"gate={place.gate}")
+    second = place.call(*arguments)
+    assert second.returncode == 3
+    assert f"it is held by process {first.pid} on " in second.stderr
+    third = place.start(*arguments, "--on-conflict", "wait")
+    assert third.stderr is not None
+    assert third.stderr.readline().startswith("waiting: another run holds the same pipeline and results")
+    assert first.poll() is None
+    place.gate.touch()
+    first.communicate(timeout=30)
+    told, _ = third.communicate(timeout=30)
+    assert (first.returncode, third.returncode) == (0, 0)
+    assert re.match(r"nothing to do: all 8 tasks are done", told)
+
+
+def test_another_results_folder_is_no_conflict(place):
+    first = place.start_waiting()
+    place.gate.touch()
+    other = place.call("run", "texts.yaml", "--results", "other", "--store", ".flowbutton", "-q")
+    assert other.returncode == 0, other.stderr
+    first.communicate(timeout=30)
+    assert first.returncode == 0

@@ -1,0 +1,83 @@
+"""What a terminal sees: bars, colours, and that NO_COLOR is honoured; what a pipe sees in a long silence."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import threading
+from contextlib import suppress
+
+import pytest
+
+from flowbutton.ui.watch import Lines
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m|\x1b\[[0-9;]*38;")
+
+
+def on_terminal(place, *arguments: str, **env: str) -> tuple[int, str]:
+    """Run the command with a terminal as its output; return its exit code and all that it drew."""
+    driver, terminal = pty.openpty()
+    wide = {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
+    with subprocess.Popen(
+        place.command(*arguments), cwd=place.folder, env={**place.env, **wide, **env}, stdout=terminal, stderr=terminal
+    ) as started:
+        os.close(terminal)
+        drawn = b""
+        with suppress(OSError):  # Linux: EIO when the last writer has left
+            while data := os.read(driver, 65536):
+                drawn += data
+        os.close(driver)
+    return started.returncode, drawn.decode()
+
+
+def plain_of(drawn: str) -> str:
+    """Return what was drawn as lines without escapes; a line that was drawn over stands before its successor."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn).replace("\r", "\n").lstrip("\n")
+
+
+@pytest.mark.parametrize("executor", ["processes", "serial"])
+def test_a_terminal_gets_a_bar_per_stage(place, executor):
+    code, drawn = on_terminal(place, "run", "texts.yaml", "--executor", executor)
+    assert code == 0, drawn
+    plain = plain_of(drawn)
+    assert plain.startswith("texts: results in results, store .flowbutton, run ")
+    for stage, tasks in {"files": 2, "count": 2, "total": 1}.items():
+        assert re.search(rf"^{stage} +━+ {tasks}/{tasks}, [\d.]+ m?s\s*$", plain, re.MULTILINE), plain
+    assert "\x1b[?25h" in drawn  # the cursor is shown again
+
+
+def test_a_bar_tells_reused_and_failed(place):
+    place.call("run", "texts.yaml")
+    place.write("in/bad.txt", "refuse\n")
+    code, drawn = on_terminal(place, "run", "texts.yaml")
+    assert code == 1
+    plain = plain_of(drawn)
+    assert re.search(r"^count +━+ 2/[3?], 2 reused, 1 failed", plain, re.MULTILINE), plain
+    assert "count: failed: the stage's code raised ValueError" in plain
+
+
+def test_no_color_is_honoured(place):
+    place.write("in/bad.txt", "refuse\n")
+    assert _COLOUR.search(on_terminal(place, "run", "texts.yaml")[1])
+    assert not _COLOUR.search(on_terminal(place, "run", "texts.yaml", NO_COLOR="1")[1])
+
+
+def test_lines_do_not_stay_silent_while_tasks_run(tmp_path):
+    said: list[str] = []
+    heard = threading.Event()
+
+    def out(line: str) -> None:
+        said.append(line)
+        if "running" in line:
+            heard.set()
+
+    (tmp_path / "plan.json").write_text('{"stages": [{"name": "align", "tasks": 3}]}')
+    with Lines(out, "demo", silence_s=0.02) as lines:
+        lines("planned", {"run": "r1", "folder": str(tmp_path), "nothing": False})
+        lines("started", {"task": 1, "stage": "align"})
+        assert heard.wait(10)
+    assert said[0] == "demo, run r1"
+    assert said[1].endswith("align: started, 3 tasks")
+    assert said[-1].endswith("running: align 0/3 (1 at work)")
