@@ -119,6 +119,7 @@ class Driver:
                 self.index,
                 self.samples,
                 self.scratch(),
+                Tally(),
             ).bam
             for row in self.samples.root
         ]
