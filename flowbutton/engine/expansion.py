@@ -24,9 +24,10 @@ from flowbutton.model.partitioner import Partitioner
 from flowbutton.model.pieces import Group
 from flowbutton.model.stage import Items, Resources, StageDefinition
 from flowbutton.worker.payload import IndexWork, StageWork, TransposeWork
+from flowbutton.worker.transpose import transpose
 
-CodeDigest = Callable[[StageDefinition], str]
-"""Names a stage's code: `stages.code.identify`, handed in since it reads source files."""
+CodeDigest = Callable[[Callable[..., Any]], str]
+"""Names the code of a function or class: `stages.code.identify`, handed in since it reads source files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,6 @@ class Expansion:
         graph: dag.Graph,
         sources: Mapping[str, SourceFacts],
         code: CodeDigest,
-        index_code: Callable[[Partitioner], str],
     ) -> None:
         self.graph = graph
         self.nodes: dict[str, Node] = {}
@@ -57,7 +57,7 @@ class Expansion:
         self._of_task: dict[int, str] = {}
         self._code = code
         for name, facts in sources.items():
-            self._add_source(graph.sources[name], facts, index_code)
+            self._add_source(graph.sources[name], facts)
         for stage in graph.stages.values():
             self._add_stage(stage)
 
@@ -88,9 +88,9 @@ class Expansion:
                 ready.append(task)
         return ready
 
-    def _add_source(self, node: dag.SourceNode, facts: SourceFacts, index_code: Callable[[Partitioner], str]) -> None:
+    def _add_source(self, node: dag.SourceNode, facts: SourceFacts) -> None:
         partitioner = facts.partitioner
-        mark: list[Json] = [partitioner.name, partitioner.version, index_code(partitioner)]
+        mark: list[Json] = [partitioner.name, partitioner.version, self._code(type(partitioner))]
         spec = NodeSpec(
             name=node.name,
             work=IndexWork(node.partitioner),
@@ -125,7 +125,7 @@ class Expansion:
 
     def _spec(self, stage: dag.StageNode) -> NodeSpec:
         definition = stage.definition
-        mark: list[Json] = [definition.uses, definition.version, self._code(definition), dict(stage.options)]
+        mark: list[Json] = [definition.uses, definition.version, self._code(definition.function), dict(stage.options)]
         return NodeSpec(
             name=stage.name,
             work=StageWork(definition.uses, stage.options),
@@ -163,7 +163,7 @@ class Expansion:
             spec = NodeSpec(
                 name=name,
                 work=TransposeWork(),
-                stage_digest=digest_json("transpose", 1),
+                stage_digest=digest_json("transpose", self._code(transpose)),
                 ids=self._ids,
                 resources=TRANSPOSE_RESOURCES,
             )

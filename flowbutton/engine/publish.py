@@ -7,6 +7,7 @@ not corrupt it. All are written beside their places first, then renamed. Imports
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import string
@@ -79,22 +80,26 @@ def _safe(text: str) -> str:
 def publish(found: Mapping[str, Artifact], results: Path, objects: Objects) -> list[dict[str, object]]:
     """Write artifacts under their names in ``results``; return name, path, digest and bytes of each.
 
+    A file that an earlier run published and nobody touched since is left as it is. What a JSON result says of itself
+    under ``headline`` is returned with it.
+
     Raises:
         NoSpace: the disk is full; nothing was renamed, the results of an earlier run stand.
     """
     staged: list[tuple[Path, Path]] = []
     results.mkdir(parents=True, exist_ok=True)
-    told: list[dict[str, object]] = []
+    known = _Published(results)
     try:
         for name, artifact in found.items():
             place = results / _inside(name)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            fresh = place.with_name(f".{place.name}.partial")
-            _write(artifact, fresh, objects)
-            staged.append((fresh, place))
-            told.append({"name": name, "path": str(place), "digest": artifact.digest, "bytes": artifact.size})
+            if not known.holds(name, artifact):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                fresh = place.with_name(f".{place.name}.partial")
+                staged.append((fresh, place))
+                _write(artifact, fresh, objects)
         for fresh, place in staged:
             fresh.replace(place)
+        known.note(found)
     except OSError as error:
         for fresh, _ in staged:
             fresh.unlink(missing_ok=True)
@@ -106,6 +111,50 @@ def publish(found: Mapping[str, Artifact], results: Path, objects: Objects) -> l
                 file=str(results),
             ) from error
         raise
+    return [_told(name, artifact, results) for name, artifact in found.items()]
+
+
+class _Published:
+    """What was published into a folder, by name: digest, and the size and time that the file then had."""
+
+    def __init__(self, results: Path) -> None:
+        self._results, self._file = results, results / ".flowbutton-published.json"
+        try:
+            self._known: dict[str, list[object]] = json.loads(self._file.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            self._known = {}
+
+    def holds(self, name: str, artifact: Artifact) -> bool:
+        """Return whether the file is there as it was published, with this content."""
+        return self._known.get(name) == self._look(name, artifact)
+
+    def note(self, found: Mapping[str, Artifact]) -> None:
+        """Remember what is published now."""
+        known = {name: self._look(name, artifact) for name, artifact in found.items()}
+        if known != self._known:
+            fresh = self._file.with_name(f"{self._file.name}.partial")
+            fresh.write_text(json.dumps(known, indent=1) + "\n")
+            fresh.replace(self._file)
+
+    def _look(self, name: str, artifact: Artifact) -> list[object]:
+        try:
+            status = (self._results / name).stat()
+        except FileNotFoundError:
+            return [artifact.digest]
+        return [artifact.digest, status.st_size, status.st_mtime_ns]
+
+
+def _told(name: str, artifact: Artifact, results: Path) -> dict[str, object]:
+    told: dict[str, object] = {
+        "name": name,
+        "path": str(results / name),
+        "digest": artifact.digest,
+        "bytes": artifact.size,
+    }
+    if artifact.kind == "json" and artifact.inline is not None:
+        value = json.loads(artifact.inline)
+        if isinstance(value, dict) and "headline" in value:
+            told["headline"] = value["headline"]
     return told
 
 

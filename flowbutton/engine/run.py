@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 
@@ -33,8 +34,6 @@ from flowbutton.executors.opening import open_executor
 from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.errors import FlowbuttonError
 from flowbutton.model.executor import Executor
-from flowbutton.model.partitioner import Partitioner
-from flowbutton.model.stage import StageDefinition
 from flowbutton.model.store import Store
 from flowbutton.stages.code import identify
 from flowbutton.stores.access import StoreAccess
@@ -203,16 +202,12 @@ def _open(graph: Graph, settings: Settings) -> _Opened:
     store = open_store(settings.store)
     access = StoreAccess(store)
     sources = probe_sources(graph, access, samples_folder(settings.store))
-    expansion = Expansion(graph, sources, _code_digest, _index_digest)
+    expansion = Expansion(graph, sources, _code_digest)
     return _Opened(store, Records(store), expansion)
 
 
-def _code_digest(definition: StageDefinition) -> str:
-    return identify(definition.function).digest
-
-
-def _index_digest(partitioner: Partitioner) -> str:
-    return identify(type(partitioner)).digest
+def _code_digest(function: Callable[..., Any]) -> str:
+    return identify(function).digest
 
 
 def runs_folder(store: str) -> Path:

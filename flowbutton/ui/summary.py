@@ -52,6 +52,9 @@ def print_summary(report: Report, view: RunView) -> None:
             table.add_row(shown_path(str(item["path"])), show_bytes(int(str(item["bytes"]))))
         console.print("outputs:")
         console.print(table)
+        for item in report.outputs:
+            if "headline" in item:
+                console.print(str(item["headline"]), markup=False, soft_wrap=True)
     console.print(f"run folder: {shown_path(report.folder)}", markup=False, soft_wrap=True)
 
 

@@ -64,6 +64,21 @@ class Evaluation(BaseModel):
 
     scores: tuple[Score, ...]
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def headline(self) -> str:
+        """One line for the end of a run: precision and recall of all changes, per sample."""
+        return "; ".join(
+            f"{score.sample} against its {score.truth:,} known variants: "
+            f"precision {_share(score.precision)}, recall {_share(score.recall)}"
+            for score in self.scores
+            if score.kind == "all"
+        )
+
+
+def _share(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.4f}"
+
 
 @map_stage("genomics.evaluate", version=1)
 def evaluate(variants: Path, truth: Path, index: Reference, scratch: Scratch) -> Evaluation:
