@@ -22,7 +22,7 @@ from flowbutton.model.partitioner import Partitioner, Reader
 from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Source
 from flowbutton.model.store import DataAccess
 from flowbutton.partitioners import bgzf, gzip_members
-from flowbutton.partitioners.fastq_index import Extent, PartIndex, index_extent
+from flowbutton.partitioners.fastq_index import Extent, PartIndex, index_extent, stride_of
 from flowbutton.partitioners.fastq_layout import Lane, cut_lane, join_file, join_lane
 from flowbutton.partitioners.fastq_reads import FastqReads
 from flowbutton.partitioners.fastq_records import check_start
@@ -34,6 +34,8 @@ __all__ = ["Fastq", "FastqReads"]
 
 MIB = 1 << 20
 _HEAD = 1 << 16
+_SMALL_PART = 4 * MIB
+_PARTS = 16  # of a file that is smaller than so many parts of full size
 _OTHER_PACKERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip", b"NCBI": "SRA"}
 
 
@@ -44,19 +46,18 @@ class Fastq(Partitioner):
     inflates it, counts, and keeps the text in the run's store for the pieces.
 
     Args:
-        part_bytes: Stored bytes of one indexing task, where a file can be indexed in parts.
+        part_bytes: Stored bytes of one indexing task at most, about, where a file can be indexed in parts. A small
+            file has smaller parts, so that several workers share it.
         block_bytes: Bytes of text between two places where a reader can enter.
         object_bytes: Bytes of text in one object, where text is kept.
     """
 
     name: ClassVar[str] = "fastq"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reader: ClassVar[type[Reader]] = FastqReads
     unit: ClassVar[str] = "reads"
 
-    def __init__(
-        self, *, part_bytes: int = 64 * MIB, block_bytes: int = MIB // 4, object_bytes: int = 16 * MIB
-    ) -> None:
+    def __init__(self, *, part_bytes: int = 64 * MIB, block_bytes: int = MIB // 4, object_bytes: int = 4 * MIB) -> None:
         self.part_bytes, self.block_bytes, self.object_bytes = part_bytes, block_bytes, object_bytes
 
     def probe(self, source: Source, data: DataAccess) -> Sequence[Group]:
@@ -76,11 +77,11 @@ class Fastq(Partitioner):
         return groups
 
     def index_parts(self, group: Group) -> Sequence[IndexPart]:
-        """Return the indexing tasks: one per gzip file, else one per ``part_bytes`` of each file."""
+        """Return the indexing tasks: one per gzip file, else one per part of each file."""
         parts: list[IndexPart] = []
         for number, info in enumerate(group.objects):
             coding = _body(group)["codings"][number]
-            step = max(info.size, 1) if coding == "gzip" else self.part_bytes
+            step = max(info.size, 1) if coding == "gzip" else self._step(info.size, coding)
             for start in range(0, max(info.size, 1), step):
                 stop = min(start + step, info.size)
                 parts.append(
@@ -92,6 +93,12 @@ class Fastq(Partitioner):
                     )
                 )
         return parts
+
+    def _step(self, size: int, coding: str) -> int:
+        """Return the stored bytes of a part: a whole number of strides."""
+        stride = stride_of(coding, self.block_bytes)
+        wanted = min(self.part_bytes, max(size // _PARTS, _SMALL_PART))
+        return max(wanted // stride, 1) * stride
 
     def index(self, part: IndexPart, data: DataAccess) -> bytes:
         """Count the lines of a part and name its bytes by digests; text of plain gzip is kept."""

@@ -4,11 +4,12 @@ A part's index is a table of *marks*, one per about 256 KiB of text: where the b
 text they hold, and a digest. A record is then found by its line number: one mark to enter at, lines to skip.
 
 Plain text and BGZF are indexed in parts, in parallel; a mark of a BGZF part spans whole blocks, and a block belongs to
-the part in which it begins. Where the chain of blocks ends before the file does (plain gzip from its first byte; lanes
-of both kinds concatenated), the part goes on to the end of the file in one pass, and keeps the text in objects of the
-run's store: such text can't be entered anywhere later.
+the part in which it begins. Marks begin where the *stride* says, counted from the start of the file, and parts at
+multiples of it: so the marks, and what they name, do not depend on the size of parts. Where the chain of blocks ends
+before the file does (plain gzip from its first byte; lanes of both kinds concatenated), the part goes on to the end of
+the file in one pass, and keeps the text in objects of the run's store: such text can't be entered anywhere later.
 
-Here: making, encoding and reading indexes. Not here: joining them (`fastq_layout`).
+Here: making, encoding and reading indexes. Not here: joining them (`fastq_layout`), kept objects (`fastq_kept`).
 Imports `flowbutton.model`, numpy.
 """
 
@@ -16,9 +17,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -27,16 +29,19 @@ from flowbutton.model.errors import BadInput, ChangedInput, TruncatedInput
 from flowbutton.model.store import DataAccess
 from flowbutton.partitioners import bgzf, gzip_members
 from flowbutton.partitioners.bgzf import Read
+from flowbutton.partitioners.fastq_kept import keep_list
 from flowbutton.partitioners.lines import LineScan, PartLines
 
 MARK = np.dtype(
     [("object", "<u4"), ("start", "<u8"), ("stop", "<u8"), ("newlines", "<u8"), ("text", "<u8"), ("digest", "V16")]
 )
-"""``object`` 0 is the file itself, n the n-th kept object; ``[start, stop)`` are bytes of it as stored."""
+"""``object`` 0 is the file itself, 1 the kept text; ``[start, stop)`` are bytes of it as stored."""
 
 Marks = npt.NDArray[np.void]
 
 _READ = 4 << 20
+_SCAN = 1 << 20  # measured: counting more at once is not faster, less at once is slower
+_AHEAD = 2  # objects of text that may wait for being kept and counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +62,14 @@ class PartIndex:
 
     Marks and kept objects cover the stored bytes ``[begin, end)``; those of a BGZF file begin and end with a block, so
     ``begin`` may lie after the part's start, ``end`` after its stop. ``begin`` is None if no block begins in the part.
-    ``kept_from`` is the byte from which on the text is in ``kept`` objects. ``ends_whole``: the file's last block is
-    the empty one that closes a BGZF file, or the part does not reach the file's end in blocks.
+    ``kept_from`` is the byte from which on the text is kept, ``kept`` the list of the objects that hold it; None if
+    there is no such text. ``ends_whole``: the file's last block is the empty one that closes a BGZF file, or the part
+    does not reach the file's end in blocks.
     """
 
     begin: int | None
     end: int
-    kept: tuple[str, ...]
+    kept: str | None
     kept_from: int | None
     ends_whole: bool
     lines: PartLines
@@ -91,7 +97,7 @@ class PartIndex:
         return cls(
             begin=head["begin"],
             end=head["end"],
-            kept=tuple(head["kept"]),
+            kept=head["kept"],
             kept_from=head["kept_from"],
             ends_whole=head["ends_whole"],
             lines=PartLines(**lines),
@@ -116,11 +122,11 @@ def index_extent(extent: Extent, data: DataAccess, *, block_bytes: int, object_b
     def read(start: int, stop: int) -> bytes:
         return data.read(extent.uri, start, stop)
 
-    table = _Table()
+    table = _Table(block_bytes)
     if extent.coding == "plain":
-        index = _index_plain(extent, read, table, block_bytes)
+        index = _index_plain(extent, read, table)
     else:
-        index = _index_blocks(extent, read, data, table, block_bytes, object_bytes)
+        index = _index_blocks(extent, read, data, table, object_bytes)
     check_unchanged(extent.uri, extent.identity, data)
     return index
 
@@ -136,111 +142,145 @@ def check_unchanged(uri: str, identity: str, data: DataAccess) -> None:
         )
 
 
+def stride_of(coding: str, block_bytes: int) -> int:
+    """Return the stored bytes after which a mark begins anew: a part must begin at a multiple of them.
+
+    A BGZF file of reads has about a quarter of its text's size.
+    """
+    return block_bytes if coding == "plain" else max(block_bytes // 4, 1)
+
+
+@dataclass(slots=True)
 class _Table:
     """Marks being made, with the lines of all of them."""
 
-    def __init__(self) -> None:
-        self.rows: list[tuple[int, int, int, int, int, bytes]] = []
-        self.scan = LineScan()
+    block_bytes: int
+    rows: list[tuple[int, int, int, int, int, bytes]] = field(default_factory=list)
+    scan: LineScan = field(default_factory=LineScan)
 
-    def add(self, number: int, start: int, stop: int, text: bytes | memoryview, digest: bytes) -> None:
-        newlines = self.scan.feed(text)
-        self.rows.append((number, start, stop, newlines, len(text), digest))
+    def count(self, text: bytes) -> list[tuple[int, int, int]]:
+        """Divide the next bytes of text into marks; return where in them each lies, and its newlines."""
+        view, found = memoryview(text), []
+        step = max(_SCAN // self.block_bytes, 1) * self.block_bytes
+        for start in range(0, len(text), step):
+            part = view[start : start + step]
+            stops = [min(stop + self.block_bytes, len(part)) for stop in range(0, len(part), self.block_bytes)]
+            begins = [0, *stops[:-1]]
+            for begin, stop, newlines in zip(begins, stops, self.scan.feed(part, stops), strict=True):
+                found.append((start + begin, start + stop, newlines))
+        return found
+
+    def index(self, begin: int | None, end: int, whole: bool = True) -> PartIndex:
+        """Return the index of a part without kept text."""
+        return PartIndex(begin, end, None, None, whole, self.scan.result(), self.marks())
 
     def marks(self) -> Marks:
         return np.array(self.rows, MARK)
 
 
-def _digest(*parts: bytes | memoryview) -> bytes:
-    value = hashlib.sha256()
-    for part in parts:
-        value.update(part)
-    return value.digest()[:16]
+def _digest(data: bytes | memoryview) -> bytes:
+    return hashlib.sha256(data).digest()[:16]
 
 
-def _index_plain(extent: Extent, read: Read, table: _Table, block_bytes: int) -> PartIndex:
-    at = extent.start
+def _index_plain(extent: Extent, read: Read, table: _Table) -> PartIndex:
+    at, most = extent.start, max(_READ // table.block_bytes, 1) * table.block_bytes
     while at < extent.stop:
-        step = read(at, min(at + max(block_bytes, _READ // block_bytes * block_bytes), extent.stop))
+        step = read(at, min(at + most, extent.stop))
         if not step:
             raise _shrunk(extent, at)
-        for offset in range(0, len(step), block_bytes):
-            block = memoryview(step)[offset : offset + block_bytes]
-            table.add(0, at + offset, at + offset + len(block), block, _digest(block))
+        view = memoryview(step)
+        for start, stop, newlines in table.count(step):
+            table.rows.append((0, at + start, at + stop, newlines, stop - start, _digest(view[start:stop])))
         at += len(step)
-    return PartIndex(extent.start, extent.stop, (), None, True, table.scan.result(), table.marks())
+    return table.index(extent.start, extent.stop)
 
 
-def _index_blocks(
-    extent: Extent, read: Read, data: DataAccess, table: _Table, block_bytes: int, object_bytes: int
-) -> PartIndex:
+def _index_blocks(extent: Extent, read: Read, data: DataAccess, table: _Table, object_bytes: int) -> PartIndex:
     begin: int | None = 0
     if extent.start:
         begin = bgzf.find_block(read, extent.start, extent.stop, extent.size)
     if begin is None:
-        return PartIndex(None, extent.stop, (), None, True, table.scan.result(), table.marks())
-    end, last = _add_blocks(extent, read, table, begin, block_bytes)
+        return table.index(None, extent.stop)
+    end, last = _add_blocks(extent, read, table, begin)
     if end == extent.size or (end >= extent.stop and bgzf.block_size(read(end, end + bgzf.HEADER)) is not None):
-        whole = end < extent.size or last == bgzf.EOF_BLOCK
-        return PartIndex(begin, end, (), None, whole, table.scan.result(), table.marks())
-    kept = _keep_text(extent, read, data, table, end, block_bytes, object_bytes)
+        return table.index(begin, end, end < extent.size or last == bgzf.EOF_BLOCK)
+    kept = _keep_text(extent, read, data, table, end, object_bytes)
     return PartIndex(begin, extent.size, kept, end, True, table.scan.result(), table.marks())
 
 
-def _add_blocks(extent: Extent, read: Read, table: _Table, begin: int, block_bytes: int) -> tuple[int, bytes]:
+class _BlockMark:
+    """Whole BGZF blocks that become one mark."""
+
+    def __init__(self, start: int) -> None:
+        self.start = self.stop = start
+        self.text = 0
+        self._digest = hashlib.sha256()
+
+    def add(self, block: bytes, text: bytes) -> None:
+        self.stop += len(block)
+        self.text += len(text)
+        self._digest.update(block)
+
+    def row(self, newlines: int) -> tuple[int, int, int, int, int, bytes]:
+        return 0, self.start, self.stop, newlines, self.text, self._digest.digest()[:16]
+
+
+def _add_blocks(extent: Extent, read: Read, table: _Table, begin: int) -> tuple[int, bytes]:
     """Add marks of whole BGZF blocks; return where the chain ends and the last block."""
+    stride = stride_of("bgzf", table.block_bytes)
+    marks: list[_BlockMark] = []
     texts: list[bytes] = []
-    stored: list[bytes] = []
-    start = end = begin
-    block = b""
-
-    def flush() -> None:
-        if stored:
-            table.add(0, start, end, b"".join(texts), _digest(*stored))
-            texts.clear()
-            stored.clear()
-
+    end, block = begin, b""
     for at, block in bgzf.walk(read, begin, extent.stop):
-        texts.append(bgzf.inflate(block, file=extent.uri, byte=at))
-        stored.append(block)
+        text = bgzf.inflate(block, file=extent.uri, byte=at)
+        # Text that packs very well must not make a mark too long to be entered.
+        if not marks or at // stride != marks[-1].start // stride or marks[-1].text >= 4 * table.block_bytes:
+            if sum(mark.text for mark in marks) >= _SCAN:
+                _count_blocks(table, marks, texts)
+                marks, texts = [], []
+            marks.append(_BlockMark(at))
+        marks[-1].add(block, text)
+        texts.append(text)
         end = at + len(block)
-        if sum(map(len, texts)) >= block_bytes:
-            flush()
-            start = end
-    flush()
+    _count_blocks(table, marks, texts)
     return end, block
 
 
-def _keep_text(
-    extent: Extent, read: Read, data: DataAccess, table: _Table, start: int, block_bytes: int, object_bytes: int
-) -> tuple[str, ...]:
-    """Inflate from byte ``start`` to the file's end, keep the text; return the objects' URIs.
+def _count_blocks(table: _Table, marks: list[_BlockMark], texts: list[bytes]) -> None:
+    stops = [int(stop) for stop in np.cumsum([mark.text for mark in marks])]
+    newlines = table.scan.feed(b"".join(texts), stops)
+    table.rows += [mark.row(count) for mark, count in zip(marks, newlines, strict=True)]
 
-    One thread inflates the next object while another one digests, counts and keeps the last: isal, numpy and hashlib
-    let go of the interpreter.
+
+def _keep_text(
+    extent: Extent, read: Read, data: DataAccess, table: _Table, start: int, object_bytes: int
+) -> str | None:
+    """Inflate from byte ``start`` to the file's end and keep the text; return the URI of its list, None if it is empty.
+
+    One thread inflates the next object, one digests and writes the last, one counts its lines: isal, hashlib, numpy
+    and files let go of the interpreter.
     """
     uris: list[str] = []
+    waiting: deque[tuple[Future[str], Future[list[tuple[int, int, int]]]]] = deque()
 
-    def keep(text: bytes) -> None:
-        uri = data.keep(text)
+    def take() -> None:
+        kept, counted = waiting.popleft()
+        uri, base = kept.result(), len(uris) * object_bytes
+        for begin, stop, newlines in counted.result():
+            digest = _digest(f"{uri}[{begin},{stop})".encode())
+            table.rows.append((1, base + begin, base + stop, newlines, stop - begin, digest))
         uris.append(uri)
-        view = memoryview(text)
-        for offset in range(0, len(text), block_bytes):
-            block = view[offset : offset + block_bytes]
-            name = f"{uri}[{offset},{offset + len(block)})"
-            table.add(len(uris), offset, offset + len(block), block, _digest(name.encode()))
 
     if start < extent.size:
         _expect_member(read(start, start + 2), extent, start)
-    with ThreadPoolExecutor(1) as thread:
-        waiting: Future[None] | None = None
+    with ThreadPoolExecutor(1) as keeper, ThreadPoolExecutor(1) as counter:
         for text in _batches(gzip_members.inflate_members(read, start, extent.size, file=extent.uri), object_bytes):
-            if waiting is not None:
-                waiting.result()
-            waiting = thread.submit(keep, text)
-        if waiting is not None:
-            waiting.result()
-    return tuple(uris)
+            if len(waiting) == _AHEAD:
+                take()
+            waiting.append((keeper.submit(data.keep, text), counter.submit(table.count, text)))
+        while waiting:
+            take()
+    return keep_list(uris, object_bytes, data) if uris else None
 
 
 def _batches(steps: Iterator[bytes], size: int) -> Iterator[bytes]:

@@ -35,7 +35,8 @@ class FileMap:
     """Where the lines of one file lie.
 
     ``lines``, ``text`` and ``stored`` say what lies before each mark, and last of all in the whole file: newlines,
-    bytes of text, bytes as stored (shared out by text where the text was kept). ``objects`` are (URI, coding).
+    bytes of text, bytes as stored (shared out by text where the text was kept). ``objects`` are (URI, coding) of the
+    file itself and of the list of kept objects, if there is one.
     """
 
     info: ObjectInfo
@@ -79,16 +80,16 @@ def join_file(info: ObjectInfo, coding: str, parts: Sequence[PartIndex]) -> File
             record=count // LINES + 1,
             byte=sum(part.text for part in lines),
         )
-    kept = tuple(uri for part in used for uri in part.kept)
-    marks = _renumbered(used)
+    kept = tuple((part.kept, part.kept_from or 0) for part in used if part.kept is not None)  # one at most
+    marks = np.concatenate([np.zeros(0, MARK), *(part.marks for part in used)])
     stored = (marks["stop"] - marks["start"]).astype(np.int64)
     return FileMap(
         info=info,
-        objects=((info.uri, coding), *((uri, "plain") for uri in kept)),
+        objects=((info.uri, coding), *((uri, "kept") for uri, _ in kept)),
         marks=marks,
         lines=_before(marks["newlines"]),
         text=_before(marks["text"]),
-        stored=_before(_shared_out(stored, marks, info.size - (used[-1].kept_from or 0) if kept else 0)),
+        stored=_before(_shared_out(stored, marks, sum(info.size - start for _, start in kept))),
         records=count // LINES,
         ends_whole=all(part.ends_whole for part in used),
     )
@@ -194,17 +195,6 @@ def _chained(info: ObjectInfo, parts: Sequence[PartIndex]) -> list[PartIndex]:
     return used
 
 
-def _renumbered(parts: Sequence[PartIndex]) -> Marks:
-    """Return all marks of the parts; kept objects are numbered through."""
-    tables, objects = [np.zeros(0, MARK)], 0
-    for part in parts:
-        table = part.marks.copy()
-        table["object"][table["object"] > 0] += objects
-        objects += len(part.kept)
-        tables.append(table)
-    return np.concatenate(tables)
-
-
 def _before(amounts: npt.NDArray[np.generic]) -> Integers:
     return np.concatenate(([0], np.cumsum(amounts.astype(np.int64))))
 
@@ -265,12 +255,31 @@ class _Weights:
 
     def cuts(self, size: int) -> list[int]:
         """Return the units, apart from the first and the end, before which about a multiple of ``size`` bytes lies."""
-        wanted = np.arange(size, int(self.bytes[-1]), size, dtype=np.int64)
-        right = np.searchsorted(self.bytes, wanted)
-        left = right - 1
-        run, rise = self.units[right] - self.units[left], self.bytes[right] - self.bytes[left]
-        found = np.unique(self.units[left] - (self.bytes[left] - wanted) * run // rise)
+        run, rise = np.diff(self.units), np.diff(self.bytes)
+        first, last = self.bytes[:-1] // size + 1, self.bytes[1:] // size  # multiples of size between two known places
+        places = np.flatnonzero(last >= first)
+        run, rise, first, last = run[places], rise[places], first[places], last[places]
+        # Where there are more multiples than units, every unit from that of the first to that of the last is found:
+        # as many as there are units, however small the size.
+        dense = last - first >= run
+
+        def unit(place: Integers, multiple: Integers) -> Integers:
+            left = places[place]
+            return self.units[left] - (self.bytes[left] - multiple * size) * run[place] // rise[place]
+
+        many, few = np.flatnonzero(dense), np.flatnonzero(~dense)
+        _, every = _spread(unit(many, first[many]), unit(many, last[many]))
+        owner, multiples = _spread(first[few], last[few])
+        found = np.unique(np.concatenate((every, unit(few[owner], multiples))))
         return [int(unit) for unit in found if 0 < unit < self.units[-1]]
+
+
+def _spread(first: Integers, last: Integers) -> tuple[Integers, Integers]:
+    """Return all numbers of the closed ranges, in turn: of each which range it is from, and the number."""
+    counts = last - first + 1
+    owner = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    begins = np.cumsum(counts) - counts
+    return owner, np.arange(len(owner), dtype=np.int64) + (first - begins)[owner]
 
 
 def _curve(file: FileMap, lane: Lane) -> _Weights:

@@ -1,7 +1,7 @@
 """The reader of a piece of FASTQ: text in blocks of whole, checked records.
 
 Here: `FastqReads`. Not here: what a record must look like (`fastq_records`), where pieces come from (`fastq_layout`).
-Imports `flowbutton.model`, numpy through its neighbours.
+Imports `flowbutton.model`, numpy.
 """
 
 from __future__ import annotations
@@ -11,13 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from flowbutton.model.errors import TruncatedInput, UnpairedReads
 from flowbutton.model.partitioner import Reader
 from flowbutton.model.pieces import Piece, Scalar
 from flowbutton.model.store import DataAccess
 from flowbutton.partitioners import bgzf
 from flowbutton.partitioners.fastq_index import check_unchanged
-from flowbutton.partitioners.fastq_records import Place, check_records, line_ends, names_of
+from flowbutton.partitioners.fastq_kept import read_kept
+from flowbutton.partitioners.fastq_records import (
+    Place,
+    Places,
+    check_records,
+    headers_of,
+    line_ends,
+    names_of,
+    same_names,
+)
 
 _STEP = 1 << 20
 LINES = 4
@@ -83,8 +94,10 @@ class FastqReads(Reader):
         """
         part = self._parts[file]
         record, unit = part.first, 2 if self._interleaved else 1
-        for block, count in _records(self._stream(part), part, unit):
-            self._check_names(file, block, record - part.first, count)
+        for block, ends in _records(self._stream(part), part, unit):
+            count = len(ends) // LINES
+            if self.paired and record - part.first + count > self._handed_out[file]:
+                self._check_names(file, block, ends)
             record += count
             self._handed_out[file] = max(self._handed_out[file], record - part.first)
             yield block
@@ -98,16 +111,12 @@ class FastqReads(Reader):
                     target.write(block)
         return paths
 
-    def _check_names(self, file: int, block: bytes, done: int, count: int) -> None:
-        if not self.paired or done + count <= self._handed_out[file]:
-            return
-        names = names_of(block)
+    def _check_names(self, file: int, block: bytes, ends: Places) -> None:
         if self._interleaved:
-            lines = names.splitlines(keepends=True)
-            self._mates.add(0, b"".join(lines[0::2]))
-            self._mates.add(1, b"".join(lines[1::2]))
+            for mate in (0, 1):
+                self._mates.add(mate, headers_of(block, ends, first=mate, step=2))
         else:
-            self._mates.add(file, names)
+            self._mates.add(file, headers_of(block, ends))
 
     def _stream(self, part: _Part) -> Iterator[bytes]:
         """Yield the text that covers a part."""
@@ -115,6 +124,8 @@ class FastqReads(Reader):
         for uri, start, stop, coding in part.extents:
             if coding == "bgzf":
                 yield from self._inflated(uri, start, stop)
+            elif coding == "kept":
+                yield from read_kept(uri, start, stop, self._data, step=_STEP)
             else:
                 for at in range(start, stop, _STEP):
                     yield self._data.read(uri, at, min(at + _STEP, stop))
@@ -125,11 +136,13 @@ class FastqReads(Reader):
             return self._data.read(uri, begin, min(end, stop))
 
         held: list[bytes] = []
+        size = 0
         for byte, block in bgzf.walk(read, start, stop):
             held.append(bgzf.inflate(block, file=uri, byte=byte))
-            if sum(map(len, held)) >= _STEP:
+            size += len(held[-1])
+            if size >= _STEP:
                 yield b"".join(held)
-                held = []
+                held, size = [], 0
         yield b"".join(held)
 
 
@@ -143,50 +156,78 @@ class _Mates:
         self._file, self._record, self._step = file, first + step - 1, step
         self._ahead = [bytearray(), bytearray()]
 
-    def add(self, mate: int, names: bytes) -> None:
-        """Take the next names of the first reads (``mate`` 0) or the second ones (1), one a line."""
-        self._ahead[mate] += names
+    def add(self, mate: int, headers: bytes) -> None:
+        """Take the next header lines of the first reads (``mate`` 0) or the second ones (1), whole."""
+        self._ahead[mate] += headers
         left, right = self._ahead
-        common = min(len(left), len(right))
-        if left[:common] != right[:common]:
-            self._refuse(left, right)
-        self._record += left.count(b"\n", 0, common) * self._step
-        del left[:common], right[:common]
+        stop = left.rfind(b"\n", 0, min(len(left), len(right))) + 1
+        stops, count = (stop, stop), left.count(b"\n", 0, stop)
+        if not same_names(bytes(left[:stop]), bytes(right[:stop])):
+            count = min(left.count(b"\n"), right.count(b"\n"))
+            stops = (_end_of_line(left, count), _end_of_line(right, count))
+            self._compare(names_of(bytes(left[: stops[0]])), names_of(bytes(right[: stops[1]])))
+        self._record += count * self._step
+        del left[: stops[0]], right[: stops[1]]
 
-    def _refuse(self, left: bytearray, right: bytearray) -> None:
-        pairs = zip(left.split(b"\n"), right.split(b"\n"), strict=False)
-        number, names = next((number, names) for number, names in enumerate(pairs) if names[0] != names[1])
-        first, second = (name.decode("ascii", "backslashreplace") for name in names)
-        raise UnpairedReads(
-            "two reads of a pair have different names",
-            why=f"the first read is '{first}', the second '{second}'",
-            hint="both must be the same reads in the same order, as the sequencer wrote them",
-            file=self._file,
-            record=self._record + number * self._step,
-        )
+    def _compare(self, left: list[bytes], right: list[bytes]) -> None:
+        for number, names in enumerate(zip(left, right, strict=True)):
+            if names[0] == names[1]:
+                continue
+            first, second = (name.decode("ascii", "backslashreplace") for name in names)
+            raise UnpairedReads(
+                "two reads of a pair have different names",
+                why=f"the first read is '{first}', the second '{second}'",
+                hint="both must be the same reads in the same order, as the sequencer wrote them",
+                file=self._file,
+                record=self._record + number * self._step,
+            )
 
 
-def _records(stream: Iterator[bytes], part: _Part, unit: int) -> Iterator[tuple[bytes, int]]:
-    """Yield the owned records of a stream in checked blocks of whole units, each with its number of records."""
+def _end_of_line(text: bytearray, count: int) -> int:
+    """Return the byte after the first ``count`` lines."""
+    return int(line_ends(bytes(text))[count - 1]) + 1 if count else 0
+
+
+class _Held:
+    """Text of a record that is not whole yet, in the steps that it came in, and the places of its newlines."""
+
+    def __init__(self, text: bytes = b"", ends: Places | None = None) -> None:
+        self._parts, self.size = [text], len(text)
+        self.ends = np.zeros(0, np.intp) if ends is None else ends
+
+    def add(self, step: bytes, ends: Places) -> None:
+        self._parts.append(step)
+        self.size += len(step)
+        self.ends = ends
+
+    def join(self, tail: bytes | memoryview) -> bytes:
+        return b"".join((*self._parts, tail))
+
+
+def _records(stream: Iterator[bytes], part: _Part, unit: int) -> Iterator[tuple[bytes, Places]]:
+    """Yield the owned records of a stream in checked blocks of whole units, each with the places of its newlines."""
     skip, byte, left = part.skip, part.text, part.records
-    held = b""
+    held = _Held()
     for step in stream:
         if skip:
             step, skip, passed = _skip_lines(step, skip)
             byte += passed
         if not left or not step:
             continue
-        held += step
-        ends = line_ends(held)
+        ends = np.concatenate((held.ends, line_ends(step) + held.size))
         count = min(len(ends) // (LINES * unit) * unit, left)
-        if count:
-            ends = ends[: count * LINES]
-            block, held = held[: ends[-1] + 1], held[ends[-1] + 1 :]
-            check_records(block, ends, _place(part, left, byte))
-            byte, left = byte + len(block), left - count
-            yield block, count
+        if not count:
+            held.add(step, ends)
+            continue
+        ends, rest = ends[: count * LINES], ends[count * LINES :]
+        stop = int(ends[-1]) + 1
+        cut = stop - held.size
+        block, held = held.join(memoryview(step)[:cut]), _Held(step[cut:], rest - stop)
+        check_records(block, ends, _place(part, left, byte))
+        byte, left = byte + stop, left - count
+        yield block, ends
     if left:
-        yield _last(held, part, left, byte), left
+        yield _last(held.join(b"\n"), part, left, byte)
 
 
 def _skip_lines(text: bytes, skip: int) -> tuple[bytes, int, int]:
@@ -202,9 +243,8 @@ def _place(part: _Part, left: int, byte: int) -> Place:
     return Place(part.file, part.first + part.records - left, byte)
 
 
-def _last(held: bytes, part: _Part, left: int, byte: int) -> bytes:
-    """Return what is left at the end of the file: the last record, whose last newline may be missing."""
-    block = held + b"\n"
+def _last(block: bytes, part: _Part, left: int, byte: int) -> tuple[bytes, Places]:
+    """Return what is left at the end of the file: the last record, whose last newline may be missing; one was added."""
     ends, place = line_ends(block), _place(part, left, byte)
     if len(ends) != left * LINES:
         raise TruncatedInput(
@@ -216,4 +256,4 @@ def _last(held: bytes, part: _Part, left: int, byte: int) -> bytes:
             byte=place.byte,
         )
     check_records(block, ends, place)
-    return block
+    return block, ends

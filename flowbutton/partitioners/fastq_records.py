@@ -15,8 +15,10 @@ import numpy.typing as npt
 
 from flowbutton.model.errors import BadInput, MalformedRecord
 
-_AT, _PLUS, _RETURN = b"@+\r"
+_AT, _PLUS, _RETURN, _NEWLINE, _SLASH, _ONE, _TWO = b"@+\r\n/12"
+_BLANK = np.isin(np.arange(256), list(b" \t\n\r\v\f"))  # what bytes.split takes for the end of a word
 _BASES = re.compile(rb"[A-Za-z.*~-]+\r?")
+Places = npt.NDArray[np.intp]
 WRAPPED = "'seqtk seq -l0' writes four lines to a record"
 
 
@@ -29,12 +31,20 @@ class Place:
     byte: int
 
 
-def line_ends(text: bytes) -> npt.NDArray[np.intp]:
+def line_ends(text: bytes) -> Places:
     """Return where the newlines are."""
     return np.flatnonzero(np.frombuffer(text, np.uint8) == 10)
 
 
-def check_records(text: bytes, ends: npt.NDArray[np.intp], place: Place) -> None:
+def line_starts(ends: Places) -> Places:
+    """Return where the lines begin that end at ``ends``."""
+    starts = np.empty_like(ends)
+    starts[:1] = 0
+    np.add(ends[:-1], 1, out=starts[1:])
+    return starts
+
+
+def check_records(text: bytes, ends: Places, place: Place) -> None:
     """Check the records whose newlines are at ``ends`` (four to each), all at once.
 
     Raises:
@@ -42,18 +52,18 @@ def check_records(text: bytes, ends: npt.NDArray[np.intp], place: Place) -> None
     """
     if not len(ends):
         return
-    array = np.frombuffer(text, np.uint8)[: ends[-1] + 1]
-    lines = ends.reshape(-1, 4)
-    starts = np.concatenate(([0], ends[:-1] + 1)).reshape(-1, 4)
-    good = (array[starts[:, 0]] == _AT) & (array[starts[:, 2]] == _PLUS)
-    sizes = lines - starts
-    lengths = sizes[:, 1::2]
-    returns = (lengths > 0) & (array[lines[:, 1::2] - 1] == _RETURN)
-    lengths = lengths - returns
+    stop = int(ends[-1]) + 1
+    array = np.frombuffer(text, np.uint8)[:stop]
+    lines, starts = ends.reshape(-1, 4), line_starts(ends).reshape(-1, 4)
+    good = array[starts[:, 0]] == _AT
+    good &= array[starts[:, 2]] == _PLUS
+    lengths = (lines - starts)[:, 1::2]
+    if text.find(b"\r", 0, stop) >= 0:
+        lengths = lengths - ((lengths > 0) & (array[lines[:, 1::2] - 1] == _RETURN))
     good &= lengths[:, 0] == lengths[:, 1]
-    if good.all() and text.find(b"\0", 0, len(array)) < 0:
+    nul = text.find(b"\0", 0, stop)
+    if nul < 0 and good.all():
         return
-    nul = text.find(b"\0", 0, len(array))
     wrong = int(np.argmin(good)) if not good.all() else len(good)
     if nul >= 0:
         wrong = min(wrong, int(np.searchsorted(lines[:, 3], nul)))
@@ -63,10 +73,38 @@ def check_records(text: bytes, ends: npt.NDArray[np.intp], place: Place) -> None
     )
 
 
-def names_of(text: bytes) -> bytes:
-    """Return the reads' names, one a line: without '@', comment and a trailing ``/1`` or ``/2``."""
-    names = [(line.split(None, 1) or (b"",))[0] for line in text.split(b"\n")[0:-1:4]]
-    return b"".join([(name[1:-2] if name.endswith((b"/1", b"/2")) else name[1:]) + b"\n" for name in names])
+def headers_of(text: bytes, ends: Places, *, first: int = 0, step: int = 1) -> bytes:
+    """Return the header lines of record ``first`` and every ``step``-th after it, whole, with their newlines."""
+    starts, stops = line_starts(ends)[4 * first :: 4 * step], ends[4 * first :: 4 * step] + 1
+    sizes = stops - starts
+    begins = np.cumsum(sizes) - sizes
+    places = np.repeat(starts - begins, sizes) + np.arange(int(sizes.sum()))
+    return np.frombuffer(text, np.uint8)[places].tobytes()
+
+
+def names_of(headers: bytes) -> list[bytes]:
+    """Return the names in header lines: without '@', comment and a trailing ``/1`` or ``/2``."""
+    names = [line.split(None, 1)[0] for line in headers.split(b"\n")[:-1]]
+    return [name[1:-2] if name.endswith((b"/1", b"/2")) else name[1:] for name in names]
+
+
+def same_names(first: bytes, second: bytes) -> bool:
+    """Tell whether header lines surely name the same reads. False: they differ in more than the usual, look closer.
+
+    Usual is a last letter 1 of a name, and 2 in its mate's, after a slash; and the first letter of a comment.
+    """
+    if first == second:
+        return True
+    if len(first) != len(second):
+        return False
+    one, two = np.frombuffer(first, np.uint8), np.frombuffer(second, np.uint8)
+    places = np.flatnonzero(one != two)
+    lefts, rights = one[places], two[places]
+    before, after = one[places - 1], one[np.minimum(places + 1, len(one) - 1)]
+    # The byte before or after is the same in both: else it is a place too, and not a usual one.
+    mate = (before == _SLASH) & (lefts == _ONE) & (rights == _TWO) & _BLANK[after]
+    newline = (lefts == _NEWLINE) | (rights == _NEWLINE)
+    return bool(np.all((_BLANK[before] | mate) & ~newline))
 
 
 def check_start(text: bytes, file: str) -> None:

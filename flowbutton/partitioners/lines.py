@@ -58,10 +58,10 @@ class LineScan:
         self._blank = True
         self._bad = [NOWHERE] * 4
 
-    def feed(self, block: bytes | memoryview) -> int:
-        """Take the next block, return how many newlines it has."""
+    def feed(self, block: bytes | memoryview, stops: Sequence[int]) -> list[int]:
+        """Take the next block; return how many newlines there are up to each of ``stops``, from the one before on."""
         if not block:
-            return 0
+            return [0] * len(stops)
         array = np.frombuffer(block, np.uint8)
         ends = np.flatnonzero(array == _NEWLINE)
         starts = ends + 1 if array[-1] != _NEWLINE else ends[:-1] + 1
@@ -74,7 +74,7 @@ class LineScan:
         self._last = int(array[-1])
         self._text += len(block)
         self._newlines += len(ends)
-        return len(ends)
+        return [int(count) for count in np.diff(np.searchsorted(ends, stops), prepend=0)]
 
     def result(self) -> PartLines:
         """Return what was seen."""

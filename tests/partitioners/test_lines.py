@@ -16,10 +16,17 @@ def scan(text: bytes, part: int, block: int) -> list[PartLines]:
     found = []
     for start in range(0, max(len(text), 1), part):
         lines, own = LineScan(), text[start : start + part]
-        total = sum(lines.feed(own[at : at + block]) for at in range(0, len(own), block))
+        total = sum(sum(feed(lines, own[at : at + block])) for at in range(0, len(own), block))
         assert total == own.count(b"\n")
         found.append(lines.result())
     return found
+
+
+def feed(lines: LineScan, text: bytes) -> list[int]:
+    stops = [*range(7, len(text), 7), len(text)]
+    counts = lines.feed(text, stops)
+    assert counts == [text[begin:stop].count(b"\n") for begin, stop in zip([0, *stops], stops, strict=False)]
+    return counts
 
 
 def plain_count(text: bytes) -> int:
