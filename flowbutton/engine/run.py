@@ -32,7 +32,7 @@ from flowbutton.engine.tasks import Result, Task
 from flowbutton.executors.machine import cpu_slots, memory_bytes
 from flowbutton.executors.opening import open_executor
 from flowbutton.model.canonical import Json, digest_json
-from flowbutton.model.errors import FlowbuttonError
+from flowbutton.model.errors import FlowbuttonError, OptionError
 from flowbutton.model.executor import Executor
 from flowbutton.model.store import Store
 from flowbutton.stages.code import identify
@@ -190,6 +190,12 @@ def _drive(
 
 @contextmanager
 def _executor(settings: Settings) -> Iterator[Executor]:
+    if scheme_of(settings.store) == "memory" and settings.executor != "serial":
+        raise OptionError(
+            f"the store {settings.store} can't be used by executor '{settings.executor}'",
+            why="it lives in the memory of one process",
+            hint="choose --executor serial, or a folder as --store",
+        )
     slots = settings.workers or cpu_slots()
     executor = open_executor(settings.executor, work, slots=slots, memory_bytes=memory_bytes())
     try:

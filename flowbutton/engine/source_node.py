@@ -27,6 +27,7 @@ class SourceNode(Node):
         super().__init__(spec)
         self.partitioner, self.groups, self._options = partitioner, groups, options
         self.pieces = Stream(spec.name)
+        self._groups = {group.ordinal: group for group in groups}
         self.records: int | None = 0
         self.bytes = 0
         self._parts = {group.ordinal: list(partitioner.index_parts(group)) for group in groups}
@@ -70,7 +71,7 @@ class SourceNode(Node):
         indexes = self._indexes[ordinal]
         indexes[number] = read(0, size)
         if len(indexes) == len(self._parts[ordinal]):
-            group = next(group for group in self.groups if group.ordinal == ordinal)
+            group = self._groups[ordinal]
             self._cut(self.partitioner.layout(group, [indexes[n] for n in sorted(indexes)]))
             del self._indexes[ordinal]
             if not self._indexes:

@@ -37,7 +37,7 @@ class Artifact:
         """Return the JSON form; the inverse of `from_json`."""
         value: dict[str, Json] = {"kind": self.kind, "digest": self.digest, "size": self.size}
         if self.inline is not None:
-            value["inline"] = base64.b85encode(self.inline).decode()
+            value["inline"] = base64.b64encode(self.inline).decode()
         if self.suffix:
             value["suffix"] = self.suffix
         return value
@@ -50,7 +50,7 @@ class Artifact:
             kind=value["kind"],
             digest=value["digest"],
             size=value["size"],
-            inline=None if inline is None else base64.b85decode(inline),
+            inline=None if inline is None else base64.b64decode(inline),
             suffix=value.get("suffix", ""),
         )
 

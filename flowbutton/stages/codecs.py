@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -41,6 +42,12 @@ def bare(annotation: Any) -> Any:
     return annotation
 
 
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    """Return the adapter of an annotation, made once: making one costs more than using it."""
+    return TypeAdapter(annotation)
+
+
 def encode(value: object, annotation: Any) -> Encoded:
     """Turn a stage's result into bytes.
 
@@ -60,7 +67,7 @@ def encode(value: object, annotation: Any) -> Encoded:
     try:
         if isinstance(value, BaseModel):
             return Encoded("json", canonical(value.model_dump(mode="json")))
-        return Encoded("json", canonical(TypeAdapter(wanted).dump_python(value, mode="json")))
+        return Encoded("json", canonical(_adapter(wanted).dump_python(value, mode="json")))
     except (TypeError, ValueError) as error:
         raise Bug(
             f"a result of type {type(value).__name__} can't be stored",
@@ -81,7 +88,7 @@ def decode(annotation: Any, *, read: Callable[[], bytes], fetch: Callable[[], Pa
 
 def from_json(annotation: Any, value: object) -> object:
     """Turn a JSON value (an item's value, a key column, a source's table) into what ``annotation`` asks for."""
-    return TypeAdapter(annotation).validate_python(value)
+    return _adapter(annotation).validate_python(value)
 
 
 def read_items(data: bytes) -> list[Item]:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import BinaryIO, cast
 
 TAIL_BYTES = 8192
 """What of a log stays in the task record."""
@@ -33,11 +34,18 @@ class Captured:
         return len(self.text) > TAIL_BYTES
 
 
+def _sink() -> BinaryIO:
+    """Open a nameless file: in memory where the system can, since making one on disk costs more than a small task."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("flowbutton-log"), "w+b")
+    return cast(BinaryIO, tempfile.TemporaryFile())
+
+
 @contextmanager
 def captured() -> Iterator[Captured]:
     """Capture standard output and error of the process, whoever writes them."""
     found = Captured()
-    with tempfile.TemporaryFile() as sink:
+    with _sink() as sink:
         sys.stdout.flush()
         sys.stderr.flush()
         saved = os.dup(1), os.dup(2)

@@ -9,6 +9,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +59,18 @@ def _run_stage(
     arguments = {**opened.arguments, **{name: getattr(chosen, name) for name in stage.options.model_fields}}
     if stage.tally is not None:
         arguments[stage.tally] = tally
-    with tempfile.TemporaryDirectory(prefix="flowbutton-task-") as folder:
+    with _scratch(wanted=stage.scratch is not None) as folder:
         if stage.scratch is not None:
             arguments[stage.scratch] = folder
         artifacts = store_outputs(stage.function(**arguments), stage.outputs, context.objects)
     for name, reader in opened.readers.items():
         tally.consumed(name, reader.consumed)
     return Done(artifacts, counts_of(tally), access.read_bytes)
+
+
+def _scratch(*, wanted: bool) -> AbstractContextManager[str]:
+    """Return a folder that goes with the task; none for a stage that asks for none, since making one costs."""
+    return tempfile.TemporaryDirectory(prefix="flowbutton-task-") if wanted else nullcontext("")
 
 
 def counts_of(tally: Tally) -> LedgerCounts:
