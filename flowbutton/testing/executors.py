@@ -34,6 +34,7 @@ from flowbutton.model.executor import (
 )
 from flowbutton.model.registry import load
 from flowbutton.testing.carried import is_gone, perform, until
+from flowbutton.testing.kinds import leave_out, needs
 
 Last = Returned | Raised | Lost | TimedOut
 
@@ -108,7 +109,7 @@ class ExecutorContract(ABC):
     local: ClassVar[bool] = True
     """Calls run on this host: its files and processes are theirs."""
     registered: ClassVar[str | None] = None
-    """The name that it is registered under; without one, what needs a second driver process is skipped."""
+    """The name that it is registered under; without one, what needs a second driver process is left out."""
     patience_s: ClassVar[float] = 60.0
     """After this time an event counts as lost."""
 
@@ -125,14 +126,11 @@ class ExecutorContract(ABC):
         finally:
             executor.close()
 
-    def needs(self, *, isolated: bool = False, local: bool = False, registered: bool = False) -> None:
-        """Skip what this kind of executor can't show."""
-        if isolated and not self.isolated:
-            pytest.skip("calls run in the driver's process")
-        if local and not self.local:
-            pytest.skip("calls run on other hosts")
-        if registered and self.registered is None:
-            pytest.skip("not registered under a name, so a second driver can't open it")
+    def __init_subclass__(cls) -> None:
+        """Leave out the tests of what this kind of executor can't show."""
+        super().__init_subclass__()
+        kinds = {"isolated": cls.isolated, "local": cls.local, "registered": cls.registered is not None}
+        leave_out(cls, {kind for kind, fits in kinds.items() if fits})
 
     def test_capacity_is_at_most_what_was_asked_for(self) -> None:
         with self.driver(slots=2) as driver:
@@ -187,15 +185,15 @@ class ExecutorContract(ABC):
             assert [*driver.executor.events(0.0), *driver.executor.events(0.05)] == []
             assert time.monotonic() - begin < 5
 
+    @needs(local=True)
     def test_all_slots_run_at_once(self, tmp_path: Path) -> None:
-        self.needs(local=True)
         with self.driver(slots=3) as driver:
             assert driver.run(*_meeting(tmp_path, driver.executor.capacity.slots)) == [
                 Returned(n, b"met") for n in range(driver.executor.capacity.slots)
             ]
 
+    @needs(local=True)
     def test_never_more_run_than_there_are_slots(self, tmp_path: Path) -> None:
-        self.needs(local=True)
         room = tmp_path / "room"
         room.mkdir()
         with self.driver(slots=2) as driver:
@@ -208,8 +206,8 @@ class ExecutorContract(ABC):
             assert len(crowds) == len(ids)
             assert max(crowds) <= slots
 
+    @needs(local=True)
     def test_a_waiting_call_that_is_cancelled_never_starts(self, tmp_path: Path) -> None:
-        self.needs(local=True)
         gate = tmp_path / "gate"
         with self.driver(slots=1) as driver:
             first, dropped, third = driver.submit(
@@ -220,8 +218,8 @@ class ExecutorContract(ABC):
             assert isinstance(driver.finish([first, third])[0], Returned)
             assert dropped not in driver.started
 
+    @needs(isolated=True, local=True)
     def test_a_running_call_that_is_cancelled_frees_its_slot(self) -> None:
-        self.needs(isolated=True, local=True)
         with self.driver(slots=1) as driver:
             held, after = driver.submit(b"hold", b"echo after")
             pids = driver.pids([held])
@@ -237,8 +235,8 @@ class ExecutorContract(ABC):
             driver.cancel(id)
             assert driver.run(b"echo b") == [Returned(1, b"b")]
 
+    @needs(isolated=True, local=True)
     def test_a_killed_worker_costs_its_own_call_only(self, tmp_path: Path) -> None:
-        self.needs(isolated=True, local=True)
         gate = tmp_path / "gate"
         with self.driver(slots=2) as driver:
             neighbour, victim, waiting = driver.submit(b"wait " + os.fsencode(gate), b"die", b"echo c")
@@ -249,8 +247,8 @@ class ExecutorContract(ABC):
             gate.touch()
             assert isinstance(driver.finish([neighbour])[0], Returned)
 
+    @needs(isolated=True, local=True)
     def test_the_capacity_is_whole_again_after_every_kind_of_end(self, tmp_path: Path) -> None:
-        self.needs(isolated=True, local=True)
         with self.driver(slots=2) as driver:
             ends = driver.run(b"die", b"die", b"leave 0", b"leave 3", b"raise x", b"die", b"die")
             assert [type(end) for end in ends] == [Lost, Lost, Lost, Lost, Raised, Lost, Lost]
@@ -258,8 +256,8 @@ class ExecutorContract(ABC):
             slots = driver.executor.capacity.slots
             assert all(isinstance(end, Returned) for end in driver.run(*_meeting(tmp_path, slots)))
 
+    @needs(isolated=True, local=True)
     def test_a_call_that_runs_too_long_is_stopped(self, tmp_path: Path) -> None:
-        self.needs(isolated=True, local=True)
         gate = tmp_path / "gate"
         with self.driver(slots=2) as driver:
             (neighbour,) = driver.submit(b"wait " + os.fsencode(gate))
@@ -272,8 +270,8 @@ class ExecutorContract(ABC):
             gate.touch()
             assert isinstance(driver.finish([neighbour])[0], Returned)
 
+    @needs(isolated=True)
     def test_time_spent_waiting_is_not_counted(self) -> None:
-        self.needs(isolated=True)
         with self.driver(slots=1) as driver:
             (held,) = driver.submit(b"hold", timeout_s=1.0)
             (after,) = driver.submit(b"echo after", timeout_s=0.9)
@@ -288,8 +286,8 @@ class ExecutorContract(ABC):
             time.sleep(0.4)  # the driver is busy with other things, past the call's time
             assert driver.finish([id]) == [Returned(id, b"in time")]
 
+    @needs(isolated=True)
     def test_many_calls_of_every_kind_of_end_each_end_once(self) -> None:
-        self.needs(isolated=True)
         kinds = [b"echo a", b"die", b"echo b", b"raise x", b"chatter 9", b"leave 1", b"hold", b"echo c"]
         expected = [Returned, Lost, Returned, Raised, Returned, Lost, TimedOut, Returned]
         with self.driver(slots=3) as driver:
@@ -299,8 +297,8 @@ class ExecutorContract(ABC):
             wrong = {id: end for id, end in ends.items() if not isinstance(end, expected[id % 8])}
             assert wrong == {}
 
+    @needs(isolated=True, local=True)
     def test_closing_stops_what_runs_and_may_be_repeated(self) -> None:
-        self.needs(isolated=True, local=True)
         with self.driver(slots=2) as driver:
             ids = driver.submit(b"hold", b"hold", b"echo never")
             pids = driver.pids(ids[:2])
@@ -318,8 +316,8 @@ class ExecutorContract(ABC):
         executor.close()
         assert list(executor.events(0.0)) == []
 
+    @needs(isolated=True, local=True, registered=True)
     def test_workers_die_with_a_driver_that_is_killed(self) -> None:
-        self.needs(isolated=True, local=True, registered=True)
         with _other_driver(hold_until_killed, self.registered or "") as other:
             assert other.stdout
             pids = [int(other.stdout.readline()) for _ in range(2)]
@@ -327,8 +325,8 @@ class ExecutorContract(ABC):
             other.kill()
             until(lambda: all(map(is_gone, pids)), "the workers of the dead driver are gone")
 
+    @needs(isolated=True, local=True, registered=True)
     def test_signals_to_the_drivers_group_are_its_own_business(self) -> None:
-        self.needs(isolated=True, local=True, registered=True)
         with _other_driver(go_on_after_signals, self.registered or "") as other:
             assert other.stdout
             before = [int(other.stdout.readline()) for _ in range(2)]

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +24,7 @@ from flowbutton.model.canonical import digest_bytes
 from flowbutton.model.errors import MissingInput, OptionError
 from flowbutton.model.partitioner import Partitioner, Reader
 from flowbutton.model.pieces import IndexPart, Layout, ObjectInfo, Piece, Source
+from flowbutton.testing.kinds import leave_out, needs
 
 
 class MemoryAccess:
@@ -131,6 +132,14 @@ _inherited = settings(
 
 class PartitionerContract(ABC):
     """What every partitioner must hold. Inherit it, fill in the abstract methods; pytest finds the tests."""
+
+    sized: ClassVar[bool] = True
+    """There is a size to choose; without it, what is about sizes is left out."""
+
+    def __init_subclass__(cls) -> None:
+        """Leave out the tests of what this kind of partitioner can't show."""
+        super().__init_subclass__()
+        leave_out(cls, {"sized"} if cls.sized else set())
 
     @abstractmethod
     def partitioner(self) -> Partitioner:
@@ -265,9 +274,8 @@ class PartitionerContract(ABC):
             size = cut_source.data.head(uri).size
             assert 0 <= start <= (size if stop is None else stop) <= size, f"{uri} [{start}, {stop}) of {size}"
 
+    @needs(sized=True)
     def test_a_size_below_one_is_refused(self, cut_source: CutSource) -> None:
-        if self.options(0) == self.options(1):
-            pytest.skip("this partitioner has no size to choose")
         with pytest.raises(OptionError):
             cut_source.pieces(self.options(0))
 

@@ -14,12 +14,13 @@ import time
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 import pytest
 
 from flowbutton.model.errors import NotInStore
 from flowbutton.model.store import Store
+from flowbutton.testing.kinds import leave_out, needs
 
 BAD_KEYS = (
     "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/..", "a/./b", "~", "a b", "a\n", "é", "a:b", "a%2e",
@@ -53,8 +54,16 @@ class StoreContract(ABC):
     def reopen(self, store: Store) -> Store:
         """Open the same store again, as another process would."""
 
-    def opening_code(self, store: Store) -> str | None:
-        """Return Python source that binds ``store`` in another process; None if it lives in this process only."""
+    shared: ClassVar[bool] = True
+    """Other processes can open the store; without it, what needs them is left out."""
+
+    def __init_subclass__(cls) -> None:
+        """Leave out the tests of what this kind of store can't show."""
+        super().__init_subclass__()
+        leave_out(cls, {"shared"} if cls.shared else set())
+
+    def opening_code(self, store: Store) -> str:
+        """Return Python source that binds ``store`` in another process."""
         return f"from flowbutton.stores.opening import open_store\nstore = open_store({store.uri!r})\n"
 
     def test_what_was_put_is_read_at_once_by_everybody(self) -> None:
@@ -248,6 +257,7 @@ class StoreContract(ABC):
         assert done.is_set()
         assert [*store.list("")] == ["again", *(f"new/{number}" for number in range(4))]
 
+    @needs(shared=True)
     def test_one_of_many_processes_puts_if_absent(self) -> None:
         store = self.store()
         processes = [self._run(store, _RACE, letter) for letter in "abcd"]
@@ -262,6 +272,7 @@ class StoreContract(ABC):
             assert len(winners) == 1
             assert store.get(f"race/{number}") == winners[0].encode() * 50_000
 
+    @needs(shared=True)
     @pytest.mark.parametrize("method", ["put", "put_if_absent"])
     def test_a_killed_writer_leaves_nothing_half(self, method: str) -> None:
         for share in (0.3, 0.5, 0.7):
@@ -287,11 +298,8 @@ class StoreContract(ABC):
             assert again.put_if_absent(f"big/{len(keys)}", b"the name is free") is True
 
     def _run(self, store: Store, code: str, *arguments: str) -> subprocess.Popen[str]:
-        opening = self.opening_code(store)
-        if opening is None:
-            pytest.skip("this store lives in one process")
         return subprocess.Popen(
-            [sys.executable, "-c", opening + code, *arguments],
+            [sys.executable, "-c", self.opening_code(store) + code, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -34,6 +34,8 @@ def data(tmp_path: Path) -> MemoryAccess:
 
 
 class TestWholeContract(PartitionerContract):
+    sized = False
+
     def partitioner(self) -> Whole:
         return Whole()
 

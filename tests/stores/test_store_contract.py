@@ -33,14 +33,13 @@ class TestLocalStore(StoreContract):
 
 
 class TestMemoryStore(StoreContract):
+    shared = False
+
     def store(self) -> Store:
         return MemoryStore(f"contract-{next(_numbers)}")
 
     def reopen(self, store: Store) -> Store:
         return open_store(store.uri)
-
-    def opening_code(self, store: Store) -> str | None:  # noqa: ARG002
-        return None
 
 
 class InPlace(LocalStore):
