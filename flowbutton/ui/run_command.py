@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -12,6 +13,7 @@ import click
 
 from flowbutton.model.errors import Locked
 from flowbutton.ui.errors import complain, warn
+from flowbutton.ui.exits import Exit
 from flowbutton.ui.options import Asked, what, where
 from flowbutton.ui.plan_command import show_plan
 
@@ -74,6 +76,7 @@ def _run(found: Prepared, style: str, *, wait: bool) -> int:
     from flowbutton.ui.summary import exit_after, failures_text, last_line, print_summary
 
     begun = time.monotonic()
+    signal.signal(signal.SIGTERM, _leave)
     with _watcher(found, style) as watcher:
         settings = replace(found.settings, listeners=(watcher,))
         try:
@@ -90,6 +93,11 @@ def _run(found: Prepared, style: str, *, wait: bool) -> int:
     if style != "json":
         click.echo(last_line(report, found.settings, time.monotonic() - begun))
     return exit_after(report)
+
+
+def _leave(*_: object) -> None:
+    """Leave at once on SIGTERM, but orderly; while tasks run the engine takes the signal, and drains."""
+    sys.exit(Exit.TERMINATED)
 
 
 def _watcher(found: Prepared, style: str) -> Watcher:

@@ -22,7 +22,7 @@ from flowbutton.ui.words import counted, shown_path, shown_time
 
 _LOG_LINES = 12
 _FRAME = re.compile(r'^  File "([^"]+)", line (\d+), in (\S+)$', re.MULTILINE)
-_WIDTH_OF_FILES = 160
+_WIDTH_OF_FILES = 400
 
 
 def exit_after(report: Report) -> Exit:

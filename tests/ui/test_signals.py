@@ -55,6 +55,18 @@ def test_of_two_runs_on_one_results_folder_the_second_is_3_or_waits(place):
     assert re.match(r"nothing to do: all 8 tasks are done", told)
 
 
+def test_term_while_waiting_for_another_run_leaves_at_once(place):
+    place.start_waiting()
+    second = place.start(
+        "run", "texts.yaml", "-p", "waits=true", "-p", f"gate={place.gate}", "--on-conflict", "wait", "-q"
+    )
+    assert second.stderr is not None
+    assert second.stderr.readline().startswith("waiting: ")
+    second.terminate()
+    _, told = second.communicate(timeout=30)
+    assert (second.returncode, told) == (143, "")
+
+
 def test_another_results_folder_is_no_conflict(place):
     first = place.start_waiting()
     place.gate.touch()
