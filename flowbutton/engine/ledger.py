@@ -7,11 +7,14 @@ said came out. Imports `flowbutton.model`, `dag`, `engine` nodes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from flowbutton.dag.graph import BindingKind, Graph
 from flowbutton.engine.nodes import Node
 from flowbutton.engine.source_node import SourceNode
+from flowbutton.engine.stage_node import StageNode
 from flowbutton.engine.tasks import Counts
+from flowbutton.engine.tree_node import TreeNode
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import BadInput, LedgerBroken
 from flowbutton.model.stage import Balance, LedgerRule
@@ -70,6 +73,8 @@ def balance(graph: Graph, nodes: dict[str, Node], name: str) -> LedgerLine | Non
     upstream = nodes[producer]
     kinds = {b.kind for b in stage.bindings if b.argument == rule.argument}
     emitted = emitted_by(upstream) if exact or BindingKind.ITEM in kinds else None
+    if emitted is not None:
+        emitted *= _times_handed_out(node, rule.argument)
     unit = upstream.unit if isinstance(upstream, SourceNode) else "records"
     line = LedgerLine(name, unit, emitted, node.counts.consumed.get(rule.argument, 0), node.counts)
     _check(line, rule)
@@ -82,6 +87,17 @@ def emitted_by(node: Node) -> int | None:
     if isinstance(node, SourceNode):
         return node.records
     return None if node.counts.out is None else node.counts.out + sum(node.counts.apart.values())
+
+
+def _times_handed_out(node: Node, argument: str) -> int:
+    """Return to how many tasks each record goes: a share goes to all, and so does a crossed item to those it meets."""
+    if not isinstance(node, StageNode) or any(wire.argument == argument and wire.match for wire in node.gathers):
+        return 1
+    others = [len(wire.stream.items) for wire in node.items if wire.argument != argument]
+    is_item = len(others) < len(node.items)
+    if not is_item:
+        return 1 if isinstance(node, TreeNode) else len(node.orders)
+    return prod(others) if node.mode == "cross" else 1
 
 
 def _check(line: LedgerLine, rule: LedgerRule) -> None:

@@ -107,7 +107,7 @@ class StageNode(Node):
         makes_items: bool,
     ) -> None:
         super().__init__(spec)
-        self.items, self.shares, self.gathers, self._mode = items, shares, gathers, mode
+        self.items, self.shares, self.gathers, self.mode = items, shares, gathers, mode
         self.item_stream = ItemStream(spec.name) if makes_items else None
         self.result_streams: dict[str | None, ResultStream] = {}
         self._made = 0
@@ -152,7 +152,7 @@ class StageNode(Node):
             known = wire.stream.expected
             if known is None:
                 return None, wire.stream.teller
-            total = known if self._mode == "zip" or len(self.items) == 1 else total * known
+            total = known if self.mode == "zip" or len(self.items) == 1 else total * known
         return total, ""
 
     def advance(self) -> Iterator[Task]:
@@ -205,7 +205,7 @@ class StageNode(Node):
             yield from ((item,) for item in fresh)
         elif all(stream.complete for stream in streams):
             ordered = [sorted(stream.items, key=lambda item: item.order) for stream in streams]
-            yield from self._zipped(ordered) if self._mode == "zip" else product(*ordered)
+            yield from self._zipped(ordered) if self.mode == "zip" else product(*ordered)
 
     def _zipped(self, ordered: Sequence[Sequence[StreamItem]]) -> Iterator[tuple[StreamItem, ...]]:
         counts = [len(items) for items in ordered]

@@ -77,11 +77,13 @@ class TreeNode(StageNode):
         return [(self._root, self.results[self._root])] if self._root is not None and self.finished else []
 
     def done(self, task: int, result: Result, read: RangeReader | None) -> None:
-        """Count records of the first level only: above it the same ones pass again."""
+        """Count what the first level consumed and the last one gave: in between the same records pass again."""
         counts = self.counts
         if self.orders[task][0] > 1:
             before = dict(counts.consumed), counts.out
             super().done(task, result, read)
             counts.consumed, counts.out = before
+            if task == self._root:
+                counts.out = result.ledger.out
         else:
             super().done(task, result, read)
