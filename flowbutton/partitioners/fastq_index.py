@@ -31,6 +31,7 @@ from flowbutton.partitioners import bgzf, gzip_members
 from flowbutton.partitioners.bgzf import Read
 from flowbutton.partitioners.fastq_kept import keep_list
 from flowbutton.partitioners.lines import LineScan, PartLines
+from flowbutton.partitioners.text_buffer import TextBuffer
 
 MARK = np.dtype(
     [("object", "<u4"), ("start", "<u8"), ("stop", "<u8"), ("newlines", "<u8"), ("text", "<u8"), ("digest", "V16")]
@@ -229,26 +230,26 @@ def _add_blocks(extent: Extent, read: Read, table: _Table, begin: int) -> tuple[
     """Add marks of whole BGZF blocks; return where the chain ends and the last block."""
     stride = stride_of("bgzf", table.block_bytes)
     marks: list[_BlockMark] = []
-    texts: list[bytes] = []
+    texts = TextBuffer(_SCAN)
     end, block = begin, b""
     for at, block in bgzf.walk(read, begin, extent.stop):
         text = bgzf.inflate(block, file=extent.uri, byte=at)
         # Text that packs very well must not make a mark too long to be entered.
         if not marks or at // stride != marks[-1].start // stride or marks[-1].text >= 4 * table.block_bytes:
-            if sum(mark.text for mark in marks) >= _SCAN:
-                _count_blocks(table, marks, texts)
-                marks, texts = [], []
+            if texts.size >= _SCAN:
+                _count_blocks(table, marks, texts.take())
+                marks = []
             marks.append(_BlockMark(at))
         marks[-1].add(block, text)
-        texts.append(text)
+        texts.add(text)
         end = at + len(block)
-    _count_blocks(table, marks, texts)
+    _count_blocks(table, marks, texts.take())
     return end, block
 
 
-def _count_blocks(table: _Table, marks: list[_BlockMark], texts: list[bytes]) -> None:
+def _count_blocks(table: _Table, marks: list[_BlockMark], text: memoryview) -> None:
     stops = [int(stop) for stop in np.cumsum([mark.text for mark in marks])]
-    newlines = table.scan.feed(b"".join(texts), stops)
+    newlines = table.scan.feed(text, stops)
     table.rows += [mark.row(count) for mark, count in zip(marks, newlines, strict=True)]
 
 
@@ -285,18 +286,17 @@ def _keep_text(
 
 def _batches(steps: Iterator[bytes], size: int) -> Iterator[bytes]:
     """Join and split steps of text so that each has ``size`` bytes, the last one fewer."""
-    held: list[bytes] = []
-    count = 0
+    held = TextBuffer(size)
     for step in steps:
-        while count + len(step) >= size:
-            yield b"".join([*held, step[: size - count]])
-            step = step[size - count :]
-            held, count = [], 0
-        if step:
-            held.append(step)
-            count += len(step)
-    if held:
-        yield b"".join(held)
+        rest = memoryview(step)
+        while held.size + len(rest) >= size:
+            cut = size - held.size
+            held.add(rest[:cut])
+            yield bytes(held.take())
+            rest = rest[cut:]
+        held.add(rest)
+    if held.size:
+        yield bytes(held.take())
 
 
 def _expect_member(head: bytes, extent: Extent, start: int) -> None:

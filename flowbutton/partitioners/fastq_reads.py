@@ -29,6 +29,7 @@ from flowbutton.partitioners.fastq_records import (
     names_of,
     same_names,
 )
+from flowbutton.partitioners.text_buffer import TextBuffer
 
 _STEP = 1 << 20
 LINES = 4
@@ -118,8 +119,8 @@ class FastqReads(Reader):
         else:
             self._mates.add(file, headers_of(block, ends))
 
-    def _stream(self, part: _Part) -> Iterator[bytes]:
-        """Yield the text that covers a part."""
+    def _stream(self, part: _Part) -> Iterator[bytes | memoryview]:
+        """Yield the text that covers a part; each step is valid until the next."""
         check_unchanged(part.file, part.identity, self._data)
         for uri, start, stop, coding in part.extents:
             if coding == "bgzf":
@@ -131,19 +132,16 @@ class FastqReads(Reader):
                     yield self._data.read(uri, at, min(at + _STEP, stop))
         check_unchanged(part.file, part.identity, self._data)
 
-    def _inflated(self, uri: str, start: int, stop: int) -> Iterator[bytes]:
+    def _inflated(self, uri: str, start: int, stop: int) -> Iterator[memoryview]:
         def read(begin: int, end: int) -> bytes:
             return self._data.read(uri, begin, min(end, stop))
 
-        held: list[bytes] = []
-        size = 0
+        texts = TextBuffer(_STEP + bgzf.MAX_BLOCK)
         for byte, block in bgzf.walk(read, start, stop):
-            held.append(bgzf.inflate(block, file=uri, byte=byte))
-            size += len(held[-1])
-            if size >= _STEP:
-                yield b"".join(held)
-                held, size = [], 0
-        yield b"".join(held)
+            texts.add(bgzf.inflate(block, file=uri, byte=byte))
+            if texts.size >= _STEP:
+                yield texts.take()
+        yield texts.take()
 
 
 class _Mates:
@@ -185,7 +183,7 @@ class _Mates:
 
 def _end_of_line(text: bytearray, count: int) -> int:
     """Return the byte after the first ``count`` lines."""
-    return int(line_ends(bytes(text))[count - 1]) + 1 if count else 0
+    return int(line_ends(text)[count - 1]) + 1 if count else 0
 
 
 class _Held:
@@ -195,8 +193,8 @@ class _Held:
         self._parts, self.size = [text], len(text)
         self.ends = np.zeros(0, np.intp) if ends is None else ends
 
-    def add(self, step: bytes, ends: Places) -> None:
-        self._parts.append(step)
+    def add(self, step: bytes | memoryview, ends: Places) -> None:
+        self._parts.append(bytes(step))
         self.size += len(step)
         self.ends = ends
 
@@ -204,7 +202,7 @@ class _Held:
         return b"".join((*self._parts, tail))
 
 
-def _records(stream: Iterator[bytes], part: _Part, unit: int) -> Iterator[tuple[bytes, Places]]:
+def _records(stream: Iterator[bytes | memoryview], part: _Part, unit: int) -> Iterator[tuple[bytes, Places]]:
     """Yield the owned records of a stream in checked blocks of whole units, each with the places of its newlines."""
     skip, byte, left = part.skip, part.text, part.records
     held = _Held()
@@ -222,7 +220,7 @@ def _records(stream: Iterator[bytes], part: _Part, unit: int) -> Iterator[tuple[
         ends, rest = ends[: count * LINES], ends[count * LINES :]
         stop = int(ends[-1]) + 1
         cut = stop - held.size
-        block, held = held.join(memoryview(step)[:cut]), _Held(step[cut:], rest - stop)
+        block, held = held.join(memoryview(step)[:cut]), _Held(bytes(step[cut:]), rest - stop)
         check_records(block, ends, _place(part, left, byte))
         byte, left = byte + stop, left - count
         yield block, ends
@@ -230,7 +228,7 @@ def _records(stream: Iterator[bytes], part: _Part, unit: int) -> Iterator[tuple[
         yield _last(held.join(b"\n"), part, left, byte)
 
 
-def _skip_lines(text: bytes, skip: int) -> tuple[bytes, int, int]:
+def _skip_lines(text: bytes | memoryview, skip: int) -> tuple[bytes | memoryview, int, int]:
     """Return the text after ``skip`` newlines, how many are still to be skipped, and the bytes passed."""
     ends = line_ends(text)
     if len(ends) < skip:

@@ -31,7 +31,7 @@ class Place:
     byte: int
 
 
-def line_ends(text: bytes) -> Places:
+def line_ends(text: bytes | bytearray | memoryview) -> Places:
     """Return where the newlines are."""
     return np.flatnonzero(np.frombuffer(text, np.uint8) == 10)
 
@@ -76,10 +76,8 @@ def check_records(text: bytes, ends: Places, place: Place) -> None:
 def headers_of(text: bytes, ends: Places, *, first: int = 0, step: int = 1) -> bytes:
     """Return the header lines of record ``first`` and every ``step``-th after it, whole, with their newlines."""
     starts, stops = line_starts(ends)[4 * first :: 4 * step], ends[4 * first :: 4 * step] + 1
-    sizes = stops - starts
-    begins = np.cumsum(sizes) - sizes
-    places = np.repeat(starts - begins, sizes) + np.arange(int(sizes.sum()))
-    return np.frombuffer(text, np.uint8)[places].tobytes()
+    # Measured: gathering the bytes by numpy takes twice as long.
+    return b"".join([text[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)])
 
 
 def names_of(headers: bytes) -> list[bytes]:
