@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pysam
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from flowbutton.model.pieces import Source
+from flowbutton.model.pieces import ObjectInfo, Source
 from flowbutton.partitioners.fastq import Fastq, FastqReads
+from flowbutton.partitioners.fastq_index import MARK
+from flowbutton.partitioners.fastq_layout import FileMap, Lane, cut_lane
 from flowbutton.testing.packing import bgzip, gzip_members
 from flowbutton.testing.partitioners import CutSource, MemoryAccess
 
@@ -200,3 +204,77 @@ def test_appended_reads_leave_the_earlier_pieces_as_they_are(tmp_path: Path) -> 
         contents.append([piece.content for piece in cut_source.pieces({"size": 1000})])
     before, after = contents
     assert after[: len(before) - 1] == before[:-1]
+
+
+@pytest.mark.parametrize("coding", ["plain", "gzip", "tiny blocks", "two bgzf", "mixed"])
+def test_contents_do_not_depend_on_the_size_of_parts(coding: str, tmp_path: Path) -> None:
+    access = MemoryAccess(tmp_path)
+    access.objects["r.fq"] = CODINGS[coding](b"".join(b"@r%d\nACGT\n+\nIIII\n" % n for n in range(2000)))
+    found = []
+    for part in (1, 700, 5_000, 1 << 30):
+        fastq = Fastq(part_bytes=part, block_bytes=600, object_bytes=900)
+        cut_source = CutSource(fastq, Source("reads", "r.fq", {}), access)
+        assert len(cut_source.parts[0]) > 1 or part > 700 or coding == "gzip"
+        found.append(cut_source.pieces({"size": 1500}))
+    assert len(found[0]) > 1
+    assert all(pieces == found[0] for pieces in found)
+
+
+def test_a_small_file_has_several_parts(tmp_path: Path) -> None:
+    access = MemoryAccess(tmp_path)
+    access.objects["r.fq"] = b"@r\nACGT\n+\nIIII\n" * 900_000
+    fastq, source = Fastq(), Source("reads", "r.fq", {})
+    (group,) = fastq.probe(source, access)
+    parts = fastq.index_parts(group)
+    assert len(parts) == 4
+    assert sum(part.bytes for part in parts) == group.objects[0].size
+
+
+def test_pieces_of_much_kept_text_stay_small(tmp_path: Path) -> None:
+    access = MemoryAccess(tmp_path)
+    text = b"".join(b"@r%d\nACGT\n+\nIIII\n" % n for n in range(20_000))
+    access.objects["r.fq"] = gzip_members(text)
+    cut_source = CutSource(Fastq(block_bytes=500, object_bytes=500), Source("reads", "r.fq", {}), access)
+    (piece,) = cut_source.pieces({"size": 1 << 30})
+    assert len(access.objects) > 700
+    assert len(json.dumps(piece.body)) < 1000
+    reader = cut_source.open(piece)
+    assert isinstance(reader, FastqReads)
+    assert b"".join(reader.text()) == text
+
+
+def _lane(units: Sequence[int], stored: Sequence[int]) -> Lane:
+    """Return a lane of one file with marks at these units, each so many bytes after the one before."""
+    marks = np.zeros(len(units), MARK)
+    lines = np.concatenate(([0], np.cumsum(units))) * 4
+    before = np.concatenate(([0], np.cumsum(stored)))
+    info = ObjectInfo("r.fq", int(before[-1]), "")
+    file = FileMap(info, (("r.fq", "plain"),), marks, lines, before, before, sum(units), True)
+    return Lane((file,), sum(units), False)
+
+
+def _plain_cuts(units: Sequence[int], stored: Sequence[int], size: int) -> list[int]:
+    """Return the first units of pieces by the rule itself, multiple by multiple."""
+    found, unit, byte = {0}, 0, 0
+    for run, rise in zip(units, stored, strict=True):
+        multiples = range(-(-(byte + 1) // size) * size, byte + rise + 1, size)
+        found |= {unit - (byte - wanted) * run // rise for wanted in multiples}
+        unit, byte = unit + run, byte + rise
+    return sorted(found - {unit})
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    marks=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 60)), min_size=1, max_size=9), size=st.integers(1, 90)
+)
+def test_cuts_lie_where_the_multiples_of_the_size_are(marks: list[tuple[int, int]], size: int) -> None:
+    units, stored = ([mark[place] for mark in marks] for place in (0, 1))
+    pieces = cut_lane(_lane(units, stored), size=size, sample="s", read_group="s", lane_name="L1", partitioner="fastq")
+    records = [piece.records or 0 for piece in pieces]
+    assert [sum(records[:number]) for number in range(len(records))] == _plain_cuts(units, stored, size)
+
+
+def test_a_tiny_size_costs_no_more_than_there_are_reads() -> None:
+    lane = _lane([1, 2, 1], [10**12, 3, 10**12])
+    pieces = cut_lane(lane, size=1, sample="s", read_group="s", lane_name="L1", partitioner="fastq")
+    assert [piece.records for piece in pieces] == [1, 1, 1, 1]
