@@ -185,7 +185,7 @@ class Drive:
             case TaskStarted(position):
                 self._schedule.started(call, position, self._calls[call])
                 task = self._calls[call][position]
-                self._journal.event("started", call=call, task=task.id, stage=task.node)
+                self._journal.event("started", call=call, task=task.id, stage=task.node, expected=self._expected(task))
             case TaskFailed(position, error, traceback, log):
                 self._fail(FailedTask(self._calls[call][position], error, traceback, log))
 

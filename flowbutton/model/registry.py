@@ -43,9 +43,9 @@ def load(group: str, name: str) -> Any:
 def missing_extra(error: ModuleNotFoundError, needed_by: str) -> MissingExtra:
     """Turn a failed import into the command that cures it."""
     module = (error.name or "").partition(".")[0]
-    extra = _EXTRAS.get(module, "all")
+    wanted = f"'flowbutton[{_EXTRAS[module]}]'" if module in _EXTRAS else module
     return MissingExtra(
         f"the {needed_by} needs the library '{module}', which is not installed",
         why="",
-        hint=f"run: pip install 'flowbutton[{extra}]'",
+        hint=f"run: pip install {wanted}",
     )

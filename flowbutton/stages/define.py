@@ -15,6 +15,7 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import replace
+from types import ModuleType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
@@ -144,14 +145,28 @@ def find_stage(uses: str) -> StageDefinition:
 
 
 def _local_stage(uses: str, module_name: str, attribute: str) -> StageDefinition:
-    try:
-        target = getattr(importlib.import_module(module_name), attribute)
-    except ModuleNotFoundError as error:
-        if error.name is not None and not module_name.startswith(error.name):
-            raise missing_extra(error, f"stage '{uses}'") from error
-        raise OptionError(f"there is no module '{module_name}'", why=str(error), hint="check the name") from error
-    except AttributeError as error:
-        raise OptionError(f"module '{module_name}' has no '{attribute}'", why="", hint="check the name") from error
+    module = _import(uses, module_name)
+    target = getattr(module, attribute, None)
     if isinstance(target, StageDefinition):
         return replace(target, uses=uses)  # other processes find it by this name
-    return describe(target, uses=uses, version=1, ledger=None, resources=None)
+    if not callable(target):
+        names = [name for name, value in vars(module).items() if isinstance(value, StageDefinition)]
+        what = f"module '{module_name}' has no function '{attribute}'"
+        raise OptionError(what, why="", hint=f"stages in it: {', '.join(names) or 'none'}")
+    try:
+        return describe(target, uses=uses, version=1, ledger=None, resources=None)
+    except (TypeError, NameError) as error:
+        raise OptionError(f"'{uses}' can't be a stage", why=str(error), hint="give each parameter a type") from error
+
+
+def _import(uses: str, module_name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and not f"{module_name}.".startswith(f"{error.name}."):
+            raise missing_extra(error, f"stage '{uses}'") from error
+        hint = "modules beside the pipeline file are found by their names"
+        raise OptionError(f"there is no module '{module_name}'", why=str(error), hint=hint) from error
+    except Exception as error:  # the author's module runs here, and may raise anything
+        why = f"{type(error).__name__}: {error}"
+        raise OptionError(f"module '{module_name}' can't be imported", why=why, hint="correct it") from error
