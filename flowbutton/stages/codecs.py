@@ -7,6 +7,7 @@ asks for. Encodings are canonical: equal values give equal bytes. Imports `flowb
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -54,7 +55,7 @@ def encode(value: object, annotation: Any) -> Encoded:
     Raises:
         Bug: the value is not what the annotation says, or no codec knows the type.
     """
-    wanted = bare(annotation)
+    _check_kind(value, annotation)
     if isinstance(value, Path):
         return Encoded("file", value, "".join(value.suffixes[-2:]) if value.suffix == ".gz" else value.suffix)
     if isinstance(value, Bundle):
@@ -67,13 +68,30 @@ def encode(value: object, annotation: Any) -> Encoded:
     try:
         if isinstance(value, BaseModel):
             return Encoded("json", canonical(value.model_dump(mode="json")))
-        return Encoded("json", canonical(_adapter(wanted).dump_python(value, mode="json")))
-    except (TypeError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # so does pydantic say that a value is not of its type
+            return Encoded("json", canonical(_adapter(annotation).dump_python(value, mode="json")))
+    except (TypeError, ValueError, UserWarning) as error:
         raise Bug(
             f"a result of type {type(value).__name__} can't be stored",
             why=str(error),
             hint="return a path, bytes, a pydantic model, Items, a Bundle, or plain JSON values",
         ) from error
+
+
+def _check_kind(value: object, annotation: Any) -> None:
+    """Refuse what has a codec of its own, or is None, where the annotation names another type."""
+    wanted = bare(annotation)
+    if value is None and get_origin(annotation) in (Union, UnionType):
+        return
+    named = get_origin(wanted) or wanted
+    for kind in (Path, Bundle, Items, bytes, BaseModel, NoneType):
+        if isinstance(value, kind) and isinstance(named, type) and not isinstance(value, named):
+            raise Bug(
+                f"a stage returned {type(value).__name__}, its annotation says {named.__name__}",
+                why="the next stage would read something else than it was promised",
+                hint="return what the annotation says, or correct the annotation",
+            )
 
 
 def decode(annotation: Any, *, read: Callable[[], bytes], fetch: Callable[[], Path]) -> object:
