@@ -72,7 +72,8 @@ def describe(
     """Read a function's signature into a `StageDefinition`.
 
     Raises:
-        TypeError: a parameter or the return has no annotation, or the ledger names an argument that is not there.
+        TypeError: a parameter or the return has no annotation, a parameter can't be given by its name, or the ledger
+            names an argument that is not there.
     """
     hints = get_type_hints(function, include_extras=True)
     inputs: dict[str, Parameter] = {}
@@ -81,6 +82,8 @@ def describe(
     for name, parameter in inspect.signature(function).parameters.items():
         if name not in hints:
             raise TypeError(f"parameter '{name}' of {function.__qualname__} has no type")
+        if parameter.kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
+            raise TypeError(f"parameter '{name}' of {function.__qualname__} can't be given by its name")
         hint, default = hints[name], parameter.default
         if hint is Scratch or hint is Tally:
             special[hint] = name
