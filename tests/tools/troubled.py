@@ -95,3 +95,12 @@ def as_path(text: Path, scratch: Scratch) -> Path:
     place = Path(scratch) / "copy.txt"
     place.write_bytes(text.read_bytes())
     return place
+
+
+@map_stage("troubled.talk")
+def talk(total: letters.Count, *, size: int) -> int:
+    """Print ``size`` bytes below Python, as C libraries do, and fail for what holds a '!'."""
+    os.write(1, b"x" * (size - 4) + b"end\n")
+    if "!" in total.letters:
+        raise MemoryError("as if")
+    return len(total.letters)
