@@ -12,7 +12,7 @@ import pytest
 from bench import Bench
 
 from flowbutton.engine.run import Status
-from flowbutton.model.errors import CorruptObject, FlowbuttonError, NoSpace, NotInStore, Throttled
+from flowbutton.model.errors import CorruptObject, FlowbuttonError, NoSpace, NotInStore
 
 FILLING = """
 flowbutton: 1
@@ -88,25 +88,6 @@ def test_a_store_that_is_full_for_the_driver(bench: Bench) -> None:
     assert not (bench.folder / "results").exists()
     sign.unlink()
     assert bench.run(FILLING, settings=settings).status is Status.DONE
-
-
-def test_lost_answers_never_make_a_wrong_result(bench: Bench) -> None:
-    """Every first answer to a put is lost, of the driver's too: whoever asks again finds what was put."""
-    settings = {"store": f"lossy://{bench.folder / 'store'}", "executor": "processes", "workers": 2}
-    runs = 0
-    while True:
-        runs += 1
-        assert runs < 60
-        try:
-            report = bench.run(settings=settings)
-        except Throttled:
-            assert not (bench.folder / "results").exists()
-            continue
-        if report.status is Status.DONE:
-            break
-    found = {name: bench.result(name) for name in ("total.json", "order.json", "all.txt")}
-    bench.run()
-    assert found == {name: bench.result(name) for name in found}
 
 
 def objects(bench: Bench) -> list[Path]:
