@@ -137,9 +137,9 @@ def test_a_bundle_is_closed(tmp_path: Path) -> None:
         ("a", int),
         (1, str),
         ({"name": "a"}, Shape),
-        (object(), dict[str, Any]),
+        (1j, dict[str, Any]),
         (float("nan"), float),
-        ({"a": object()}, dict[str, Any]),
+        ({"a": 1j}, dict[str, Any]),
     ],
     ids=repr,
 )
