@@ -21,13 +21,14 @@ from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.genomics.alignments import UNMAPPED, Records, bam_header, merged
 from flowbutton.stages.genomics.caller_options import checked
+from flowbutton.stages.genomics.carried_bias import Called, first_and_left
 from flowbutton.stages.genomics.reference import Contig, Reference, contigs, linked_fasta
 from flowbutton.stages.genomics.regions import Region, Stretch
 from flowbutton.stages.genomics.samples import SampleTable, read_group_line
 from flowbutton.stages.genomics.tools import run_bcftools
 
 SCHEMA = KeySchema(("contig", "start"))
-"""Variants are kept by the interval that owns them."""
+"""Variants are kept by the interval that owns them, as `Called`."""
 
 _DIPLOID = 2
 
@@ -92,10 +93,14 @@ def call(
         OptionError: an option can't be used.
     """
     options = CallerOptions(min_mapping_quality, min_base_quality, max_depth, ploidy, mpileup_options, call_options)
-    vcf = called(likelihoods(region, alignments, index, samples, scratch, options), samples, scratch, options)
+    bcf = likelihoods(region, alignments, index, samples, scratch, options)
+    owned = _owned(called(bcf, samples, scratch, options), contigs(index), region.intervals)
+    bases = first_and_left(bcf, region.intervals, Path(scratch))
     bundle = Bundle(Path(scratch) / "variants.bundle", SCHEMA)
-    for key, lines in _owned(vcf, contigs(index), region.intervals):
-        bundle.add(key, b"".join(lines))
+    for number, interval in enumerate(region.intervals):
+        if number in owned or number in bases:
+            first, left = bases.get(number, (None, b""))
+            bundle.add((interval.contig, interval.start), Called(first, left, b"".join(owned.get(number, ()))).encode())
     return bundle
 
 
@@ -199,10 +204,8 @@ def _overlapping(data: bytes, window: Sequence[Stretch]) -> bytes:
     return data if len(chosen) == len(records) else records.take(chosen)
 
 
-def _owned(
-    vcf: Path, genome: Sequence[Contig], intervals: Sequence[Stretch]
-) -> Iterator[tuple[tuple[int, int], list[bytes]]]:
-    """Yield the record lines whose POS lies in an interval, by the interval that owns them."""
+def _owned(vcf: Path, genome: Sequence[Contig], intervals: Sequence[Stretch]) -> dict[int, list[bytes]]:
+    """Return the record lines whose POS lies in an interval, by the number of the interval that owns them."""
     number = {contig.name.encode(): place for place, contig in enumerate(genome)}
     bounds = [(stretch.contig, stretch.start) for stretch in intervals]
     found: dict[int, list[bytes]] = {}
@@ -215,5 +218,4 @@ def _owned(
             owner = bisect_right(bounds, place) - 1
             if owner >= 0 and bounds[owner][0] == place[0] and place[1] < intervals[owner].stop:
                 found.setdefault(owner, []).append(line)
-    for owner, owned in sorted(found.items()):
-        yield bounds[owner], owned
+    return found

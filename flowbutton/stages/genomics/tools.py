@@ -70,7 +70,7 @@ def run_samtools(command: Literal["sort", "index"], arguments: list[str]) -> Non
         raise _failed(f"samtools {command}", arguments, str(error)) from error
 
 
-def run_bcftools(command: Literal["mpileup", "call", "norm", "index"], arguments: list[str]) -> None:
+def run_bcftools(command: Literal["mpileup", "call", "norm", "index", "view"], arguments: list[str]) -> None:
     """Run a command of bcftools. Output goes to the file that the arguments name.
 
     Raises:

@@ -14,6 +14,7 @@ from flowbutton.model.bundle import Parts
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.genomics.call import CallerOptions, called, run_mpileup, write_bams
+from flowbutton.stages.genomics.carried_bias import Called, carried_at_start
 from flowbutton.stages.genomics.reference import Reference, contigs, linked_fasta
 from flowbutton.stages.genomics.samples import SampleTable
 from flowbutton.stages.genomics.tools import run_bcftools
@@ -62,10 +63,13 @@ def concat_variants(
     options = CallerOptions(min_mapping_quality, min_base_quality, max_depth, ploidy, mpileup_options, call_options)
     path = Path(scratch) / "variants.vcf.gz"
     with pysam.BGZFile(str(path), "wb", None) as out:
-        out.write(_header(index, samples, scratch, options))
+        out.write(header := _header(index, samples, scratch, options))
+        carried = carried_at_start(header)
         for _, texts in parts:
             for text in texts:
-                out.write(text)
+                variants = Called.decode(text)
+                out.write(variants.after(carried))
+                carried = carried if variants.first is None else variants.left
     return Variants(path, _indexed(path, index))
 
 
