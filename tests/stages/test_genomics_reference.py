@@ -57,6 +57,7 @@ def test_the_tools_find_the_index_beside_the_linked_fasta(tmp_path: Path) -> Non
         (b"@read\nACGT\n+\nIIII\n", BadInput, "is not FASTA"),
         (b">a\nAC\n>b\nAC\n>a\nAC\n", BadInput, "'a' stands twice"),
         (b">a\nAC\n> b\nAC\n", BadInput, "no name"),
+        (b">a\nAC\n>#b\nAC\n", BadInput, "begins with '#'"),
         (b">a\nACGT\nA\nACGT\n", BadInput, "can't be indexed"),
         (gzip.compress(TEXT)[:-12], TruncatedInput, "ends in the middle"),
         (gzip.compress(TEXT)[:-8] + b"\0" * 8, BadInput, "can't be uncompressed"),

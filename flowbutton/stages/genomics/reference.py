@@ -46,7 +46,7 @@ def index_reference(reference: Path, scratch: Scratch, *, preset: Literal["sr"] 
         preset: The aligner's preset; an index fits one preset only. ``sr``: short accurate reads.
 
     Raises:
-        BadInput: not FASTA, no contigs, a name twice, lines of unequal length.
+        BadInput: not FASTA, no contigs, a name twice or one that no VCF can hold, lines of unequal length.
         TruncatedInput: the gzip data end early.
     """
     fasta = Path(scratch) / "reference.fa"
@@ -115,6 +115,13 @@ def _check_name(name: bytes, seen: set[bytes], **where: str | int) -> None:
     shown = name.decode(errors="replace")
     if not name:
         raise BadInput("a contig has no name", why="nothing follows its '>'", hint="name it", **where)
+    if name.startswith(b"#"):
+        raise BadInput(
+            f"the contig '{shown}' has a name that begins with '#'",
+            why="its variants would be comments of the VCF",
+            hint="rename it",
+            **where,
+        )
     if name in seen:
         raise BadInput(
             f"the contig '{shown}' stands twice in the reference",
