@@ -100,7 +100,7 @@ class RunView:
             case "started":
                 stage.first_s = at_s if stage.first_s is None else stage.first_s
                 stage.running.add(task)
-                stage.expected = fields.get("expected")
+                stage.expected = fields.get("expected", stage.expected)
             case "done":
                 stage.done, stage.work_s, stage.expected = (
                     stage.done + 1,
