@@ -16,7 +16,8 @@ from flowbutton.model.errors import Bug, FlowbuttonError, NoSpace
 from flowbutton.model.units import show_bytes
 
 # minimap2 has no exit status in a library: what went wrong stands in its messages only.
-_FAILURE = re.compile(r"^.*(?:\bERROR\b|\[E::).*$", re.MULTILINE)
+# The line that repeats the command is none of that: a sample or a folder may have any name.
+_FAILURE = re.compile(r"^(?!\[M::).*(?:\bERROR\b|\[E::).*$", re.MULTILINE)
 _NOT_WRITTEN = re.compile("No space left on device|[Ff]ailed to write|close failed")  # bcftools does not say why
 
 
