@@ -6,7 +6,7 @@ Not here: cutting it (it never is: an aligner needs the whole reference). Import
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -46,15 +46,16 @@ def index_reference(reference: Path, scratch: Scratch, *, preset: Literal["sr"] 
         preset: The aligner's preset; an index fits one preset only. ``sr``: short accurate reads.
 
     Raises:
-        BadInput: not FASTA, no contigs, a name twice or one that no VCF can hold, lines of unequal length.
+        BadInput: not FASTA, no contigs, a contig without bases, a name twice or one that no VCF can hold, lines of
+            unequal length.
         TruncatedInput: the gzip data end early.
     """
     fasta = Path(scratch) / "reference.fa"
     with fasta.open("wb") as out:
         for block in _text_blocks(reference):
             out.write(block)
-    _check_headers(fasta, shown=reference.name)
-    fai = _index_by_position(fasta, shown=reference.name)
+    names = _check_headers(fasta, shown=reference.name)
+    fai = _index_by_position(fasta, names, shown=reference.name)
     mmi = Path(scratch) / "reference.mmi"
     run_minimap(["-x", preset, "-d", str(mmi), str(fasta)])
     return Reference(fasta, fai, mmi)
@@ -97,8 +98,8 @@ def _text_blocks(path: Path) -> Iterator[bytes]:
             raise BadInput("the reference can't be uncompressed", why=str(error), hint=_HINT, file=path.name) from error
 
 
-def _check_headers(fasta: Path, *, shown: str) -> None:
-    names: set[bytes] = set()
+def _check_headers(fasta: Path, *, shown: str) -> Sequence[bytes]:
+    names: dict[bytes, None] = {}
     with fasta.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if number == 1 and not line.startswith(b">"):
@@ -106,19 +107,20 @@ def _check_headers(fasta: Path, *, shown: str) -> None:
             if line.startswith(b">"):
                 name = line[1:].split(None, 1)[0] if line[1:2].strip() else b""
                 _check_name(name, names, file=shown, line=number)
-                names.add(name)
+                names[name] = None
     if not names:
         raise BadInput("the reference has no contigs", why="the file is empty", hint=_HINT, file=shown)
+    return list(names)
 
 
-def _check_name(name: bytes, seen: set[bytes], **where: str | int) -> None:
+def _check_name(name: bytes, seen: Collection[bytes], **where: str | int) -> None:
     shown = name.decode(errors="replace")
     if not name:
         raise BadInput("a contig has no name", why="nothing follows its '>'", hint="name it", **where)
-    if name.startswith(b"#"):
+    if name.startswith(b"#") or b"," in name:
         raise BadInput(
-            f"the contig '{shown}' has a name that begins with '#'",
-            why="its variants would be comments of the VCF",
+            f"the contig '{shown}' has a name that no VCF can hold",
+            why="it begins with '#', which would make its variants comments, or holds a comma",
             hint="rename it",
             **where,
         )
@@ -131,7 +133,7 @@ def _check_name(name: bytes, seen: set[bytes], **where: str | int) -> None:
         )
 
 
-def _index_by_position(fasta: Path, *, shown: str) -> Path:
+def _index_by_position(fasta: Path, names: Sequence[bytes], *, shown: str) -> Path:
     import pysam
     from pysam.utils import SamtoolsError
 
@@ -139,4 +141,14 @@ def _index_by_position(fasta: Path, *, shown: str) -> Path:
         pysam.faidx(str(fasta))
     except SamtoolsError as error:
         raise BadInput("the reference can't be indexed", why=str(error).strip(), hint=_HINT, file=shown) from error
-    return fasta.with_name(fasta.name + ".fai")
+    fai = fasta.with_name(fasta.name + ".fai")
+    found = {row.split("\t", 1)[0].encode() for row in fai.read_text().splitlines()}
+    for name in names:
+        if name not in found:  # faidx leaves it out, the aligner does not
+            raise BadInput(
+                f"the contig '{name.decode(errors='replace')}' has no bases",
+                why="an alignment's header can't hold it",
+                hint="remove it, or fetch the file again if it was cut",
+                file=shown,
+            )
+    return fai
