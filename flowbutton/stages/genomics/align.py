@@ -8,13 +8,14 @@ Imports `flowbutton.model` and the reader of FASTQ; pysam and pyminimap2 only in
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from flowbutton.model.errors import LedgerBroken
+from flowbutton.model.errors import BadInput, LedgerBroken
 from flowbutton.model.stage import Resources, Scratch, Tally, conserves
 from flowbutton.partitioners.fastq import FastqReads
 from flowbutton.stages.bundles import Bundle
@@ -32,6 +33,9 @@ from flowbutton.stages.genomics.depth import DepthCounter
 from flowbutton.stages.genomics.reference import Reference, contigs
 from flowbutton.stages.genomics.samples import check_names, read_group_line
 from flowbutton.stages.genomics.tools import require_space, run_minimap, run_samtools
+
+_FIRST, _LAST = 0x40, 0x80
+_ENDS = _FIRST | _LAST
 
 _BLOCK = 1 << 22
 _SCRATCH_PER_TEXT = 3  # SAM, sorted BAM and bundle take 1.3, 1.0 and 0.2 times the bytes of the FASTQ text
@@ -65,17 +69,21 @@ def align(
         preset: ``sr``, short accurate reads; the index must be of the same.
 
     Raises:
-        BadInput: a name can't be written to a header; the reads are malformed.
+        BadInput: a name can't be written to a header; the reads are malformed; neighbours have the same name.
         NoSpace: the scratch folder is too small.
         LedgerBroken: the aligner did not answer every read once.
     """
     folder = Path(scratch)
     counter = DepthCounter(reads.sample)
-    bins = _Bins(Bundle(folder / "alignments.bundle", SCHEMA), reads.sample, len(contigs(index)))
-    for records in _records(_sorted_bam(reads, index, folder, preset)):
-        counter.add(records)
-        bins.add(records)
-    _count(reads, bins, tally)
+    bundle = Bundle(folder / "alignments.bundle", SCHEMA)
+    with ExitStack() as failed:
+        failed.callback(bundle.close)
+        bins = _Bins(bundle, reads.sample, len(contigs(index)))
+        for records in _records(_sorted_bam(reads, index, folder, preset)):
+            counter.add(records)
+            bins.add(records)
+        _count(reads, bins, tally)
+        failed.pop_all()
     return Alignments(bins.finish(), counter.write(folder / "profile.bundle"))
 
 
@@ -116,6 +124,7 @@ class _Bins:
         self._bundle, self._sample, self._unplaced = bundle, sample, contig_count
         self._key: tuple[int, int] | None = None
         self._held: list[bytes] = []
+        self.ends: set[int] = set()
         self.primary = self.secondary = self.supplementary = 0
 
     def add(self, records: Records) -> None:
@@ -145,10 +154,19 @@ class _Bins:
         secondary, supplementary = records.flag & SECONDARY != 0, records.flag & SUPPLEMENTARY != 0
         self.secondary += int(secondary.sum())
         self.supplementary += int((supplementary & ~secondary).sum())
-        self.primary += int((~secondary & ~supplementary).sum())
+        primary = ~secondary & ~supplementary
+        self.primary += int(primary.sum())
+        self.ends.update(np.unique(records.flag[primary] & _ENDS).tolist())
 
 
 def _count(reads: FastqReads, bins: _Bins, tally: Tally) -> None:
+    if not bins.ends <= ({_FIRST, _LAST} if reads.paired else {0}):
+        raise BadInput(
+            f"neighbouring {'pairs' if reads.paired else 'single reads'} have the same name",
+            why="minimap2 takes neighbours of one name for parts of one fragment, so a cut between them would show",
+            hint="name each differently; if single reads are pairs in turn, say 'interleaved: yes' in the sample sheet",
+            sample=reads.sample,
+        )
     if bins.primary != reads.consumed:
         raise LedgerBroken(
             f"the aligner answered {bins.primary} of {reads.consumed} reads",

@@ -1,0 +1,58 @@
+"""What can be read but not called as the whole tools would: refused, with a reason."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from genomics_driver import Driver
+
+from flowbutton.model.errors import BadInput
+
+pytest.importorskip("pysam", reason="needs the extra 'genomics'")
+
+_BASES = "".join(random.Random(2).choices("ACGT", k=2000))
+
+
+def reads(names: list[str]) -> str:
+    return "".join(f"@{name}\n{_BASES[40 * n : 40 * n + 100]}\n+\n{'I' * 100}\n" for n, name in enumerate(names))
+
+
+def driver(folder: Path, rows: str, **files: str) -> Driver:
+    (folder / "ref.fa").write_text(f">c\n{_BASES}\n")
+    (folder / "samples.tsv").write_text("sample\tr1\tr2\tploidy\n" + rows)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return Driver(folder / "run", str(folder / "samples.tsv"), folder / "ref.fa")
+
+
+def test_pairs_in_turn_that_are_said_to_be_single_reads(tmp_path: Path) -> None:
+    names = [f"r{number}" for number in range(20) for _ in range(2)]
+    with pytest.raises(BadInput, match="neighbouring single reads have the same name") as caught:
+        driver(tmp_path, "s\tone\t\t2\n", one=reads(names)).align(1500)
+    assert "interleaved: yes" in caught.value.hint
+
+
+def test_pairs_with_the_names_of_their_neighbours(tmp_path: Path) -> None:
+    text = reads(["a", "b", "b", "c"])
+    with pytest.raises(BadInput, match="neighbouring pairs have the same name"):
+        driver(tmp_path, "s\tone\ttwo\t2\n", one=text, two=text).align(10**6)
+
+
+def test_names_that_come_again_later_are_nobodys_concern(tmp_path: Path) -> None:
+    text = reads(["a", "b", "a", "c"])
+    assert len(driver(tmp_path, "s\tone\ttwo\t2\n", one=text, two=text).align(10**6)) == 1
+
+
+def test_a_name_with_a_blank_where_ploidies_differ(tmp_path: Path) -> None:
+    run = driver(tmp_path, "a b\tone\t\t1\nc\ttwo\t\t2\n", one=reads(["a"]), two=reads(["b"]))
+    run.align(10**6)
+    with pytest.raises(BadInput, match="'a b' holds a blank"):
+        run.call(1000)
+
+
+def test_a_sample_may_be_called_error(tmp_path: Path) -> None:
+    run = driver(tmp_path, "ERROR\tone\t\t2\n", one=reads(["a"]))
+    run.align(10**6)
+    assert run.call(1000).vcf.stat().st_size > 0
