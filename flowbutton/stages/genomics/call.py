@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from flowbutton.model.bundle import KeySchema, Parts
-from flowbutton.model.errors import OptionError
+from flowbutton.model.errors import BadInput, OptionError
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage
@@ -176,6 +176,13 @@ def _ploidy(samples: SampleTable, options: CallerOptions, folder: Path) -> list[
     ploidies = {row.sample: options.ploidy or row.ploidy or _DIPLOID for row in samples.root}
     if len(set(ploidies.values())) == 1:
         return ["--ploidy", str(min(ploidies.values()))]
+    for sample in ploidies:
+        if len(sample.split()) > 1:
+            raise BadInput(
+                f"the sample name '{sample}' holds a blank",
+                why="samples have different ploidies, and bcftools' table of them has blanks between its columns",
+                hint="rename it in the sample sheet",
+            )
     path = folder / "ploidies.txt"
     path.write_text("".join(f"{sample}\t{ploidy}\n" for sample, ploidy in ploidies.items()))
     return ["-S", str(path)]
