@@ -169,5 +169,5 @@ def _pysam(package: str, command: str, *arguments: str | Path) -> None:
 def _process(program: str, *arguments: str) -> str:
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, check=False)
     if done.returncode:
-        raise Refused(done.stderr.decode(errors="replace")[-2000:])
+        raise Refused(f"exit {done.returncode}: " + done.stderr.decode(errors="replace")[-2000:])
     return done.stderr.decode(errors="replace")
