@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.journal import Journal
 from flowbutton.engine.ledger import LedgerLine, balance
 from flowbutton.engine.reuse import Records, content_reader, settle
 from flowbutton.engine.schedule import Demand, Schedule, Submit
+from flowbutton.engine.steady import Pause, steadily
 from flowbutton.engine.tasks import Result, RowsInput, Task
-from flowbutton.model.errors import Bug, FlowbuttonError, ResourceExhausted, WorkerLost
+from flowbutton.model.errors import Bug, CorruptObject, FlowbuttonError, NotInStore, ResourceExhausted, WorkerLost
 from flowbutton.model.executor import Call, Event, Executor, Lost, Progressed, Raised, Returned, Started, TimedOut
 from flowbutton.model.records import Row, TaskRecord
 from flowbutton.stores.records import put_selection
@@ -62,10 +64,11 @@ class Drive:
         *,
         ranks: Callable[[str], int],
         now: Callable[[], float],
+        pause: Pause,
         tick: Callable[[], None],
     ) -> None:
         self._expansion, self._records, self._executor, self._journal = expansion, records, executor, journal
-        self._ranks, self._now, self._tick = ranks, now, tick
+        self._ranks, self._now, self._pause, self._tick = ranks, now, pause, tick
         self._schedule = Schedule(executor.capacity)
         self._tasks: dict[int, Task] = {}
         self._twins: dict[str, list[int]] = defaultdict(list)  # tasks of one fingerprint: only the first runs
@@ -127,13 +130,16 @@ class Drive:
         calls = []
         for submit in submits:
             self._calls[submit.call] = submit.tasks
-            payload = self._order(submit).payload(lambda data: self._records.objects.put(data)[0])
+            payload = self._order(submit).payload(self._put_object)
             calls.append(Call(submit.call, payload, submit.memory_bytes, submit.timeout_s))
             self._journal.event(
                 "submitted", call=submit.call, stage=submit.tasks[0].node, tasks=[task.id for task in submit.tasks]
             )
         if calls:
             self._executor.submit(calls)
+
+    def _put_object(self, data: bytes) -> str:
+        return steadily(lambda: self._records.objects.put(data)[0], pause=self._pause)
 
     def _order(self, submit: Submit) -> CallOrder:
         node = self._expansion.node_of(submit.tasks[0].id)
@@ -157,7 +163,8 @@ class Drive:
             return GatherInput(rows.stage, None, rows.output)
         if rows.rows not in self._selections:
             named = [stored.row for stored in rows.rows]
-            self._selections[rows.rows] = put_selection(self._records.store, rows.stage, named)
+            store = self._records.store
+            self._selections[rows.rows] = steadily(lambda: put_selection(store, rows.stage, named), pause=self._pause)
         return GatherInput(rows.stage, self._selections[rows.rows], rows.output)
 
     # In: events
@@ -217,17 +224,19 @@ class Drive:
         suspect, _ = self._schedule.ended(call)
         if suspect is not None:
             self._fail(FailedTask(self._tasks[suspect], error, trace, ""))
+        del self._calls[call]
 
     def _recover(self, call: int) -> None:
         """A call broke off: what it had written counts all the same."""
         digest = self._stage_digest(call)
-        self._records.reload(digest)
+        steadily(lambda: self._records.reload(digest), pause=self._pause)
         left = [task for task in self._calls[call] if task.id in self._tasks]
         found = self._records.find(digest, [task.fingerprint for task in left])
         self._finish(digest, list(found.values()))
 
     def _commit(self, stage_digest: str, rows: Sequence[Row]) -> None:
-        self._finish(stage_digest, self._records.commit(stage_digest, rows))
+        found = steadily(lambda: self._records.commit(stage_digest, rows), pause=self._pause)
+        self._finish(stage_digest, found)
 
     def _finish(self, stage_digest: str, found: Sequence[tuple[Row, TaskRecord]]) -> None:
         ready: list[Task] = []
@@ -260,6 +269,8 @@ class Drive:
             self._journal.event("retried", **told, delay_s=round(again.delay_s, 3))
             return
         self.ended.failures.append(failure)
+        if isinstance(failure.error, CorruptObject | NotInStore):
+            self._records.drop_damaged(str(failure.error.where.get("key", "")))
         self.ended.stopped |= self._expansion.node_of(task.id).spec.on_error == "fail"
         self._journal.trace(task, "failed", attempt, None)
         self._journal.event("failed", **told, traceback=failure.traceback, log=failure.log)
@@ -275,7 +286,8 @@ class Drive:
                 self.ended.ledger.append(line)
             if any(not result.reused for result in node.results.values()):
                 marks = [result.stored.row.fingerprint for _, result in sorted(node.results.items())]
-                self._records.log(node.spec.stage_digest).finish(marks)
+                log = self._records.log(node.spec.stage_digest)
+                steadily(partial(log.finish, marks), pause=self._pause)
             self._journal.event(
                 "finished",
                 stage=name,

@@ -7,14 +7,17 @@ that is no folder the files are kept locally and shipped when the run ends. Impo
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from flowbutton.engine.tasks import Result, Task
+from flowbutton.model.errors import NoSpace
 from flowbutton.model.store import Store
 
 Listener = Callable[[str, dict[str, Any]], None]
@@ -37,7 +40,7 @@ class Journal:
     def __init__(self, folder: Path, run_id: str, listeners: Sequence[Listener]) -> None:
         self.run_id, self.folder = run_id, folder / run_id
         self.folder.mkdir(parents=True)
-        self._listeners = listeners
+        self._listeners, self._is_full = listeners, False
         self._events: TextIO = (self.folder / "events.jsonl").open("w", encoding="utf-8", buffering=1)
         self._trace: TextIO = (self.folder / "trace.tsv").open("w", encoding="utf-8", buffering=1)
         self._trace.write("\t".join(TRACE_COLUMNS) + "\n")
@@ -46,7 +49,7 @@ class Journal:
     def event(self, kind: str, **fields: Any) -> None:
         """Append an event and tell the listeners."""
         line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": kind, **fields}
-        self._events.write(json.dumps(line, default=str) + "\n")
+        self._put(lambda: self._events.write(json.dumps(line, default=str) + "\n"))
         for listener in self._listeners:
             listener(kind, fields)
 
@@ -56,21 +59,38 @@ class Journal:
         m = result.measures if result is not None else None
         costs = [m.wall_s, m.cpu_s, m.peak_rss_bytes, m.read_bytes, m.written_bytes] if m is not None else [""] * 5
         row = [task.id, task.node, key, task.fingerprint[:16], status, attempt, *costs]
-        self._trace.write("\t".join(str(cell) for cell in row) + "\n")
+        self._put(lambda: self._trace.write("\t".join(str(cell) for cell in row) + "\n"))
 
     def write(self, name: str, value: Any) -> None:
         """Write a file of the folder: text as it is, anything else as JSON."""
         text = value if isinstance(value, str) else json.dumps(value, indent=2, default=str) + "\n"
-        (self.folder / name).write_text(text, encoding="utf-8")
+        self._put(lambda: (self.folder / name).write_text(text, encoding="utf-8"))
+
+    def _put(self, write: Callable[[], int]) -> None:
+        """Write; the first time that the disk is full is an error, later ones would only hide it."""
+        try:
+            write()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            if not self._is_full:
+                self._is_full = True
+                raise NoSpace(
+                    "no space left for the run folder",
+                    why=error.strerror or "",
+                    hint="make room, then run again; finished tasks are kept",
+                    file=str(self.folder),
+                ) from error
 
     def close(self, store: Store) -> None:
         """Close the files; ship them where the store is no folder."""
-        self._events.close()
-        self._trace.close()
+        for file in (self._events, self._trace):
+            with suppress(OSError):  # what was buffered on a full disk; its error is told already
+                file.close()
         if store.local_path(f"runs/{self.run_id}/events.jsonl") is None:
-            for file in sorted(self.folder.rglob("*")):
-                if file.is_file():
-                    store.put(f"runs/{self.run_id}/{file.relative_to(self.folder).as_posix()}", file)
+            for place in sorted(self.folder.rglob("*")):
+                if place.is_file():
+                    store.put(f"runs/{self.run_id}/{place.relative_to(self.folder).as_posix()}", place)
 
 
 def _point_latest(folder: Path, run_id: str) -> None:

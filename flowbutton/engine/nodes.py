@@ -83,6 +83,7 @@ class Node(ABC):
         self.bytes_in: dict[int, int] = {}
         self.results: dict[int, Result] = {}
         self.counts = Counts()
+        self._in_order: list[tuple[int, Result]] | None = None
         self.expanded = False
         """Whether all tasks that there will be are known."""
 
@@ -112,7 +113,10 @@ class Node(ABC):
 
     def ordered(self) -> list[tuple[int, Result]]:
         """Return task numbers and results in the order of the data."""
-        return [(task, self.results[task]) for task in sorted(self.results, key=self.orders.__getitem__)]
+        if self._in_order is None or len(self._in_order) < len(self.results):
+            sorted_tasks = sorted(self.results, key=self.orders.__getitem__)
+            self._in_order = [(task, self.results[task]) for task in sorted_tasks]
+        return self._in_order
 
     def rows(self, results: Iterable[Result], output: str | None) -> RowsInput:
         """Return the rows of results, in the order given, as something to gather."""

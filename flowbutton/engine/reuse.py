@@ -14,6 +14,7 @@ from flowbutton.engine.tasks import RangeReader, Result, Task
 from flowbutton.model.errors import CorruptObject
 from flowbutton.model.records import Artifact, Row, TaskRecord
 from flowbutton.model.store import Store
+from flowbutton.stores.layout import digest_in
 from flowbutton.stores.objects import Objects
 from flowbutton.stores.records import RecordLog
 from flowbutton.worker.payload import StoredRow
@@ -60,6 +61,12 @@ class Records:
         if inline is not None:
             return lambda start, stop: inline[start:stop]
         return lambda start, stop: self.objects.get(artifact.digest, start, stop)
+
+    def drop_damaged(self, key: str) -> None:
+        """Delete an object that is damaged for good, so that the next run makes it again; other keys are left alone."""
+        digest = digest_in(key)
+        if digest is not None and not self.objects.is_sound(digest):
+            self.objects.delete(digest)
 
     def _read(self, log: RecordLog, rows: Sequence[Row]) -> list[TaskRecord | None]:
         try:

@@ -40,6 +40,7 @@ from flowbutton.stores.access import StoreAccess
 from flowbutton.stores.leases import Lease, LeaseOwner, acquire
 from flowbutton.stores.opening import open_store
 from flowbutton.stores.uris import path_of, scheme_of
+from flowbutton.worker.context import forget_contexts
 from flowbutton.worker.entry import work
 
 LEASE_TTL_S = 30.0
@@ -182,6 +183,7 @@ def _drive(
             journal,
             ranks=_ranks(opened.expansion),
             now=time.monotonic,
+            pause=time.sleep,
             tick=_renewing(lease),
         )
         with _draining_on_term(drive.drain):
@@ -202,6 +204,7 @@ def _executor(settings: Settings) -> Iterator[Executor]:
         yield executor
     finally:
         executor.close()
+        forget_contexts()  # of tasks that ran in this process: another run must look at the store again
 
 
 def _open(graph: Graph, settings: Settings) -> _Opened:

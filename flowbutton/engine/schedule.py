@@ -163,7 +163,8 @@ class Schedule:
     def _start(self, chosen: list[_Entry]) -> Submit:
         call = next(self._calls)
         memory = max(entry.memory_bytes for entry in chosen)
-        limits = [entry.demand.timeout_s for entry in chosen]
+        # Who ran out of time or memory gets more of both.
+        limits = [limit and limit * entry.memory_factor for entry in chosen for limit in [entry.demand.timeout_s]]
         for entry in chosen:
             entry.state = State.RUNNING
         tasks = tuple(entry.demand.task for entry in chosen)

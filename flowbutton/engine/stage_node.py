@@ -18,7 +18,7 @@ from flowbutton.engine.transpose_node import TransposeNode
 from flowbutton.model.bundle import Interval
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import BadInput, Bug
-from flowbutton.model.pieces import Key
+from flowbutton.model.pieces import Key, Scalar
 from flowbutton.stages.codecs import read_items
 from flowbutton.worker.payload import ArtifactInput, Input, ValueInput
 
@@ -113,6 +113,7 @@ class StageNode(Node):
         self._made = 0
         self._open = False
         self._contents: dict[str, Json] = {}
+        self._matched: dict[str, Mapping[tuple[Scalar | None, ...], list[Result]]] = {}
         self._bytes = 0
 
     @property
@@ -255,19 +256,28 @@ class StageNode(Node):
         content: Json = ["artifact", result.content(wire.output)]
         return _Bound(ArtifactInput(result.stored, wire.output), None, content, result.bytes_of(wire.output))
 
+    def _matching(self, wire: GatherWire) -> Mapping[tuple[Scalar | None, ...], list[Result]]:
+        """Return a producer's results by the values of the matched columns, each list in the order of the data."""
+        if wire.argument not in self._matched:
+            groups: dict[tuple[Scalar | None, ...], list[Result]] = {}
+            for task, result in wire.producer.ordered():
+                groups.setdefault(_values(wire.producer.keys[task], wire.match), []).append(result)
+            self._matched[wire.argument] = groups
+        return self._matched[wire.argument]
+
     def _gather(self, wire: GatherWire, items: Mapping[str, StreamItem], key: Key) -> _Bound:
         if wire.parts is not None:
             reference, content, size = wire.parts.select(_wanted(wire, items, key))
             return _Bound(reference, None, content, size)
-        named = dict(key)
-        chosen = [
-            result
-            for task, result in wire.producer.ordered()
-            if all(dict(wire.producer.keys[task]).get(column) == named.get(column) for column in wire.match)
-        ]
+        chosen = self._matching(wire).get(_values(key, wire.match), [])
         contents: Json = ["gather", [result.content(wire.output) for result in chosen]]
         total = sum(result.bytes_of(wire.output) for result in chosen)
         return _Bound(None, wire.producer.rows(chosen, wire.output), contents, total)
+
+
+def _values(key: Key, columns: Sequence[str]) -> tuple[Scalar | None, ...]:
+    named = dict(key)
+    return tuple(named.get(column) for column in columns)
 
 
 def _is_there(wire: ShareWire) -> bool:

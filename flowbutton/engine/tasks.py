@@ -52,7 +52,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the engine keeps of a done task: where its record lies, its artifacts by digest and size, its counts."""
+    """What the engine keeps of a done task: where its record lies, its artifacts by content and size, its counts."""
 
     stored: StoredRow
     artifacts: Mapping[str, tuple[str, int]]
@@ -63,7 +63,8 @@ class Result:
     @classmethod
     def of(cls, stored: StoredRow, record: TaskRecord, *, reused: bool) -> Result:
         """Take from a task record what planning needs; inline data stay in the store."""
-        artifacts = {name: (item.digest, item.size) for name, item in record.artifacts.items()}
+        # A consumer sees a file's extension too, so it is part of what names the content.
+        artifacts = {name: (item.digest + item.suffix, item.size) for name, item in record.artifacts.items()}
         return cls(stored, artifacts, record.ledger, record.measures, reused)
 
     def content(self, output: str | None) -> Json:

@@ -13,6 +13,7 @@ import re
 from flowbutton.model.errors import NotInStore
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._=-]+")
+_OBJECT = re.compile(r"(?:objects/[0-9a-f]{2}/)?([0-9a-f]{64})(?:\.blocks)?")
 _DURABLE = re.compile(r"(leases|manifests)/|records/[^/]+/segments/")
 
 
@@ -80,6 +81,12 @@ def is_durable(key: str) -> bool:
 def object_key(digest: str) -> str:
     """Where the bytes with this digest lie."""
     return f"objects/{digest[:2]}/{digest}"
+
+
+def digest_in(key: str) -> str | None:
+    """Return the digest of the object that a key or digest names; None if it names none."""
+    match = _OBJECT.fullmatch(key)
+    return match and match[1]
 
 
 def blocks_key(digest: str) -> str:

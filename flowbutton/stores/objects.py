@@ -98,6 +98,20 @@ class Objects:
         """Return whether the object is there; its bytes are not looked at."""
         return self.store.head(object_key(digest)) is not None
 
+    def is_sound(self, digest: str) -> bool:
+        """Read the whole object again; return whether it is there with this digest."""
+        self._known.pop(digest, None)
+        try:
+            return self._has_all_parts(digest)
+        except (CorruptObject, NotInStore):
+            return False
+
+    def delete(self, digest: str) -> None:
+        """Delete the object and the list of its digests; no error if there is none."""
+        self._known.pop(digest, None)
+        self.store.delete(object_key(digest))
+        self.store.delete(blocks_key(digest))
+
     def size(self, digest: str) -> int:
         """Return the size in bytes.
 
@@ -169,6 +183,9 @@ class Objects:
     def _is_there(self, key: str, data: bytes | Path, digest: str) -> bool:
         if key == blocks_key(digest):
             return self.store.get(key) == data
+        return self._has_all_parts(digest)
+
+    def _has_all_parts(self, digest: str) -> bool:
         known = self._look(digest)
         for number in range(len(known.blocks.digests)):
             self._part(digest, known, number, number * BLOCK, number * BLOCK)

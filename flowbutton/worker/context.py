@@ -86,6 +86,11 @@ def context_for(store_uri: str) -> WorkerContext:
     return WorkerContext(store_uri)
 
 
+def forget_contexts() -> None:
+    """Let this process open stores anew: what it knows of their objects may be of the past."""
+    context_for.cache_clear()
+
+
 @cache
 def partitioner_named(name: str) -> Partitioner:
     """Return this process's instance of a partitioner. Raises as `model.registry.load`."""

@@ -148,7 +148,8 @@ def transpose(bundles: Sequence[tuple[str, int, Footer]]) -> bytes:
 def read_head(size: int, read: Callable[[int, int], bytes]) -> TransposedHead:
     """Read the head of an index of ``size`` bytes; ``read(start, stop)`` returns bytes of it."""
     length, magic = _TAIL.unpack(read(size - _TAIL.size, size))
-    assert magic == _MAGIC, magic
+    if magic != _MAGIC:
+        raise CorruptObject("this is not a transposed index", why="its last bytes are another's", hint="", key="")
     head = json.loads(read(0, length))
     schema = head["schema"]
     return TransposedHead(
