@@ -23,7 +23,7 @@ def driver(folder: Path, rows: str, **files: str) -> Driver:
     (folder / "ref.fa").write_text(f">c\n{_BASES}\n")
     (folder / "samples.tsv").write_text("sample\tr1\tr2\tploidy\n" + rows)
     for name, text in files.items():
-        (folder / name).write_text(text)
+        (folder / name).write_bytes(text.encode())
     return Driver(folder / "run", str(folder / "samples.tsv"), folder / "ref.fa")
 
 
@@ -56,3 +56,27 @@ def test_a_sample_may_be_called_error(tmp_path: Path) -> None:
     run = driver(tmp_path, "ERROR\tone\t\t2\n", one=reads(["a"]))
     run.align(10**6)
     assert run.call(1000).vcf.stat().st_size > 0
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_pair_of_which_one_read_is_empty(tmp_path: Path, end: str) -> None:
+    full = reads(["a", "b", "c"]).replace("\n", end)
+    lines = full.split(end)
+    lines[5] = lines[7] = ""
+    half = end.join(lines)
+    run = driver(tmp_path, "s\tone\ttwo\t2\n", one=full, two=half)
+    with pytest.raises(BadInput, match=r"the read .b. has no bases, its mate has some"):
+        run.align(10**6)
+
+
+def test_a_pair_in_turn_of_which_one_read_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "samples.tsv").write_text("sample\tr1\tinterleaved\ns\tone\tyes\n")
+    (tmp_path / "ref.fa").write_text(f">c\n{_BASES}\n")
+    (tmp_path / "one").write_text(f"@a\n\n+\n\n@a\n\n+\n\n@b\n{_BASES[:50]}\n+\n{'+' * 50}\n@b\n\n+\n\n")
+    with pytest.raises(BadInput, match="the read 'b' has no bases"):
+        Driver(tmp_path / "run", str(tmp_path / "samples.tsv"), tmp_path / "ref.fa").align(10**6)
+
+
+def test_pairs_without_any_base_are_aligned(tmp_path: Path) -> None:
+    text = f"@a\n\n+\n\n@b\n{_BASES[:50]}\n+\n{'+' * 50}\n"
+    assert len(driver(tmp_path, "s\tone\ttwo\t2\n", one=text, two=text).align(10**6)) == 1

@@ -7,7 +7,9 @@ Imports `flowbutton.model` and the reader of FASTQ; pysam and pyminimap2 only in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import mmap
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -36,6 +38,9 @@ from flowbutton.stages.genomics.tools import require_space, run_minimap, run_sam
 
 _FIRST, _LAST = 0x40, 0x80
 _ENDS = _FIRST | _LAST
+
+_EMPTY = re.compile(rb"\r?\n\r?\n\+")  # bases are the only line before one with '+' that may be empty
+_LINES = 4
 
 _BLOCK = 1 << 22
 _SCRATCH_PER_TEXT = 3  # SAM, sorted BAM and bundle take 1.3, 1.0 and 0.2 times the bytes of the FASTQ text
@@ -92,11 +97,44 @@ def _sorted_bam(reads: FastqReads, index: Reference, folder: Path, preset: str) 
     group = read_group_line(reads.read_group, reads.sample).replace("\\", "\\\\").replace("\t", "\\t")
     sam, bam = folder / "aligned.sam", folder / "sorted.bam"
     fastq = reads.write(folder)
+    if reads.paired:
+        _refuse_half_empty(fastq, sample=reads.sample)
     require_space(folder, _SCRATCH_PER_TEXT * sum(path.stat().st_size for path in fastq))
     run_minimap(["-ax", preset, "-t", "1", "-R", group, "-o", str(sam), str(index.mmi), *map(str, fastq)])
     # -u: the blocks are read at once and thrown away, deflating them would cost more than sorting.
     run_samtools("sort", ["--no-PG", "-u", "-T", str(folder / "sorting"), "-o", str(bam), str(sam)])
     return bam
+
+
+def _refuse_half_empty(fastq: Sequence[Path], *, sample: str) -> None:
+    """Refuse pairs of which one read has no bases: minimap2 aborts there, and its process with it."""
+    empty = [_empty_reads(path) for path in fastq]
+    if len(empty) == 1:
+        empty = [{number // 2: name for number, name in empty[0].items() if number % 2 == mate} for mate in (0, 1)]
+    half = empty[0].keys() ^ empty[1].keys()
+    if half:
+        first = min(half)
+        raise BadInput(
+            f"the read '{(empty[0] | empty[1])[first]}' has no bases, its mate has some",
+            why="minimap2 can't align such a pair",
+            hint="drop pairs of which one read is empty: a trimmer does with a least length of 1 ('cutadapt -m 1')",
+            sample=sample,
+        )
+
+
+def _empty_reads(fastq: Path) -> dict[int, str]:
+    """Return the names of the reads without bases, by their number in a file of whole records."""
+    found: dict[int, str] = {}
+    if not fastq.stat().st_size:
+        return found
+    with fastq.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        number = at = 0
+        for match in _EMPTY.finditer(text):
+            begin = text.rfind(b"\n", 0, match.start()) + 1
+            number += text[at:begin].count(b"\n")
+            at = begin
+            found[number // _LINES] = text[begin + 1 : match.start()].decode(errors="replace")
+    return found
 
 
 def _records(bam: Path) -> Iterator[Records]:
