@@ -80,3 +80,8 @@ def test_a_pair_in_turn_of_which_one_read_is_empty(tmp_path: Path) -> None:
 def test_pairs_without_any_base_are_aligned(tmp_path: Path) -> None:
     text = f"@a\n\n+\n\n@b\n{_BASES[:50]}\n+\n{'+' * 50}\n"
     assert len(driver(tmp_path, "s\tone\ttwo\t2\n", one=text, two=text).align(10**6)) == 1
+
+
+def test_a_name_that_no_bam_can_hold(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a read can't be written to a BAM"):
+        driver(tmp_path, "s\tone\t\t2\n", one=reads(["n" * 300])).align(10**6)

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from flowbutton.model.errors import BadInput, LedgerBroken
+from flowbutton.model.errors import BadInput, Bug, LedgerBroken
 from flowbutton.model.stage import Resources, Scratch, Tally, conserves
 from flowbutton.partitioners.fastq import FastqReads
 from flowbutton.stages.bundles import Bundle
@@ -102,7 +102,18 @@ def _sorted_bam(reads: FastqReads, index: Reference, folder: Path, preset: str) 
     require_space(folder, _SCRATCH_PER_TEXT * sum(path.stat().st_size for path in fastq))
     run_minimap(["-ax", preset, "-t", "1", "-R", group, "-o", str(sam), str(index.mmi), *map(str, fastq)])
     # -u: the blocks are read at once and thrown away, deflating them would cost more than sorting.
-    run_samtools("sort", ["--no-PG", "-u", "-T", str(folder / "sorting"), "-o", str(bam), str(sam)])
+    try:
+        run_samtools("sort", ["--no-PG", "-u", "-T", str(folder / "sorting"), "-o", str(bam), str(sam)])
+    except Bug as error:
+        if "truncated file" not in error.why:
+            raise
+        raise BadInput(
+            "a read can't be written to a BAM",
+            why="a name of more than 254 letters, a blank or a control character among the qualities, or an empty read "
+            "in a file with CRLF",
+            hint="the log has what samtools says of it; correct the reads",
+            sample=reads.sample,
+        ) from error
     return bam
 
 
