@@ -9,6 +9,7 @@ import pytest
 from genomics_driver import Driver
 
 from flowbutton.model.errors import BadInput
+from flowbutton.stages import genomics
 
 pytest.importorskip("pysam", reason="needs the extra 'genomics'")
 
@@ -19,8 +20,8 @@ def reads(names: list[str]) -> str:
     return "".join(f"@{name}\n{_BASES[40 * n : 40 * n + 100]}\n+\n{'I' * 100}\n" for n, name in enumerate(names))
 
 
-def driver(folder: Path, rows: str, **files: str) -> Driver:
-    (folder / "ref.fa").write_text(f">c\n{_BASES}\n")
+def driver(folder: Path, rows: str, reference: str = _BASES, **files: str) -> Driver:
+    (folder / "ref.fa").write_text(f">c\n{reference}\n")
     (folder / "samples.tsv").write_text("sample\tr1\tr2\tploidy\n" + rows)
     for name, text in files.items():
         (folder / name).write_bytes(text.encode())
@@ -85,3 +86,15 @@ def test_pairs_without_any_base_are_aligned(tmp_path: Path) -> None:
 def test_a_name_that_no_bam_can_hold(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="a read can't be written to a BAM"):
         driver(tmp_path, "s\tone\t\t2\n", one=reads(["n" * 300])).align(10**6)
+
+
+def test_a_variant_over_an_ambiguous_base_is_called_but_not_normalized(tmp_path: Path) -> None:
+    sample = _BASES[:995] + _BASES[1003:]
+    text = "".join(f"@r{n}\n{sample[860 + n : 1010 + n]}\n+\n{'I' * 150}\n" for n in range(60))
+    ambiguous = _BASES[:1000] + "W" + _BASES[1001:]
+    run = driver(tmp_path, "s\tone\t\t2\n", ambiguous, one=text)
+    run.align(10**6)
+    vcf = run.call(10**6).vcf
+    with pytest.raises(BadInput, match="none of A, C, G, T and N") as caught:
+        genomics.normalize(vcf, run.index, run.scratch())
+    assert "normalize=false" in caught.value.hint

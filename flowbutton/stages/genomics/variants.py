@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flowbutton.model.bundle import Parts
+from flowbutton.model.errors import BadInput, Bug
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.genomics.call import CallerOptions, called, run_mpileup, write_bams
@@ -83,10 +84,22 @@ def normalize(variants: Path, index: Reference, scratch: Scratch) -> Variants:
         variants: A bgzipped VCF in genome order.
         index: The reference.
         scratch: Where the files are written.
+
+    Raises:
+        BadInput: bcftools does not normalize a variant, since the reference has an ambiguity code there.
     """
     path = Path(scratch) / "variants.norm.vcf.gz"
     arguments = ["--no-version", "-f", str(linked_fasta(index, scratch)), "-m", "-any", "-Oz", "-o", str(path)]
-    run_bcftools("norm", [*arguments, str(variants)])
+    try:
+        run_bcftools("norm", [*arguments, str(variants)])
+    except Bug as error:
+        if "Non-ACGTN reference" not in error.why:
+            raise
+        raise BadInput(
+            "a variant spans a base of the reference that is none of A, C, G, T and N",
+            why=error.why,
+            hint="run with 'normalize=false' (what is done is kept), or write N for such letters in the reference",
+        ) from error
     return Variants(path, _indexed(path, index))
 
 
