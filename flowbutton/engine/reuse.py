@@ -68,6 +68,14 @@ class Records:
         if digest is not None and not self.objects.is_sound(digest):
             self.objects.delete(digest)
 
+    def heal(self, record: TaskRecord) -> bool:
+        """Return whether a record's artifacts are sound to the last byte; delete those that are not."""
+        kept = [item.digest for item in record.artifacts.values() if item.inline is None]
+        damaged = [digest for digest in kept if not self.objects.is_sound(digest)]
+        for digest in damaged:
+            self.objects.delete(digest)
+        return not damaged
+
     def _read(self, log: RecordLog, rows: Sequence[Row]) -> list[TaskRecord | None]:
         try:
             return list(log.read_many(rows))
@@ -100,7 +108,8 @@ def settle(
         for stage_digest, tasks in by_stage.items():
             found = records.find(stage_digest, [task.fingerprint for task in tasks])
             for task in tasks:
-                if task.fingerprint not in found:
+                wants = expansion.node_of(task.id).wants_content
+                if task.fingerprint not in found or (wants and not records.heal(found[task.fingerprint][1])):
                     fresh.append(task)
                     continue
                 row, record = found[task.fingerprint]
