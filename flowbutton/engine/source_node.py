@@ -88,6 +88,12 @@ class SourceNode(Node):
 
     def _check(self, layout: Layout, pieces: Sequence[Piece]) -> None:
         """Hold the pieces against the index's own count (law 1)."""
+        if not pieces and layout.bytes and layout.records is None:
+            raise LedgerBroken(
+                f"source '{self.name}' has {layout.bytes} bytes, but no piece was cut from it",
+                why=f"partitioner '{self.partitioner.name}' found nothing in group {dict(layout.group.key)}",
+                hint="this is a fault of the partitioner: report it with the file",
+            )
         counts = [piece.records for piece in pieces if piece.records is not None]
         if layout.records is None or len(counts) < len(pieces):
             return
