@@ -81,6 +81,11 @@ def _row(stage: StagePlan) -> tuple[str, ...]:
 def _remark(stage: StagePlan) -> str:
     if stage.tasks is None:
         return f"known after {stage.known_after}"
-    if stage.tasks > 1 and stage.largest_share >= 0.25:
-        return f"one task holds {stage.largest_share:.0%} of the input"
+    return serial_remark(stage.tasks, stage.largest_share)
+
+
+def serial_remark(tasks: int, largest_share: float) -> str:
+    """Say that a stage is mostly one task, where it is: more workers will not help it. Empty where it isn't."""
+    if largest_share >= 0.5 and largest_share * tasks >= 1.5:
+        return f"one task holds {largest_share:.0%} of the input"
     return ""

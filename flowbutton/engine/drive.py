@@ -15,6 +15,7 @@ from functools import partial
 from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.journal import Journal
 from flowbutton.engine.ledger import LedgerLine, balance
+from flowbutton.engine.planning import largest_share
 from flowbutton.engine.reuse import Records, content_reader, settle
 from flowbutton.engine.schedule import Demand, Schedule, Submit
 from flowbutton.engine.steady import Pause, steadily
@@ -293,5 +294,6 @@ class Drive:
                 stage=name,
                 tasks=len(node.results),
                 reused=sum(result.reused for result in node.results.values()),
+                largest_share=round(largest_share(list(node.bytes_in.values())), 3),
                 ledger=line.to_json() if line else None,
             )

@@ -36,8 +36,13 @@ def _stage(node: Node, fresh: Sequence[Task]) -> StagePlan:
         ready=len(fresh),
         bytes_in=sum(sizes),
         memory_bytes=max((task.memory_bytes(node.spec.resources) for task in fresh), default=0),
-        largest_share=max(sizes) / sum(sizes) if sum(sizes) else 0.0,
+        largest_share=largest_share(sizes),
     )
+
+
+def largest_share(sizes: Sequence[int]) -> float:
+    """Return the share of the largest in the sum; 0 if there is nothing."""
+    return max(sizes) / sum(sizes) if sum(sizes) else 0.0
 
 
 def _uses(node: Node) -> str:

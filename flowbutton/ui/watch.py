@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from flowbutton.dag.plan import serial_remark
 from flowbutton.ui.view import RunView, StageView
 from flowbutton.ui.words import counted, shown_path, shown_time
 
@@ -95,7 +96,7 @@ class Lines(Watcher):
             self._begun.add(stage.name)
             self._line(f"{stage.name}: started, {_count(stage)}")
         elif kind == "finished":
-            self._line(_finished(stage))
+            self._line(_finished(stage, fields.get("largest_share", 0.0)))
         elif kind == "retried":
             self._line(f"{stage.name}: a task is tried again in {fields['delay_s']:.1f} s: {fields['error']}")
         elif kind == "failed":
@@ -122,10 +123,11 @@ def _count(stage: StageView) -> str:
     return "tasks not counted yet" if stage.expected is None else counted(stage.expected, "task")
 
 
-def _finished(stage: StageView) -> str:
+def _finished(stage: StageView, largest_share: float) -> str:
+    remark = serial_remark(stage.completed, largest_share)
     reused = f", {stage.reused} reused" if stage.reused else ""
     took = f" in {shown_time(stage.elapsed_s)}" if stage.done else ""
-    return f"{stage.name}: done, {_count(stage)}{reused}{took}"
+    return f"{stage.name}: done, {_count(stage)}{reused}{took}" + (f"; {remark}" if remark else "")
 
 
 def _running(stage: StageView) -> str:
