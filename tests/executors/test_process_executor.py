@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -245,9 +244,7 @@ def test_closing_does_not_wait_for_an_import(tmp_path: Path, monkeypatch: pytest
 
     with driving(sluggish.work) as driver:
         driver.submit(b"")
-        begin = time.monotonic()
-        driver.executor.close()
-        assert time.monotonic() - begin < 3
+        driver.executor.close()  # the worker would sleep for an hour
 
 
 def test_what_work_prints_is_printed_once_though_workers_are_killed(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -44,10 +43,8 @@ def began(gate: Path) -> int:
 def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(bench: Bench, gate: Path) -> None:
     driver = start(bench, waiting(gate))
     until(lambda: began(gate) == 2)
-    begun = time.monotonic()
     driver.process.send_signal(signal.SIGINT)
-    assert driver.wait() == 130
-    assert time.monotonic() - begun < 2
+    assert driver.wait() == 130  # its tasks would wait for ever
     [folder] = runs(bench)
     assert events(folder)[-1]["event"] == "interrupted"
     (gate / "open").touch()
