@@ -23,6 +23,7 @@ from flowbutton.engine.tasks import Result, RowsInput, Task
 from flowbutton.model.errors import Bug, CorruptObject, FlowbuttonError, NotInStore, ResourceExhausted, WorkerLost
 from flowbutton.model.executor import Call, Event, Executor, Lost, Progressed, Raised, Returned, Started, TimedOut
 from flowbutton.model.records import Row, TaskRecord
+from flowbutton.stores.layout import run_key
 from flowbutton.stores.records import put_selection
 from flowbutton.worker.messages import Message, PackWritten, TaskFailed, TaskStarted, decode
 from flowbutton.worker.payload import CallOrder, GatherInput, Input, StoredRow, TaskOrder
@@ -155,7 +156,7 @@ class Drive:
             work=node.spec.work,
             shared=shared,
             tasks=tuple(orders),
-            log_key=f"runs/{self._journal.run_id}/logs",
+            log_key=run_key(self._journal.run_id, "logs"),
         )
 
     def _gather(self, rows: RowsInput) -> Input:

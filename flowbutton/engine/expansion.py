@@ -6,7 +6,7 @@ Pure: facts are handed in. Imports `flowbutton.model`, `dag`, `stages`, `engine`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -176,8 +176,3 @@ class Expansion:
 def _makes_items(annotation: Any) -> bool:
     """Return whether a stage's one output is an item table: ``Items[Row]``, a generic alias of a dataclass."""
     return getattr(annotation, "__origin__", annotation) is Items
-
-
-def waiting(expansion: Expansion) -> Iterator[Node]:
-    """Yield the nodes that are not finished."""
-    return (node for node in expansion.nodes.values() if not node.finished)

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from flowbutton.engine.tasks import Result, Task
 from flowbutton.model.errors import NoSpace
 from flowbutton.model.store import Store
+from flowbutton.stores.layout import run_key
 
 Listener = Callable[[str, dict[str, Any]], None]
 """Is told of every event: its kind and its fields."""
@@ -87,10 +88,10 @@ class Journal:
         for file in (self._events, self._trace):
             with suppress(OSError):  # what was buffered on a full disk; its error is told already
                 file.close()
-        if store.local_path(f"runs/{self.run_id}/events.jsonl") is None:
+        if store.local_path(run_key(self.run_id, "events.jsonl")) is None:
             for place in sorted(self.folder.rglob("*")):
                 if place.is_file():
-                    store.put(f"runs/{self.run_id}/{place.relative_to(self.folder).as_posix()}", place)
+                    store.put(run_key(self.run_id, place.relative_to(self.folder).as_posix()), place)
 
 
 def _point_latest(folder: Path, run_id: str) -> None:

@@ -67,10 +67,7 @@ class Opened:
         return decode(annotation, read=lambda: context.read(artifact), fetch=lambda: context.fetch(artifact))
 
     def _gather(self, reference: GatherInput, parameter: Parameter) -> list[object]:
-        if reference.selection is None:
-            return []
-        rows = read_selection(self._context.store, reference.selection)
-        records = RecordLog(self._context.store, reference.stage).read_many(rows)
+        records = gathered(self._context, reference)
         return [self._artifact(record, reference.output, parameter.type) for record in records]
 
     def _parts(self, reference: PartsInput) -> StoredParts | NoParts:
@@ -82,8 +79,8 @@ class Opened:
         return StoredParts(head, index.size, context.reader(index), context.read_unchecked, reference.wanted)
 
 
-def gathered_bundles(context: WorkerContext, reference: GatherInput) -> list[TaskRecord]:
-    """Return the task records that a transposition joins, in upstream order."""
+def gathered(context: WorkerContext, reference: GatherInput) -> list[TaskRecord]:
+    """Return the task records that a gather names, in upstream order."""
     if reference.selection is None:
         return []
     rows = read_selection(context.store, reference.selection)

@@ -20,7 +20,7 @@ from flowbutton.stages.bundles import Footer
 from flowbutton.stages.codecs import Encoded
 from flowbutton.stages.define import find_stage
 from flowbutton.worker.context import WorkerContext, partitioner_named
-from flowbutton.worker.inputs import Opened, gathered_bundles
+from flowbutton.worker.inputs import Opened, gathered
 from flowbutton.worker.outputs import store_one, store_outputs
 from flowbutton.worker.payload import CallOrder, GatherInput, IndexWork, StageWork, TaskOrder, TransposeWork
 from flowbutton.worker.transpose import transpose
@@ -98,7 +98,7 @@ def _transpose(order: CallOrder, context: WorkerContext) -> Done:
     if not isinstance(reference, GatherInput):
         raise Bug("a transposition came without its bundles", why="", hint="")
     bundles = []
-    for record in gathered_bundles(context, reference):
+    for record in gathered(context, reference):
         artifact = record.artifacts[reference.output or ""]
         bundles.append((artifact.digest, artifact.size, Footer.read(artifact.size, context.reader(artifact))))
     return Done({"": store_one(Encoded("transposed", transpose(bundles)), context.objects)}, LedgerCounts())
