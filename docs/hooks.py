@@ -20,7 +20,6 @@ from mkdocs.structure.files import File, Files
 from flowbutton.model import errors
 from flowbutton.ui.cli import commands
 
-
 TUTORIAL = Path("build/tutorial")
 """Where the tutorial's commands run; the page names it too."""
 
