@@ -15,7 +15,7 @@ import importlib.util
 import inspect
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import packages_distributions, version
@@ -26,12 +26,20 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class CodeIdentity:
-    """The digest of a code closure; what it took in, for the plan; and modules that had to be taken whole."""
+    """The digest of a code closure, and what it took in, for the plan.
+
+    ``parts`` are digests of what was followed, by ``module:name``; a module that was taken whole is ``module:*``.
+    ``libraries`` are versions by distribution.
+    """
 
     digest: str
-    names: tuple[str, ...]
-    libraries: tuple[str, ...]
-    whole: tuple[str, ...]
+    parts: Mapping[str, str]
+    libraries: Mapping[str, str]
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """Modules that had to be taken whole."""
+        return tuple(part.removesuffix(":*") for part in self.parts if part.endswith(":*"))
 
 
 @dataclass(slots=True)
@@ -71,7 +79,7 @@ def _by_source(function: Callable[..., Any]) -> CodeIdentity:
     """Identify a function that stands in no module (a notebook's, a local one) by its own text alone."""
     text = textwrap.dedent(inspect.getsource(function))
     digest = hashlib.sha256(ast.dump(_stripped(ast.parse(text))).encode()).hexdigest()
-    return CodeIdentity(digest, (function.__name__,), (), ())
+    return CodeIdentity(digest, {function.__name__: digest}, {})
 
 
 class _Closure:
@@ -81,7 +89,6 @@ class _Closure:
         self._package, self._folder = package, _folder_of(package)
         self._seen: dict[tuple[str, str], str] = {}
         self._libraries: dict[str, str] = {}
-        self._whole: set[str] = set()
 
     def identity(self) -> CodeIdentity:
         total = hashlib.sha256()
@@ -89,9 +96,8 @@ class _Closure:
             total.update(f"{module}\0{name}\0{dump}\0".encode())
         for library, number in sorted(self._libraries.items()):
             total.update(f"{library}=={number}\0".encode())
-        names = tuple(f"{module}.{name}" for module, name in sorted(self._seen))
-        libraries = tuple(f"{library} {number}" for library, number in sorted(self._libraries.items()))
-        return CodeIdentity(total.hexdigest(), names, libraries, tuple(sorted(self._whole)))
+        parts = {f"{module}:{name}": dump for (module, name), dump in sorted(self._seen.items())}
+        return CodeIdentity(total.hexdigest(), parts, dict(sorted(self._libraries.items())))
 
     def take(self, module_name: str, name: str, attributes: Sequence[str] = ()) -> None:
         """Take in a top-level name of a local module and all that it names; ``attributes`` follow it where it is used.
@@ -114,7 +120,6 @@ class _Closure:
             self._take_library(module_name)
         elif (module_name, "*") not in self._seen:
             module = _parse(module_name)
-            self._whole.add(module_name)
             facts = _facts(module_name, None)
             self._seen[module_name, "*"] = facts.digest
             self._follow(module, facts)

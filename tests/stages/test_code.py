@@ -114,11 +114,16 @@ def test_what_is_used_counts(identity: Identify, name: str, old: str, new: str) 
     assert identity(FILES).digest != identity(changed(name, old, new)).digest
 
 
+def test_the_one_part_that_changed_is_known(identity: Identify) -> None:
+    before, now = identity(FILES), identity(changed("pack/counting.py", "len(text)", "len(text) + 1"))
+    assert [name for name in now.parts if now.parts[name] != before.parts[name]] == ["pack.counting:helper"]
+
+
 def test_one_name_of_a_module_does_not_bring_the_others(identity: Identify) -> None:
     found = identity(FILES)
-    assert "pack.counting.helper" in found.names
-    assert "pack.counting.other" not in found.names
-    assert "pack.stages.unrelated" not in found.names
+    assert "pack.counting:helper" in found.parts
+    assert "pack.counting:other" not in found.parts
+    assert "pack.stages:unrelated" not in found.parts
     assert found.whole == ()
 
 
@@ -127,7 +132,7 @@ def test_a_neighbour_in_the_folder_is_local_too(identity: Identify) -> None:
     first = identity({**files, "beside.py": "def answer():\n    return 1\n"}, "mine:work")
     second = identity({**files, "beside.py": "def answer():\n    return 2\n"}, "mine:work")
     assert first.digest != second.digest
-    assert first.names == ("beside.answer", "mine.work")
+    assert [*first.parts] == ["beside:answer", "mine:work"]
 
 
 @pytest.mark.parametrize(
@@ -162,13 +167,13 @@ def test_imports_inside_functions_and_relative_ones_are_followed(identity: Ident
     text += "    return count(text) + shapes.area(1)\n"
     files = {**FILES, "pack/stages.py": text}
     first = identity(files)
-    assert {"pack.counting.count", "pack.counting.helper", "pack.shapes.area"} <= set(first.names)
+    assert {"pack.counting:count", "pack.counting:helper", "pack.shapes:area"} <= set(first.parts)
 
 
 def test_a_name_handed_on_by_a_package_is_followed(identity: Identify) -> None:
     files = {**FILES, "pack/__init__.py": "from .counting import count\n"}
     files["pack/stages.py"] = "import pack\n\ndef work(text):\n    return pack.count(text)\n"
-    assert "pack.counting.helper" in identity(files).names
+    assert "pack.counting:helper" in identity(files).parts
 
 
 def test_base_classes_count_and_circles_end(identity: Identify) -> None:
@@ -178,7 +183,7 @@ def test_base_classes_count_and_circles_end(identity: Identify) -> None:
         "pack/base.py": "import pack.stages\n\nclass Base:\n    def go(self):\n        return pack.stages.BACK\n",
     }
     first = identity(files, "pack.stages:Work")
-    assert first.names == ("pack.base.Base", "pack.stages.BACK", "pack.stages.Work")
+    assert [*first.parts] == ["pack.base:Base", "pack.stages:BACK", "pack.stages:Work"]
     files["pack/base.py"] += "        # unreachable\n        return 2\n"
     assert identity(files, "pack.stages:Work").digest != first.digest
 
@@ -193,7 +198,7 @@ def test_a_library_counts_by_its_version(identity: Identify, tmp_path: Path) -> 
         (info / "top_level.txt").write_text("thirdlib\n")
         found.append(identity({**files, "thirdlib.py": text}, "mine:work"))
     first, same, other = found
-    assert first.libraries == ("thirdlib 1.0",)
+    assert first.libraries == {"thirdlib": "1.0"}
     assert first.digest == same.digest, "a library is known by its version alone"
     assert other.digest != first.digest
 
@@ -214,4 +219,4 @@ def test_a_function_inside_another_is_known_by_its_text() -> None:
         return work
 
     assert identify(made(1)).digest == identify(made(2)).digest
-    assert identify(made(1)).names == ("work",)
+    assert [*identify(made(1)).parts] == ["work"]
