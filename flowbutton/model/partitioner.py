@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from flowbutton.model.canonical import Json
-from flowbutton.model.pieces import Group, IndexPart, Layout, Piece, Source
+from flowbutton.model.pieces import Group, IndexPart, Layout, Piece, Place, Source, files_in
 from flowbutton.model.store import DataAccess
 
 
@@ -92,3 +92,10 @@ class Partitioner(ABC):
         For FASTQ: one row per sample, in order of first appearance: sample, read_group names, ploidy. No paths.
         """
         return [dict(group.key) for group in groups]
+
+    def places(self, piece: Piece) -> Sequence[Place]:
+        """Return where a piece lies, for people who look for what is wrong with it; the files alone, if not overridden.
+
+        Pure; what is not known for certain is left out.
+        """
+        return [Place(file) for file in files_in(piece.body)]

@@ -98,3 +98,35 @@ class Item:
 
     key: Key
     value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in one file a piece lies, for people. Ranges are half-open; None where it can't be told.
+
+    ``bytes`` are of the file as stored, from 0; ``records`` are numbers of records, the first is 1.
+    """
+
+    file: str
+    bytes: tuple[int, int] | None = None
+    records: tuple[int, int] | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the JSON form."""
+        return {
+            "file": self.file,
+            "bytes": self.bytes and [*self.bytes],
+            "records": self.records and [*self.records],
+        }
+
+
+def files_in(body: Json) -> tuple[str, ...]:
+    """Return the files that a piece's or an indexing task's body names under ``uri`` or ``file``, each once."""
+    found: dict[str, None] = {}
+    if isinstance(body, Mapping):
+        named = [value for name in ("uri", "file") if isinstance(value := body.get(name), str)]
+        found |= dict.fromkeys(named)
+    inner = body.values() if isinstance(body, Mapping) else body if isinstance(body, list | tuple) else ()
+    for value in inner:
+        found |= dict.fromkeys(files_in(value))
+    return tuple(found)

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, cast
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import BadInput, MissingInput, OptionError, TruncatedInput
 from flowbutton.model.partitioner import Partitioner, Reader
-from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Source
+from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Place, Source
 from flowbutton.model.store import DataAccess
 from flowbutton.partitioners import bgzf, gzip_members
 from flowbutton.partitioners.fastq_index import Extent, PartIndex, index_extent, stride_of
@@ -160,6 +160,10 @@ class Fastq(Partitioner):
         """Open a piece; nothing is read yet."""
         return FastqReads(piece, data)
 
+    def places(self, piece: Piece) -> Sequence[Place]:
+        """Return each file with the reads that the piece owns, and the bytes they are read from, where these are its."""
+        return [_place(file) for file in cast(Mapping[str, Any], piece.body)["files"]]
+
     def table(self, groups: Sequence[Group]) -> Json:
         """Return a row per sample, in order of first appearance: sample, read_groups, ploidy (null: not said)."""
         rows: dict[str, dict[str, Any]] = {}
@@ -169,6 +173,12 @@ class Fastq(Partitioner):
             if body["read_group"] not in row["read_groups"]:
                 row["read_groups"].append(body["read_group"])
         return list(rows.values())
+
+
+def _place(file: Mapping[str, Any]) -> Place:
+    own = [(start, stop) for uri, start, stop, _ in file["extents"] if uri == file["file"]]
+    covered = (own[0][0], own[-1][1]) if own else None  # plain gzip is read from kept text, not by its bytes
+    return Place(file["file"], covered, (file["first"], file["first"] + file["records"]))
 
 
 def _body(group: Group) -> Mapping[str, Any]:

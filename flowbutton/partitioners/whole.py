@@ -13,7 +13,7 @@ from typing import Any, ClassVar, cast
 
 from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.partitioner import Partitioner, Reader
-from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Source
+from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Place, Source
 from flowbutton.model.store import DataAccess
 from flowbutton.partitioners.files import check_unchanged, file_groups, file_name, file_suffix
 
@@ -106,6 +106,10 @@ class Whole(Partitioner):
     def open(self, piece: Piece, data: DataAccess) -> WholeFile:
         """Open the file of a piece."""
         return WholeFile(piece, data)
+
+    def places(self, piece: Piece) -> Sequence[Place]:
+        """Return the file, all its bytes."""
+        return [Place(cast(Mapping[str, Any], piece.body)["uri"], (0, piece.bytes))]
 
 
 def _digest_task(group: int, info: ObjectInfo, start: int) -> IndexPart:
