@@ -10,7 +10,7 @@ import typing
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from flowbutton.model.bundle import BundleSink, Parts
 from flowbutton.model.partitioner import Reader
@@ -97,5 +97,7 @@ def show_type(hint: Any) -> str:
         return " | ".join(show_type(member) for member in members)
     if hint is NoneType:
         return "None"
+    if origin is Literal:
+        return " | ".join(repr(member) for member in members)
     name = getattr(origin or hint, "__name__", str(hint))
     return f"{name}[{', '.join(show_type(member) for member in members)}]" if members else str(name)

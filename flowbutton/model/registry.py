@@ -38,6 +38,13 @@ def load(group: str, name: str) -> Any:
         return point.load()
     except ModuleNotFoundError as error:
         raise missing_extra(error, f"{group.rstrip('s')} '{name}'") from error
+    except Exception as error:  # the plug-in's module runs here, and may raise anything
+        installed = point.dist.name if point.dist is not None else point.value
+        raise OptionError(
+            f"the {group.rstrip('s')} '{name}' can't be imported",
+            why=f"{type(error).__name__}: {error}",
+            hint=f"correct or uninstall '{installed}'",
+        ) from error
 
 
 def missing_extra(error: ModuleNotFoundError, needed_by: str) -> MissingExtra:

@@ -140,11 +140,16 @@ def find_stage(uses: str) -> StageDefinition:
     if domain not in registered("stages"):
         known = ", ".join(sorted(registered("stages")))
         raise OptionError(f"there is no stage called '{uses}'", why=f"no domain '{domain}'", hint=f"domains: {known}")
-    module = load("stages", domain)
-    found = {item.uses: item for item in vars(module).values() if isinstance(item, StageDefinition)}
+    found = stages_of(domain)
     if uses not in found:
         raise OptionError(f"there is no stage called '{uses}'", why="", hint=f"there are: {', '.join(sorted(found))}")
     return found[uses]
+
+
+def stages_of(domain: str) -> dict[str, StageDefinition]:
+    """Return the stages of a registered domain by their names. Raises as `model.registry.load`."""
+    items = vars(load("stages", domain)).values()
+    return {item.uses: item for item in items if isinstance(item, StageDefinition)}
 
 
 def _local_stage(uses: str, module_name: str, attribute: str) -> StageDefinition:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import click
 
 from flowbutton import __version__
+from flowbutton.ui.catalog_commands import partitioners_command, stages_command
 from flowbutton.ui.errors import guarded
 from flowbutton.ui.plan_command import plan_command
 from flowbutton.ui.run_command import run_command
@@ -28,7 +29,7 @@ def commands() -> None:
     """
 
 
-for _command in (run_command, plan_command, validate_command, status_command):
+for _command in (run_command, plan_command, validate_command, status_command, stages_command, partitioners_command):
     commands.add_command(_command)
 
 
