@@ -122,9 +122,20 @@ class _Nodes:
             resources=resources,
             retries=spec.retries,
             on_error=spec.on_error,
-            tolerate_records=spec.tolerate.records,
+            tolerate_records=self._tolerated(spec.tolerate.records, (*path, "tolerate", "records")),
             line=self._line(path),
         )
+
+    def _tolerated(self, given: int | str, path: Path) -> int:
+        before = len(self.problems)
+        value = self._substituted(given, path)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        if len(self.problems) == before:
+            self.problems.add(
+                path, f"'{given}' is no number of records: its value is {value!r}", hint="use an int param"
+            )
+        return 0
 
     def _options(self, given: Mapping[str, Json], path: Path) -> dict[str, Json] | None:
         """Put params into options; None where that has problems, since a check would only tell them again."""

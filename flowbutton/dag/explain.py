@@ -105,7 +105,7 @@ def _not_one_of(value: Any, choices: list[str], expected: str) -> tuple[str, str
 
 def _hint(kind: str, value: Any) -> str:
     if isinstance(value, str) and "${" in value:
-        return "placeholders stand in 'from', 'with' and 'when' only"
+        return "placeholders stand in 'from', 'with', 'when' and 'tolerate' only"
     if kind.startswith("bool") and isinstance(value, str) and value.lower() in _LOOKS_BOOL:
         return "yes, no, on and off are text here; write true or false"
     if kind == "string_type" and isinstance(value, bool | int | float):

@@ -57,6 +57,14 @@ def _amount(parse: Callable[[Any], float]) -> Callable[[object], float]:
     return read
 
 
+def _count(value: object) -> object:
+    if isinstance(value, str) and WHEN.fullmatch(value):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is no number of records: write 0 or more, or ${{params.NAME}} of an int, alone")
+    return value
+
+
 def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -137,9 +145,9 @@ class ResourcesSpec(Model):
 
 
 class Tolerate(Model):
-    """How many bad records a stage may set aside before it fails."""
+    """How many bad records a stage may set aside before it fails: a number, or an int param."""
 
-    records: Annotated[StrictInt, Field(ge=0)]
+    records: Annotated[StrictInt | str, BeforeValidator(_count)]
 
 
 class StageSpec(Model):

@@ -50,6 +50,14 @@ def test_params_are_put_in_and_options_filled_up(graph: Graph) -> None:
     assert graph.params["normalize"] is True
 
 
+@pytest.mark.parametrize(("written", "read"), [("7", 7), ('"${params.region_size}"', 1_000_000)])
+def test_how_many_bad_records_are_tolerated_may_be_a_param(make: Make, design: str, written: str, read: int) -> None:
+    text = design.replace(
+        "for_each: {reads: reads}}", f"for_each: {{reads: reads}}, tolerate: {{records: {written}}}}}"
+    )
+    assert make(text).stages["quality"].tolerate_records == read
+
+
 def test_lines_are_those_of_the_names(graph: Graph, design: str) -> None:
     lines = design.splitlines()
     for nodes in (graph.sources, graph.stages):

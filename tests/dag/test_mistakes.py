@@ -51,6 +51,14 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
     "version": ("flowbutton: 1\n", "flowbutton: 2\n", [
         "1:13 flowbutton: the language's version is 2, and this flowbutton reads 1",
     ]),
+    "tolerance of another kind": ("fan_in: 8", "tolerate: {records: -1}", [
+        "26:89 stages.summary.tolerate.records: -1 is no number of records: write 0 or more, or "
+        "${params.NAME} of an int, alone",
+    ]),
+    "tolerance by a param of another type": ("fan_in: 8", 'tolerate: {records: "${params.report}"}', [
+        "26:89 stages.summary.tolerate.records: '${params.report}' is no number of records: its "
+        "value is True; use an int param",
+    ]),
     "missing key": ("name: small\n", "", [
         "1:1: 'name' is missing; add 'name: ...'",
     ]),
@@ -62,7 +70,7 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
     ]),
     "placeholder in a wrong place": ("fan_in: 8", 'fan_in: "${params.size}"', [
         "26:77 stages.summary.fan_in: '${params.size}' is given where a whole number is wanted; "
-        "placeholders stand in 'from', 'with' and 'when' only",
+        "placeholders stand in 'from', 'with', 'when' and 'tolerate' only",
     ]),
     "yes is no bool": ("{type: bool, default: true}", "{type: bool, default: true, nullable: yes}", [
         "6:49 params.report.nullable: 'yes' is given where true or false is wanted; yes, no, on and off "
