@@ -161,7 +161,7 @@ class Fastq(Partitioner):
         return FastqReads(piece, data)
 
     def places(self, piece: Piece) -> Sequence[Place]:
-        """Return each file with the reads that the piece owns, and the bytes they are read from, where these are its."""
+        """Return each file with the reads that the piece owns, and the bytes that hold them, where these are its."""
         return [_place(file) for file in cast(Mapping[str, Any], piece.body)["files"]]
 
     def table(self, groups: Sequence[Group]) -> Json:
