@@ -22,10 +22,11 @@ from flowbutton.dag.fits import (
     table_fits,
 )
 from flowbutton.dag.graph import TABLE, Binding, BindingKind
-from flowbutton.dag.problems import Path, Problems, did_you_mean
+from flowbutton.dag.problems import Path, Problems
 from flowbutton.dag.spec import Spec
 from flowbutton.dag.wires import Code, Wire
 from flowbutton.model.bundle import Parts
+from flowbutton.model.near import did_you_mean
 from flowbutton.model.stage import Parameter, StageDefinition
 
 _GATHERS = "its argument takes many values (Sequence or Parts)"

@@ -16,7 +16,7 @@ from flowbutton.dag.graph import Graph, Producer, SourceNode, StageNode
 from flowbutton.dag.options import check_cut_options, check_options
 from flowbutton.dag.outputs import find_alternatives, outputs_left
 from flowbutton.dag.params import Value, absolute, substitute
-from flowbutton.dag.problems import Path, Positions, Problems, did_you_mean
+from flowbutton.dag.problems import Path, Positions, Problems
 from flowbutton.dag.spec import Profile, ResourcesSpec, Spec
 from flowbutton.dag.wires import (
     Code,
@@ -32,6 +32,7 @@ from flowbutton.dag.wires import (
 )
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Problem
+from flowbutton.model.near import did_you_mean
 from flowbutton.model.stage import Resources
 
 

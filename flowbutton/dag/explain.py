@@ -13,7 +13,8 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from flowbutton.dag.problems import Path, Problems, closest, did_you_mean
+from flowbutton.dag.problems import Path, Problems
+from flowbutton.model.near import closest, did_you_mean
 
 _WANTED = {
     "string_type": "text",

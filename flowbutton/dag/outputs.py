@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 from flowbutton.dag.bind import key_columns
 from flowbutton.dag.graph import OutputNode, Producer
-from flowbutton.dag.problems import Path, Positions, Problems, did_you_mean
+from flowbutton.dag.problems import Path, Positions, Problems
 from flowbutton.dag.spec import Spec
 from flowbutton.dag.wires import Code, find_producer
+from flowbutton.model.near import did_you_mean
 
 _COLUMN = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_]\w*")

@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from flowbutton.dag.load import read_scalar
-from flowbutton.dag.problems import Path, Problems, did_you_mean
+from flowbutton.dag.problems import Path, Problems
 from flowbutton.dag.spec import Param, Spec
 from flowbutton.model.canonical import Json
+from flowbutton.model.near import did_you_mean
 from flowbutton.model.units import parse_bytes, parse_duration
 
 Value = None | bool | int | float | str | list["Value"]

@@ -1,14 +1,13 @@
 """Where things stand in a pipeline file, and the problems found there.
 
-Here: positions by path, the collector that every layer of this room adds to, "did you mean".
+Here: positions by path, the collector that every layer of this room adds to.
 Not here: how problems print (`ui.errors`). Imports `model.errors`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from flowbutton.model.errors import Problem, SpecError
@@ -89,17 +88,3 @@ def show_path(path: Path) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint: the likeliest of the known names, else all of them."""
-    names = sorted(set(known))
-    close = closest(name, names)
-    if close is not None:
-        return f"did you mean '{close}'?"
-    return f"there are: {', '.join(names)}" if names else "there are none"
-
-
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that somebody who wrote ``name`` is likely to have meant."""
-    return next(iter(get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)), None)

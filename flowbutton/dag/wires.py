@@ -13,9 +13,10 @@ import networkx as nx
 
 from flowbutton.dag.graph import BindingKind, Producer
 from flowbutton.dag.params import Value
-from flowbutton.dag.problems import Path, Problems, did_you_mean
+from flowbutton.dag.problems import Path, Problems
 from flowbutton.dag.spec import WHEN, Gather, Spec
 from flowbutton.model.errors import FlowbuttonError
+from flowbutton.model.near import did_you_mean
 from flowbutton.model.partitioner import Partitioner
 from flowbutton.model.stage import StageDefinition
 

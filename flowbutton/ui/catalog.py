@@ -17,11 +17,11 @@ from pydantic_core import to_jsonable_python
 
 from flowbutton.dag.fits import reader_fits, show_type
 from flowbutton.dag.options import cut_model
-from flowbutton.dag.problems import did_you_mean
 from flowbutton.model.bundle import Parts
 from flowbutton.model.canonical import Json
 from flowbutton.model.docstrings import read_docstring
 from flowbutton.model.errors import FlowbuttonError, OptionError
+from flowbutton.model.near import did_you_mean
 from flowbutton.model.partitioner import Partitioner
 from flowbutton.model.registry import registered
 from flowbutton.model.stage import Parameter, StageDefinition
