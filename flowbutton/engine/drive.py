@@ -132,7 +132,7 @@ class Drive:
         calls = []
         for submit in submits:
             self._calls[submit.call] = submit.tasks
-            payload = self._order(submit).payload(self._put_object)
+            payload = self._order(submit.tasks).payload(self._put_object)
             calls.append(Call(submit.call, payload, submit.memory_bytes, submit.timeout_s))
             self._journal.event(
                 "submitted", call=submit.call, stage=submit.tasks[0].node, tasks=[task.id for task in submit.tasks]
@@ -143,11 +143,11 @@ class Drive:
     def _put_object(self, data: bytes) -> str:
         return steadily(lambda: self._records.objects.put(data)[0], pause=self._pause)
 
-    def _order(self, submit: Submit) -> CallOrder:
-        node = self._expansion.node_of(submit.tasks[0].id)
+    def _order(self, tasks: Sequence[Task]) -> CallOrder:
+        node = self._expansion.node_of(tasks[0].id)
         shared = {**node.shared, **{name: self._gather(rows) for name, rows in node.shared_gathers.items()}}
         orders = []
-        for task in submit.tasks:
+        for task in tasks:
             gathers = {name: self._gather(rows) for name, rows in task.gathers.items()}
             orders.append(TaskOrder(task.fingerprint, {**task.inputs, **gathers}, task.part))
         return CallOrder(
@@ -271,6 +271,7 @@ class Drive:
             self._journal.event("retried", **told, delay_s=round(again.delay_s, 3))
             return
         self.ended.failures.append(failure)
+        self._journal.keep_call(task.id, self._order((task,)))
         if isinstance(failure.error, CorruptObject | NotInStore):
             self._records.drop_damaged(str(failure.error.where.get("key", "")))
         self.ended.stopped |= self._expansion.node_of(task.id).spec.on_error == "fail"

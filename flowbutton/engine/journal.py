@@ -1,8 +1,9 @@
 """The run folder: what happened, as files that people and programs read.
 
-``spec.yaml`` and ``plan.json`` (what was asked), ``events.jsonl`` (what happened, in order), ``trace.tsv`` (a line per
-task), ``logs/`` (long or failed ones), ``ledger.json``, and ``outputs.json`` or ``error.json`` at the end. For a store
-that is no folder the files are kept locally and shipped when the run ends. Imports `flowbutton.model`, `stores`.
+``run.json``, ``spec.yaml`` and ``plan.json`` (what was asked), ``events.jsonl`` (what happened, in order),
+``trace.tsv`` (a line per task), ``logs/`` (long or failed ones), ``calls/`` (failed tasks, to be repeated),
+``ledger.json``, and ``outputs.json`` or ``error.json`` at the end. For a store that is no folder the files are kept
+locally and shipped when the run ends. Imports `flowbutton.model`, `stores`, `worker.payload`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from flowbutton.engine.hiding import Hidden
 from flowbutton.engine.tasks import Result, Task
 from flowbutton.model.errors import NoSpace
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import run_key
+from flowbutton.worker.payload import CallOrder
+
+KEPT_CALLS = 100
+"""Failed tasks of a run that can be repeated: with ``on_error: continue`` there may be any number."""
+
+CALLS = "calls"
 
 Listener = Callable[[str, dict[str, Any]], None]
 """Is told of every event: its kind and its fields."""
@@ -38,10 +46,10 @@ def new_run_id() -> str:
 class Journal:
     """Writes one run's folder and tells listeners."""
 
-    def __init__(self, folder: Path, run_id: str, listeners: Sequence[Listener]) -> None:
-        self.run_id, self.folder = run_id, folder / run_id
+    def __init__(self, folder: Path, run_id: str, listeners: Sequence[Listener], hidden: Hidden | None = None) -> None:
+        self.run_id, self.folder, self.hidden = run_id, folder / run_id, hidden or Hidden()
         self.folder.mkdir(parents=True)
-        self._listeners, self._is_full = listeners, False
+        self._listeners, self._is_full, self._calls = listeners, False, 0
         self._events: TextIO = (self.folder / "events.jsonl").open("w", encoding="utf-8", buffering=1)
         self._trace: TextIO = (self.folder / "trace.tsv").open("w", encoding="utf-8", buffering=1)
         self._trace.write("\t".join(TRACE_COLUMNS) + "\n")
@@ -66,6 +74,13 @@ class Journal:
         """Write a file of the folder: text as it is, anything else as JSON."""
         text = value if isinstance(value, str) else json.dumps(value, indent=2, default=str) + "\n"
         self._put(lambda: (self.folder / name).write_text(text, encoding="utf-8"))
+
+    def keep_call(self, task: int, order: CallOrder) -> None:
+        """Keep the order of a failed task, so that it can be repeated alone (`engine.repeat`); of the first only."""
+        self._calls += 1
+        if self._calls <= KEPT_CALLS:
+            (self.folder / CALLS).mkdir(exist_ok=True)
+            self.write(f"{CALLS}/{task}.json", self.hidden.hide(json.loads(order.encode())))
 
     def _put(self, write: Callable[[], int]) -> None:
         """Write; the first time that the disk is full is an error, later ones would only hide it."""

@@ -5,6 +5,8 @@ Both probe the sources, expand the graph and settle what is done; `plan` stops t
 
 from __future__ import annotations
 
+import os
+import platform
 import signal
 import threading
 import time
@@ -17,10 +19,13 @@ from typing import Any
 
 import networkx as nx
 
+from flowbutton import __version__
 from flowbutton.dag.graph import Graph
 from flowbutton.dag.plan import Plan
 from flowbutton.engine.drive import Drive, Ended, FailedTask
 from flowbutton.engine.expansion import Expansion
+from flowbutton.engine.failures import Told, told, told_task
+from flowbutton.engine.hiding import Hidden
 from flowbutton.engine.journal import Journal, Listener, new_run_id
 from flowbutton.engine.ledger import LedgerLine
 from flowbutton.engine.planning import plan_of
@@ -60,6 +65,7 @@ class Settings:
     """Where and with what to run; nothing here is in a fingerprint.
 
     ``wait_s``: how long to wait for another run of the same pipeline and results; 0 fails at once, None waits.
+    ``spec_file``: where the pipeline was read from, if it was; its folder is where `engine.repeat` looks for modules.
     """
 
     store: str = ".flowbutton"
@@ -68,11 +74,12 @@ class Settings:
     workers: int | None = None
     wait_s: float | None = 0.0
     listeners: Sequence[Listener] = ()
+    spec_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run came to."""
+    """What a run came to. ``errors`` are the failures as ``error.json`` has them."""
 
     run_id: str
     folder: Path
@@ -80,6 +87,7 @@ class Report:
     plan: Plan
     outputs: Sequence[dict[str, object]] = ()
     failures: Sequence[FailedTask] = ()
+    errors: Sequence[Told] = ()
     ledger: Sequence[LedgerLine] = ()
     ran: int = 0
     reused: int = 0
@@ -122,14 +130,15 @@ def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
         now=time.monotonic,
         wait_s=settings.wait_s,
     )
-    journal = Journal(runs_folder(settings.store), new_run_id(), settings.listeners)
+    hidden = Hidden.of(spec_text, os.environ)
+    journal = Journal(runs_folder(settings.store), new_run_id(), settings.listeners, hidden)
     try:
         return _run(graph, settings, spec_text, opened, journal, lease)
     except KeyboardInterrupt:
         journal.event("interrupted")
         raise
     except FlowbuttonError as error:
-        journal.write("error.json", _told(error))
+        journal.write("error.json", [told(error, hidden)])
         journal.event("error", error=str(error))
         raise
     finally:
@@ -138,6 +147,7 @@ def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
 
 
 def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, journal: Journal, lease: Lease) -> Report:
+    journal.write("run.json", _asked(graph, settings, opened, journal))
     journal.write("spec.yaml", spec_text)
     reused: list[tuple[Task, Result]] = []
     fresh = settle(opened.expansion, opened.expansion.start(), opened.records, lambda *pair: reused.append(pair))
@@ -151,8 +161,12 @@ def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, jour
         outputs = _publish(graph, opened, settings.results)
         journal.write("outputs.json", {str(item["name"]): item for item in outputs})
     journal.write("ledger.json", [line.to_json() for line in ended.ledger])
-    if ended.failures:
-        journal.write("error.json", [_told_task(failure) for failure in ended.failures])
+    errors = [
+        told_task(failure, opened.expansion, journal.hidden, run_id=journal.run_id, store=opened.store.uri)
+        for failure in ended.failures
+    ]
+    if errors:
+        journal.write("error.json", errors)
     journal.event("ended", status=status.value, ran=ended.ran, reused=ended.reused, outputs=outputs)
     return Report(
         journal.run_id,
@@ -161,6 +175,7 @@ def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, jour
         found,
         outputs,
         tuple(ended.failures),
+        errors,
         tuple(ended.ledger),
         ended.ran,
         ended.reused,
@@ -285,19 +300,19 @@ def _publish(graph: Graph, opened: _Opened, results: Path) -> list[dict[str, obj
     return publish(found, results, opened.records.objects)
 
 
-def _told(error: FlowbuttonError) -> dict[str, Json]:
-    where: dict[str, Json] = dict(error.where)
-    return {"what": error.what, "why": error.why, "hint": error.hint, "where": where, "class": error.failure.value}
-
-
-def _told_task(failure: FailedTask) -> dict[str, Json]:
-    key: dict[str, Json] = dict(failure.task.key)
+def _asked(graph: Graph, settings: Settings, opened: _Opened, journal: Journal) -> dict[str, Json]:
+    """Return what ``run.json`` holds: what was asked of the run, and who drives it."""
+    owner = LeaseOwner.current()
     return {
-        "stage": failure.task.node,
-        "task": failure.task.id,
-        "key": key,
-        "fingerprint": failure.task.fingerprint,
-        **_told(failure.error),
-        "traceback": failure.traceback,
-        "log": failure.log,
+        "pipeline": graph.name,
+        "file": str(settings.spec_file) if settings.spec_file else None,
+        "params": journal.hidden.hide(graph.params),
+        "store": opened.store.uri,
+        "results": str(settings.results.resolve()),
+        "executor": settings.executor,
+        "workers": settings.workers,
+        "stages": {name: node.spec.stage_digest for name, node in opened.expansion.nodes.items()},
+        "driver": [owner.host, owner.pid, owner.started],
+        "flowbutton": __version__,
+        "python": platform.python_version(),
     }
