@@ -158,7 +158,7 @@ class Expansion:
 
     def _transposition(self, node: Node, producer: dag.Producer) -> TransposeNode:
         """Return the transposition of a producer's bundles, one for all its consumers."""
-        name = f"{producer} by key"
+        name = transposition_of(producer)
         if name not in self.nodes:
             spec = NodeSpec(
                 name=name,
@@ -171,6 +171,11 @@ class Expansion:
         found = self.nodes[name]
         assert isinstance(found, TransposeNode)
         return found
+
+
+def transposition_of(producer: dag.Producer) -> str:
+    """Return the name of the node that transposes a producer's bundles."""
+    return f"{producer} by key"
 
 
 def _makes_items(annotation: Any) -> bool:

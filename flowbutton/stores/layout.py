@@ -142,3 +142,8 @@ def lease_prefix(name: str) -> str:
 def lease_key(name: str, epoch: int) -> str:
     """Where one epoch of a lease lies; the highest holds."""
     return f"{lease_prefix(name)}{epoch:08d}"
+
+
+def past_key(name: str) -> str:
+    """Where it is kept how the stages of a pipeline were when they last finished, for plans to compare with."""
+    return f"pasts/{name}"

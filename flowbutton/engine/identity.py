@@ -1,0 +1,153 @@
+"""What stages and sources are, taken from an expansion: at the start for the plan, at the end to be kept.
+
+Pure but for ``identify``, which reads source files. Not here: the comparison (`dag.reasons`), keeping (`engine.past`).
+Imports `flowbutton.model`, `dag`, `stages.code`, `engine` nodes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from flowbutton.dag import graph as dag
+from flowbutton.dag.reasons import Finished, Making, Taken
+from flowbutton.engine.expansion import Expansion, transposition_of
+from flowbutton.engine.nodes import Node
+from flowbutton.engine.source_node import SourceNode
+from flowbutton.model.bundle import Parts
+from flowbutton.model.canonical import Json, digest_json
+from flowbutton.stages.code import CodeIdentity
+from flowbutton.worker.transpose import transpose
+
+Identify = Callable[[Callable[..., Any]], CodeIdentity]
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+class Identities:
+    """The identities of an expansion's nodes, as far as it has got."""
+
+    def __init__(self, expansion: Expansion, identify: Identify) -> None:
+        self._expansion, self._identify = expansion, identify
+        self._contents: dict[dag.Producer, str] = {}
+        self._bound: dict[str, list[tuple[str, dag.Producer]]] = defaultdict(list)
+        self._indexes: dict[str, list[str]] = defaultdict(list)
+        for stage in expansion.graph.stages.values():
+            self._bind(stage)
+        self.makings: Mapping[str, Making] = {name: self._making(node) for name, node in expansion.nodes.items()}
+
+    def finished(self) -> dict[str, Finished]:
+        """Return all nodes that have finished, as they are to be kept."""
+        return {name: self._finished(node) for name, node in self._expansion.nodes.items() if node.finished}
+
+    def inputs(self, name: str) -> dict[str, Taken]:
+        """Return what a node's arguments take, of producers that have finished."""
+        nodes = self._expansion.nodes
+        return {
+            argument: Taken(str(producer), producer.name, self._content(producer))
+            for argument, producer in self._bound[name]
+            if _gave_all(nodes[producer.name], producer)
+        }
+
+    def waits(self, name: str) -> tuple[str, ...]:
+        """Return what has to finish before all tasks of a node are known and ready; nothing once they are."""
+        nodes = self._expansion.nodes
+        if nodes[name].expanded:
+            return ()
+        found = [producer.name for _, producer in self._bound[name] if not _gave_all(nodes[producer.name], producer)]
+        found += [index for index in self._indexes[name] if not nodes[index].finished]
+        return tuple(dict.fromkeys(found))
+
+    def item(self, name: str) -> Literal["piece", "task"]:
+        """Return what a node's tasks are counted in: pieces where it fans out over those of a source."""
+        stage = self._expansion.graph.stages.get(name)
+        for binding in stage.bindings if stage is not None else ():
+            producer = binding.producer
+            if binding.kind is dag.BindingKind.ITEM and producer.output is None:
+                return "piece" if producer.name in self._expansion.graph.sources else "task"
+        return "task"
+
+    def _finished(self, node: Node) -> Finished:
+        share = largest_share(list(node.bytes_in.values()))
+        return Finished(self.makings[node.name], self.inputs(node.name), len(node.results), round(share, 3))
+
+    def _making(self, node: Node) -> Making:
+        graph, name, digest = self._expansion.graph, node.name, node.spec.stage_digest
+        if isinstance(node, SourceNode):
+            partitioner, source = node.partitioner, graph.sources[name]
+            return self._made(
+                digest,
+                f"partitioner {partitioner.name}",
+                partitioner.version,
+                type(partitioner),
+                shape={"from": source.uri, **source.options},
+                files={info.uri: info.identity for group in node.groups for info in group.objects},
+            )
+        if name in graph.stages:
+            stage = graph.stages[name]
+            definition = stage.definition
+            return self._made(
+                digest,
+                definition.uses,
+                definition.version,
+                definition.function,
+                options=stage.options,
+                shape=dict(_shape(stage)),
+            )
+        return self._made(digest, "transpose", 1, transpose)
+
+    def _made(self, digest: str, uses: str, version: int, code: Callable[..., Any], **rest: Any) -> Making:
+        found = self._identify(code)
+        return Making(digest, uses, version, PYTHON, code=found.parts, libraries=found.libraries, **rest)
+
+    def _bind(self, stage: dag.StageNode) -> None:
+        for binding in stage.bindings:
+            self._bound[stage.name].append((binding.argument, binding.producer))
+            if stage.definition.inputs[binding.argument].type is Parts:
+                index = transposition_of(binding.producer)
+                self._bound[index] = [("bundles", binding.producer)]
+                self._indexes[stage.name].append(index)
+
+    def _content(self, producer: dag.Producer) -> str:
+        if producer not in self._contents:
+            self._contents[producer] = digest_json("given", _given(self._expansion.nodes[producer.name], producer))
+        return self._contents[producer]
+
+
+def largest_share(sizes: Sequence[int]) -> float:
+    """Return the share of the largest in the sum; 0 if there is nothing."""
+    total = sum(sizes)
+    return max(sizes) / total if total else 0.0
+
+
+def _shape(stage: dag.StageNode) -> Iterator[tuple[str, Json]]:
+    """Yield how items meet, where it is said: it chooses what a task takes."""
+    if stage.fan_in is not None:
+        yield "fan_in", stage.fan_in
+    if sum(binding.kind is dag.BindingKind.ITEM for binding in stage.bindings) > 1:
+        yield "mode", stage.mode
+    for binding in stage.bindings:
+        if binding.match:
+            yield f"match of {binding.argument}", list(binding.match)
+        if binding.overlap is not None:
+            yield f"overlap of {binding.argument}", ".".join(binding.overlap)
+
+
+def _gave_all(node: Node, producer: dag.Producer) -> bool:
+    if not isinstance(node, SourceNode):
+        return node.finished
+    if producer.output == dag.TABLE:
+        return True
+    return (node.pieces if producer.output is None else node.column(producer.output)).complete
+
+
+def _given(node: Node, producer: dag.Producer) -> Json:
+    """Return what names all that a producer gave, in the order of the data."""
+    if not isinstance(node, SourceNode):
+        return [result.content(producer.output) for _, result in node.ordered()]
+    if producer.output == dag.TABLE:
+        return node.table()
+    stream = node.pieces if producer.output is None else node.column(producer.output)
+    return [item.content for item in sorted(stream.items, key=lambda item: item.order)]
