@@ -23,13 +23,17 @@ import struct
 import sys
 import threading
 import traceback
+from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from flowbutton.executors.marks import Marks
 from flowbutton.model.executor import Work
 
-REQUEST = struct.Struct("!cQ")
-"""To the nursery: what to do, and with which worker. `FORK` comes with the worker's end of its pipe."""
+REQUEST = struct.Struct("!cQI")
+"""To the nursery: what to do, with which worker, and its place among the marks. `FORK` comes with the worker's end of
+its pipe."""
 FORK, KILL = b"F", b"K"
 
 REPORT = struct.Struct("!cQq")
@@ -47,13 +51,15 @@ DRIVERS_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 _PR_SET_PDEATHSIG = 1
 
 
-def main(requests_fd: int, reports_fd: int) -> None:
+def main(requests_fd: int, reports_fd: int, marks_fd: int, places: int) -> None:
     """Be a nursery until the driver closes the requests. The pickled work function comes by standard input."""
     # What these mean is the driver's business. The driver blocked them until we could say so.
     for number in DRIVERS_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DRIVERS_SIGNALS)
     requests, reports = socket.socket(fileno=requests_fd), Connection(reports_fd, readable=False)
+    marks = Marks(marks_fd, places)
+    os.close(marks_fd)
     with requests, reports, contextlib.suppress(BrokenPipeError):
         try:
             work: Work = pickle.load(sys.stdin.buffer)
@@ -63,14 +69,14 @@ def main(requests_fd: int, reports_fd: int) -> None:
         with Path(os.devnull).open("rb") as nothing:
             os.dup2(nothing.fileno(), 0)
         _flush()  # else each worker would print again what the import printed
-        _Nursery(requests, reports, work).tend()
+        _Nursery(requests, reports, work, marks).tend()
 
 
 class _Nursery:
     """Forks, kills and reaps workers, in one thread."""
 
-    def __init__(self, requests: socket.socket, reports: Connection, work: Work) -> None:
-        self._requests, self._reports, self._work = requests, reports, work
+    def __init__(self, requests: socket.socket, reports: Connection, work: Work, marks: Marks) -> None:
+        self._requests, self._reports, self._work, self._marks = requests, reports, work, marks
         self._pids: dict[int, int] = {}  # worker -> pid, of those not reaped
         self._wake_read, self._wake_write = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -100,14 +106,14 @@ class _Nursery:
             os.set_inheritable(fd, False)  # programs that a worker starts must not hold its pipe open
         if not data:
             return False
-        kind, worker = REQUEST.unpack(data)
+        kind, worker, place = REQUEST.unpack(data)
         if kind == FORK:
-            return self._fork(worker, fds[0])
+            return self._fork(worker, place, fds[0])
         if worker in self._pids:  # else it ended by itself, and that is reported
             _kill_group(self._pids[worker])
         return True
 
-    def _fork(self, worker: int, fd: int) -> bool:
+    def _fork(self, worker: int, place: int, fd: int) -> bool:
         nursery = os.getpid()
         try:
             pid = os.fork()
@@ -116,7 +122,7 @@ class _Nursery:
             self._reports.send_bytes(REPORT.pack(ENDED, worker, 1))
             return True
         if pid == 0:
-            self._be_worker(nursery, fd)
+            self._be_worker(nursery, place, fd)
         os.close(fd)
         with contextlib.suppress(OSError):  # the worker does the same; whoever is first
             os.setpgid(pid, pid)
@@ -124,7 +130,7 @@ class _Nursery:
         self._reports.send_bytes(REPORT.pack(FORKED, worker, pid))
         return True
 
-    def _be_worker(self, nursery: int, fd: int) -> None:
+    def _be_worker(self, nursery: int, place: int, fd: int) -> None:
         """Turn this fork into a worker; never returns."""
         code = 1
         try:
@@ -140,7 +146,7 @@ class _Nursery:
             for held in (self._requests, self._reports, self._wake_read, self._wake_write, self._selector):
                 held.close()
             if os.getppid() == nursery:  # else it died before the kernel knew that we want to go with it
-                _work_off(Connection(fd), self._work)
+                _work_off(Connection(fd), self._work, partial(self._marks.set, place))
             code = 0
         finally:
             _flush()
@@ -170,17 +176,17 @@ def _flush() -> None:
             stream.flush()
 
 
-def _work_off(connection: Connection, work: Work) -> None:
+def _work_off(connection: Connection, work: Work, mark: Callable[[int], None]) -> None:
     """Answer calls until the driver closes the pipe."""
     with connection, contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         while True:
-            connection.send_bytes(_answer(connection, work, connection.recv_bytes()))
+            connection.send_bytes(_answer(connection, work, mark, connection.recv_bytes()))
 
 
-def _answer(connection: Connection, work: Work, payload: bytes) -> bytes:
-    messages = _Messages(connection)
+def _answer(connection: Connection, work: Work, mark: Callable[[int], None], payload: bytes) -> bytes:
+    messages = _Messages(connection, mark)
     try:
-        return ANSWER + work(payload, messages.emit)
+        return ANSWER + work(payload, messages)
     except BaseException:  # noqa: BLE001  The worker's wall: whatever the work function raises is told.
         return FAULT + traceback.format_exc().encode(errors="backslashreplace")
     finally:
@@ -189,12 +195,18 @@ def _answer(connection: Connection, work: Work, payload: bytes) -> bytes:
 
 
 class _Messages:
-    """The messages of one call. A thread that outlives the call can't speak into the next one."""
+    """The messages and marks of one call. A thread that outlives the call can't speak into the next one."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, mark: Callable[[int], None]) -> None:
         self._connection, self._lock, self._open = connection, threading.Lock(), True
+        self._mark = mark
 
-    def emit(self, message: bytes) -> None:
+    def at(self, item: int) -> None:
+        with self._lock:
+            if self._open:
+                self._mark(item)
+
+    def __call__(self, message: bytes) -> None:
         with self._lock:
             if self._open:
                 self._connection.send_bytes(PROGRESS + message)

@@ -24,6 +24,7 @@ from time import monotonic
 
 from flowbutton.executors import nursery
 from flowbutton.executors.carry import packed
+from flowbutton.executors.marks import Marks, shared_memory
 from flowbutton.executors.serial import take
 from flowbutton.model.errors import Bug, WorkerLost
 from flowbutton.model.executor import (
@@ -123,10 +124,13 @@ class ProcessExecutor(Executor):
         for worker in self._workers.values():
             worker.pipe.close()
         self._selector.close()
+        self._nursery = None  # and with it, and with the workers, the memory of marks
+        for held in (self._workers, self._running, self._idle):
+            held.clear()
 
     def _start(self) -> None:
         """Start the nursery, and ask for all workers that are missing."""
-        self._nursery = _Nursery(self._work)
+        self._nursery = _Nursery(self._work, self._capacity.slots)
         self._selector.register(self._nursery.reports, selectors.EVENT_READ)
         for _ in range(self._capacity.slots):
             self._ask_for_worker(self._nursery)
@@ -134,9 +138,10 @@ class ProcessExecutor(Executor):
     def _ask_for_worker(self, home: _Nursery) -> None:
         number = next(self._numbers)
         ours, theirs = Pipe()
+        place = home.places.pop()
         with theirs:
-            home.fork(number, theirs)
-        self._workers[number] = worker = _Worker(number, ours)
+            home.fork(number, place, theirs)
+        self._workers[number] = worker = _Worker(number, ours, home.marks, place)
         self._selector.register(ours, selectors.EVENT_READ, worker)
 
     def _assign(self) -> None:
@@ -144,6 +149,7 @@ class ProcessExecutor(Executor):
         while self._waiting and self._idle:
             worker = self._idle.pop()
             id, call = next(iter(self._waiting.items()))
+            worker.marks.clear(worker.place)
             try:
                 worker.pipe.send_bytes(call.payload)
             except (BrokenPipeError, ConnectionResetError):
@@ -178,7 +184,7 @@ class ProcessExecutor(Executor):
         if kind == nursery.PROGRESS:
             self._happened.append(Progressed(id, body))
             return
-        self._happened.append(Returned(id, body) if kind == nursery.ANSWER else Raised(id, body.decode()))
+        self._happened.append(Returned(id, body) if kind == nursery.ANSWER else Raised(id, body.decode(), worker.item))
         self._release(worker)
         self._idle.append(worker)
         self._vain = 0
@@ -213,6 +219,7 @@ class ProcessExecutor(Executor):
                 self._idle.append(worker)
         else:
             self._bury(worker, _how(value))
+            home.places.append(worker.place)
             self._count_vain(was_busy=worker.was_busy)
             self._ask_for_worker(home)
 
@@ -220,7 +227,7 @@ class ProcessExecutor(Executor):
         """Take leave of a worker that is dead; what it had said before counts."""
         self._hear_out(worker)
         if worker.call:
-            self._happened.append(Lost(worker.call.id, why))
+            self._happened.append(Lost(worker.call.id, why, worker.item))
             self._release(worker)
         if worker in self._idle:
             self._idle.remove(worker)
@@ -258,8 +265,8 @@ class ProcessExecutor(Executor):
         now = monotonic()
         for worker in [w for w in self._running.values() if w.deadline_s is not None and w.deadline_s <= now]:
             self._hear_out(worker)
-            if worker.call:
-                self._happened.append(TimedOut(worker.call.id, now - worker.started_s))
+            if worker.call and worker.begun_s + (worker.call.timeout_s or 0.0) <= now:
+                self._happened.append(TimedOut(worker.call.id, now - worker.begun_s, worker.item))
                 self._kill(worker)
         self._assign()
 
@@ -290,6 +297,8 @@ class _Worker:
 
     number: int
     pipe: Connection
+    marks: Marks
+    place: int
     pid: int | None = None
     call: Call | None = None
     started_s: float = 0.0
@@ -298,45 +307,62 @@ class _Worker:
 
     @property
     def deadline_s(self) -> float | None:
-        """When its call's time is over, on the monotonic clock."""
+        """When the time of its call's item is over, on the monotonic clock."""
         if self.call is None or self.call.timeout_s is None:
             return None
-        return self.started_s + self.call.timeout_s
+        return self.begun_s + self.call.timeout_s
+
+    @property
+    def item(self) -> int | None:
+        """The item of its call that was begun last."""
+        mark = self.marks.get(self.place)
+        return None if mark is None else mark[0]
+
+    @property
+    def begun_s(self) -> float:
+        """When that item was begun, or the call."""
+        mark = self.marks.get(self.place)
+        return self.started_s if mark is None else mark[1]
 
 
 class _Nursery:
-    """The driver's hold on a nursery process."""
+    """The driver's hold on a nursery process; ``places`` are those of the marks that no worker has."""
 
-    def __init__(self, work: bytes) -> None:
+    def __init__(self, work: bytes, slots: int) -> None:
         self._requests, their_requests = socket.socketpair()
         self.reports, their_reports = Pipe(duplex=False)
-        fds = their_requests.fileno(), their_reports.fileno()
+        memory = shared_memory(slots)
+        self.marks, self.places = Marks(memory, slots), list(range(slots))
+        fds = their_requests.fileno(), their_reports.fileno(), memory
         code = (
-            "import sys; sys.path[:] = sys.argv[3:]; from flowbutton.executors.nursery import main; "
-            "main(int(sys.argv[1]), int(sys.argv[2]))"
+            "import sys; sys.path[:] = sys.argv[5:]; from flowbutton.executors.nursery import main; "
+            "main(*map(int, sys.argv[1:5]))"
         )
         # A Ctrl-C between its birth and its first line must not end it: it inherits the mask, and lifts it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, nursery.DRIVERS_SIGNALS)
         try:
             with their_requests, their_reports:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", code, *map(str, fds), *sys.path], stdin=subprocess.PIPE, pass_fds=fds
+                    [sys.executable, "-c", code, *map(str, (*fds, slots)), *sys.path],
+                    stdin=subprocess.PIPE,
+                    pass_fds=fds,
                 )
         finally:
+            os.close(memory)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         assert self._process.stdin
         with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
             stdin.write(work)
 
-    def fork(self, number: int, end: Connection) -> None:
+    def fork(self, number: int, place: int, end: Connection) -> None:
         """Ask for a worker on this end of a pipe. A dead nursery is heard of in its reports, not here."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            socket.send_fds(self._requests, [nursery.REQUEST.pack(nursery.FORK, number)], [end.fileno()])
+            socket.send_fds(self._requests, [nursery.REQUEST.pack(nursery.FORK, number, place)], [end.fileno()])
 
     def kill(self, number: int) -> None:
         """Ask for a worker's end."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._requests.send(nursery.REQUEST.pack(nursery.KILL, number))
+            self._requests.send(nursery.REQUEST.pack(nursery.KILL, number, 0))
 
     def abandon(self) -> None:
         """Kill it: it may be deep in an import, and hear nothing. Workers that it has made end with it."""

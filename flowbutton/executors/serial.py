@@ -49,10 +49,11 @@ class SerialExecutor(Executor):
             return ()
         _, call = self._waiting.popitem(last=False)
         happened: list[Event] = [Started(call.id)]
+        said = _Said(call.id, happened)
         try:
-            answer = self._work(call.payload, lambda message: happened.append(Progressed(call.id, message)))
+            answer = self._work(call.payload, said)
         except (Exception, SystemExit):  # noqa: BLE001  The worker's wall, here in the driver.
-            happened.append(Raised(call.id, traceback.format_exc()))
+            happened.append(Raised(call.id, traceback.format_exc(), said.item))
         else:
             happened.append(Returned(call.id, answer))
         return happened
@@ -66,6 +67,20 @@ class SerialExecutor(Executor):
         """Drop all that wait."""
         self._closed = True
         self._waiting.clear()
+
+
+class _Said:
+    """What a call says: messages become events, the item is kept."""
+
+    def __init__(self, call: int, happened: list[Event]) -> None:
+        self._call, self._happened = call, happened
+        self.item: int | None = None
+
+    def __call__(self, message: bytes) -> None:
+        self._happened.append(Progressed(self._call, message))
+
+    def at(self, item: int) -> None:
+        self.item = item
 
 
 def take(calls: Sequence[Call], used: set[int], waiting: OrderedDict[int, Call]) -> None:

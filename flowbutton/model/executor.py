@@ -9,10 +9,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-Emit = Callable[[bytes], None]
+
+class Emit(Protocol):
+    """What the carried function says while it runs."""
+
+    def __call__(self, message: bytes, /) -> None:
+        """Send a small message."""
+
+    def at(self, item: int, /) -> None:
+        """Begin the call's ``item`` (0, 1, ...). Nothing is sent: `Lost`, `TimedOut` and `Raised` tell the last one."""
+
+
 Work = Callable[[bytes, Emit], bytes]
-"""The function that is carried: ``work(payload, emit) -> answer``; ``emit`` sends small messages while it runs."""
+"""The function that is carried: ``work(payload, emit) -> answer``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +38,10 @@ class Capacity:
 class Call:
     """One attempt at a piece of work. ``id`` is unique in the executor's life; payloads are at most 64 KiB.
 
-    ``timeout_s`` counts from `Started`. ``memory_bytes`` is what the engine expects it to take; an executor may use it
-    to choose a machine, and need not enforce it.
+    ``timeout_s`` counts from `Started`, and anew from each `Emit.at`: a call of many items has that much for each of
+    them, whatever the work function is doing (also in C code, without the interpreter's lock).
+    ``memory_bytes`` is what the engine expects it to take; an executor may use it to choose a machine, and need not
+    enforce it.
     """
 
     id: int
@@ -62,10 +75,14 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The work function itself raised, which it should not: a bug in it. Last event of the call."""
+    """The work function itself raised, which it should not: a bug in it. Last event of the call.
+
+    ``item`` is the one that it had begun last, None if it told of none: here, in `Lost` and in `TimedOut`.
+    """
 
     id: int
     traceback: str
+    item: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +91,16 @@ class Lost:
 
     id: int
     why: str
+    item: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The call ran longer than its ``timeout_s`` and was stopped. Last event of the call."""
+    """The call, or an item of it, ran longer than ``timeout_s``, and the call was stopped. Last event of the call."""
 
     id: int
     after_s: float
+    item: int | None = None
 
 
 Event = Started | Progressed | Returned | Raised | Lost | TimedOut

@@ -52,6 +52,22 @@ def _hold(_: bytes, emit: Emit) -> bytes:
     return b"held for an hour"
 
 
+def _stroll(argument: bytes, emit: Emit) -> bytes:
+    """Go through so many items, in 0.25 s each."""
+    for item in range(int(argument)):
+        emit.at(item)
+        time.sleep(0.25)
+    return b"strolled"
+
+
+def _at(argument: bytes, emit: Emit) -> bytes:
+    """Go through items quickly, up to the one named, and do a deed there: ``3 die``."""
+    number, _, deed = argument.partition(b" ")
+    for item in range(int(number) + 1):
+        emit.at(item)
+    return perform(deed, emit)
+
+
 def _wait_for(argument: bytes, emit: Emit) -> bytes:
     """Emit the process id, then wait until a file exists."""
     emit(b"%d" % os.getpid())
@@ -85,6 +101,8 @@ _DEEDS: dict[bytes, Work] = {
     b"die": _die,
     b"leave": _leave,
     b"hold": _hold,
+    b"stroll": _stroll,
+    b"at": _at,
     b"wait": _wait_for,
     b"enter": _enter,
     b"meet": _meet,

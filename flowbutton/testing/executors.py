@@ -271,6 +271,26 @@ class ExecutorContract(ABC):
             assert isinstance(driver.finish([neighbour])[0], Returned)
 
     @needs(isolated=True)
+    def test_each_item_of_a_call_has_its_own_time(self) -> None:
+        with self.driver(slots=2) as driver:
+            strolled, held = driver.run(b"stroll 6", b"at 7 hold", timeout_s=1.0)
+            assert strolled == Returned(0, b"strolled"), "six items take longer than the time of one"
+            assert isinstance(held, TimedOut)
+            assert held.item == 7
+            assert 1.0 <= held.after_s < 10
+
+    @needs(isolated=True)
+    def test_who_is_lost_was_at_an_item(self) -> None:
+        with self.driver(slots=1) as driver:
+            ends = driver.run(b"at 4 die", b"die")
+            assert [end.item for end in ends if isinstance(end, Lost)] == [4, None], "not that of the call before"
+
+    def test_who_raises_was_at_an_item(self) -> None:
+        with self.driver(slots=1) as driver:
+            ends = driver.run(b"at 2 raise x", b"raise y")
+            assert [end.item for end in ends if isinstance(end, Raised)] == [2, None]
+
+    @needs(isolated=True)
     def test_time_spent_waiting_is_not_counted(self) -> None:
         with self.driver(slots=1) as driver:
             (held,) = driver.submit(b"hold", timeout_s=1.0)

@@ -87,6 +87,15 @@ class ForgetsTimeLimits(ProcessExecutor):
         super().submit([Call(call.id, call.payload, call.memory_bytes, None) for call in calls])
 
 
+class ForgetsItems(ProcessExecutor):
+    """Gives the whole call the time of one item."""
+
+    def events(self, timeout_s: float) -> Sequence[Event]:
+        for worker in self._running.values():
+            worker.marks.clear(worker.place)
+        return [Lost(e.id, e.why) if isinstance(e, Lost) else e for e in super().events(timeout_s)]
+
+
 class CountsWaitingTime(ProcessExecutor):
     def submit(self, calls: Sequence[Call]) -> None:
         super().submit(calls)
@@ -131,6 +140,7 @@ def broken(contract: ExecutorContract, only: str, folder: Path) -> bool:
         (HidesThatTooManyRun, "test_never_more_run_than_there_are_slots"),
         (LosesNeighbours, "test_a_killed_worker_costs_its_own_call_only"),
         (ForgetsTimeLimits, "test_a_call_that_runs_too_long_is_stopped"),
+        (ForgetsItems, "test_who_is_lost_was_at_an_item"),
         (CountsWaitingTime, "test_time_spent_waiting_is_not_counted"),
     ],
 )
