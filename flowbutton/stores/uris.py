@@ -39,3 +39,8 @@ def path_of(uri: str) -> Path:
         )
     # '?' and '#' can be in a file's name; only %-escapes mean something else.
     return Path(unquote(uri[len("file:") :].removeprefix("//").removeprefix("localhost")))
+
+
+def default_store(results: Path) -> str:
+    """Return where work is kept when nobody says: ``.flowbutton`` beside the results folder."""
+    return str(results.resolve().parent / ".flowbutton")

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
+from flowbutton.stores.uris import default_store as default_store
+
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
@@ -27,11 +29,6 @@ class Asked:
     results: Path | None = None
     executor: str | None = None
     workers: int | None = None
-
-
-def default_store(results: Path) -> str:
-    """Return where work is kept when nobody says: ``.flowbutton`` beside the results folder."""
-    return str(results.resolve().parent / ".flowbutton")
 
 
 class KeyValue(click.ParamType[tuple[str, str]]):

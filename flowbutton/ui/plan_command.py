@@ -29,13 +29,12 @@ def plan_command(
 
 def show_plan(asked: Asked) -> int:
     """Print the plan of what is asked for."""
-    from flowbutton.engine.run import plan
     from flowbutton.ui.asking import prepare_asked
 
     found = prepare_asked(asked)
     for problem in found.graph.warnings:
         warn(problem)
-    made = plan(found.graph, found.settings)
+    made = found.loaded.plan_in(found.settings)
     click.echo(f"plan of {made.pipeline}, store {made.store}")
     click.echo(str(made))
     if made.nothing_to_run:

@@ -72,7 +72,6 @@ def run_command(
 
 
 def _run(found: Prepared, style: str, *, wait: bool) -> int:
-    from flowbutton.engine.run import run
     from flowbutton.ui.summary import exit_after, failures_text, last_line, print_summary
 
     begun = time.monotonic()
@@ -80,12 +79,12 @@ def _run(found: Prepared, style: str, *, wait: bool) -> int:
     with _watcher(found, style) as watcher:
         settings = replace(found.settings, listeners=(watcher,))
         try:
-            report = run(found.graph, settings, spec_text=found.pipeline.text)
+            report = found.loaded.run_in(settings)
         except Locked as error:
             if not wait:
                 raise
             click.echo(f"waiting: {error.what}: {error.why}", err=True)
-            report = run(found.graph, replace(settings, wait_s=None), spec_text=found.pipeline.text)
+            report = found.loaded.run_in(replace(settings, wait_s=None))
     if style == "text" and not watcher.view.nothing:
         print_summary(report, watcher.view)
     if report.failures:

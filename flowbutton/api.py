@@ -1,0 +1,318 @@
+"""The Python API: a pipeline loaded, planned and run by the engine that the command line uses.
+
+Here: `load` and what it returns, `Pipeline`; the pipelines that ship; profiles; whence stages are imported.
+Not here: what is computed (`dag`, `engine`), what the command line asks (`ui.asking`).
+Imports `flowbutton.model`, `dag`, `engine`, `stages`, `worker.context`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import cast
+
+from flowbutton.dag.graph import Graph
+from flowbutton.dag.load import load as load_yaml
+from flowbutton.dag.pipeline import Pipeline as PipelineFile
+from flowbutton.dag.pipeline import prepare, read_pipeline
+from flowbutton.dag.plan import Plan
+from flowbutton.dag.spec import Profile
+from flowbutton.engine import run as engine
+from flowbutton.engine.journal import Listener
+from flowbutton.engine.run import Report, Settings, Status
+from flowbutton.model.canonical import Json
+from flowbutton.model.errors import Failure, FlowbuttonError, MissingInput, OptionError, Problem
+from flowbutton.model.near import did_you_mean
+from flowbutton.model.near import did_you_mean
+from flowbutton.model.registry import load as load_registered
+from flowbutton.stages.define import find_stage
+from flowbutton.stores.uris import default_store
+from flowbutton.worker.context import partitioner_named
+
+_SUFFIXES = (".yaml", ".yml")
+
+Given = Json | os.PathLike[str] | Sequence[os.PathLike[str]]
+"""A param's value as Python has it: what YAML could say, or a path."""
+
+
+class RunFailed(FlowbuttonError):
+    """A run ended with failed tasks; the first one is told. ``report`` has all of them."""
+
+    failure = Failure.BUG
+
+    def __init__(self, report: Report) -> None:
+        first, others = report.failures[0], len(report.failures) - 1
+        more = f"; {others} more failed" if others else ""
+        super().__init__(
+            f"stage '{first.task.node}' failed: {first.error.what}",
+            why=first.error.why + more,
+            hint=first.error.hint,
+            **{**first.error.where, "run": str(report.folder)},
+        )
+        self.report = report
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.report,)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A pipeline that has been read and checked, with a value for each param. `load` makes it.
+
+    Nothing of it changes: other params mean another `load`, which costs milliseconds.
+    """
+
+    file: PipelineFile
+    graph: Graph
+    profile: Profile
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return self.graph.name
+
+    @property
+    def params(self) -> Mapping[str, Json]:
+        """The value of each param."""
+        return self.graph.params
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is no mistake for certain, but looks like one."""
+        return self.graph.warnings
+
+    def settings(
+        self,
+        *,
+        store: str | os.PathLike[str] | None = None,
+        results: str | os.PathLike[str] | None = None,
+        executor: str | None = None,
+        workers: int | None = None,
+        wait: bool = False,
+        listener: Listener | None = None,
+    ) -> Settings:
+        """Return where and with what to run: what is given, then what the profile says, then the defaults.
+
+        Raises:
+            OptionError: there is no such executor.
+        """
+        place = Path(results or self.profile.results or "results")
+        chosen = executor or self.profile.executor or "processes"
+        load_registered("executors", chosen)
+        return Settings(
+            store=os.fspath(store) if store is not None else self.profile.store or default_store(place),
+            results=place,
+            executor=chosen,
+            workers=workers or self.profile.workers,
+            wait_s=None if wait else 0.0,
+            listeners=() if listener is None else (listener,),
+        )
+
+    def plan(
+        self, *, store: str | os.PathLike[str] | None = None, results: str | os.PathLike[str] | None = None
+    ) -> Plan:
+        """Return what is done and what would run; printed, it is the table of ``flowbutton plan``. Nothing runs.
+
+        Raises:
+            FlowbuttonError: a source is missing or can't be used.
+        """
+        return self.plan_in(self.settings(store=store, results=results))
+
+    def run(
+        self,
+        *,
+        store: str | os.PathLike[str] | None = None,
+        results: str | os.PathLike[str] | None = None,
+        executor: str | None = None,
+        workers: int | None = None,
+        wait: bool = False,
+        listener: Listener | None = None,
+    ) -> Report:
+        """Run to the end, publish the outputs, and return what it came to. What is done already is reused.
+
+        Args:
+            store: Where work is kept: a folder or a URI; ``.flowbutton`` beside the results if not given.
+            results: The folder of outputs; ``results`` if not given.
+            executor: ``processes`` (if not given), ``serial``, or one of a plug-in.
+            workers: Tasks at once; one per CPU if not given.
+            wait: Whether to wait while another run holds the same pipeline and results.
+            listener: Is called with the kind and the fields of each event, in this thread.
+
+        Raises:
+            RunFailed: a task failed for good and ended the run; it holds the report.
+            Locked: another run holds the same pipeline and results.
+            FlowbuttonError: a source is missing, the ledger is broken, or the disk is full.
+            KeyboardInterrupt: the user stopped it; what was done is kept, and running again goes on from there.
+        """
+        settings = self.settings(
+            store=store, results=results, executor=executor, workers=workers, wait=wait, listener=listener
+        )
+        report = self.run_in(settings)
+        if report.status is Status.FAILED:
+            raise RunFailed(report)
+        return report
+
+    def plan_in(self, settings: Settings) -> Plan:
+        """Plan with settings that were made before."""
+        with importable(self.file.path):
+            return engine.plan(self.graph, settings)
+
+    def run_in(self, settings: Settings) -> Report:
+        """Run with settings that were made before; failed tasks are told in the report, and not raised."""
+        with importable(self.file.path):
+            return engine.run(self.graph, settings, spec_text=self.file.text)
+
+
+def load(
+    pipeline: str | os.PathLike[str],
+    *,
+    params: Mapping[str, Given] | None = None,
+    params_file: str | os.PathLike[str] | None = None,
+    profile: str | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> Pipeline:
+    """Read a pipeline and check all of it; nothing runs, and no data are read.
+
+    Args:
+        pipeline: A pipeline file, or the name of one that ships (``genomics``).
+        params: Values of params, typed; relative paths count from the current folder. They go before ``params_file``.
+        params_file: A YAML or JSON file of params.
+        profile: A profile of the pipeline file.
+        texts: Values of params as the command line writes them; they go before ``params``.
+
+    Raises:
+        MissingInput: the pipeline or the params file is not there.
+        OptionError: there is no such profile.
+        SpecError: the pipeline or its params have problems; all are told.
+    """
+    path = find_pipeline(os.fspath(pipeline))
+    file = read_pipeline(path, _read(path, "pipeline"))
+    chosen = _profile(file, profile)
+    given = {**_params_of(params_file), **{name: _plain(value) for name, value in (params or {}).items()}}
+    with importable(path):
+        graph = prepare(
+            file,
+            find_stage=find_stage,
+            find_partitioner=partitioner_named,
+            env=os.environ,
+            cwd=Path.cwd(),
+            params_file=given,
+            command_line=texts or {},
+            profile=chosen,
+        )
+    return Pipeline(file, graph, chosen or Profile())
+
+
+def find_pipeline(name: str) -> Path:
+    """Return the file that ``name`` means: a path, or a pipeline that ships with flowbutton.
+
+    Raises:
+        MissingInput: there is neither; the hint names the likeliest.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = {file.stem: file for file in sorted(_shipped_folder().glob("*.yaml"))}
+    if name in shipped:
+        return shipped[name]
+    raise MissingInput(
+        f"there is no pipeline '{name}'",
+        why="it is a folder" if path.is_dir() else "",
+        hint=_nearest(path, shipped),
+        file=name,
+    )
+
+
+@contextmanager
+def importable(pipeline: Path) -> Iterator[None]:
+    """Let ``uses: module:function`` find modules beside a pipeline file, here and in workers, within this block."""
+    path, before = [*sys.path], os.environ.get("PYTHONPATH")
+    make_importable(pipeline)
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        if before is None:
+            os.environ.pop("PYTHONPATH", None)
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+def make_importable(pipeline: Path) -> None:
+    """Do what `importable` does, for the rest of the process."""
+    folder = str(pipeline.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([folder, *([before] if before else [])])
+
+
+def _shipped_folder() -> Path:
+    """Return where the pipelines are that ship: in the wheel, or in the checkout of an editable install."""
+    package = Path(__file__).parent
+    inside = package / "pipelines"
+    return inside if inside.is_dir() else package.parent / "pipelines"
+
+
+def _nearest(path: Path, shipped: Mapping[str, Path]) -> str:
+    folder = path if path.is_dir() else path.parent
+    files = [str(file) for file in sorted(folder.glob("*")) if file.suffix in _SUFFIXES]
+    close = get_close_matches(str(path), [*files, *shipped], n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    known = ", ".join(shipped)
+    return f"give a pipeline file, or one that ships: {known}" + (f"; files there: {', '.join(files)}" if files else "")
+
+
+def _read(path: Path, kind: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"the {kind} file is not text", why=str(error), hint="save it as UTF-8", file=str(path)
+        ) from error
+    except OSError as error:
+        near = get_close_matches(path.name, [file.name for file in path.parent.glob("*")], n=1)
+        hint = f"did you mean '{path.with_name(near[0])}'?" if near and near[0] != path.name else "check the name"
+        raise MissingInput(
+            f"the {kind} file can't be read", why=str(error.strerror), hint=hint, file=str(path)
+        ) from error
+
+
+def _params_of(file: str | os.PathLike[str] | None) -> Mapping[str, Json]:
+    if file is None:
+        return {}
+    path = Path(file)
+    document = load_yaml(_read(path, "params"), file=str(path))
+    document.problems.raise_if_any()
+    if not isinstance(document.value, dict):
+        raise OptionError("the params file is no mapping", why="", hint="write lines of 'name: value'", file=str(path))
+    return document.value
+
+
+def _plain(value: Given) -> Json:
+    """Return a param's value as YAML would have it: paths are text, tuples are lists."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return cast(Json, value)
+
+
+def _profile(pipeline: PipelineFile, name: str | None) -> Profile | None:
+    if name is None:
+        return None
+    profiles = pipeline.spec.profiles
+    if name not in profiles:
+        raise OptionError(
+            f"there is no profile called '{name}'",
+            why="",
+            hint=did_you_mean(name, profiles) if profiles else "this pipeline file has no profiles",
+            file=str(pipeline.path),
+        )
+    return profiles[name]
