@@ -7,6 +7,7 @@ Not here: what an exit code means (`ui.exits`). Imports `flowbutton.model`, clic
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -21,6 +22,9 @@ from flowbutton.model.errors import FlowbuttonError, Problem, SpecError
 from flowbutton.ui.exits import Exit, exit_of
 
 _LINE = ("file", "line", "column")
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
+_VISIBLE = {"\t": "→"}
+_WIDTH = 100  # of the line that is shown; of a longer one, the part around the column
 
 
 def show(error: FlowbuttonError) -> str:
@@ -32,11 +36,33 @@ def show(error: FlowbuttonError) -> str:
 
 
 def show_problem(problem: Problem) -> str:
-    """Write a problem of a pipeline file: ``file:line:column: at: what``; one of no file has its origin instead."""
+    """Write a problem of a pipeline file: ``file:line:column: at: what``, then the line with a mark under the column.
+
+    One of no file has its origin instead.
+    """
     place = ":".join(str(problem.where[name]) for name in _LINE if name in problem.where)
     rest = [str(value) for name, value in problem.where.items() if name not in _LINE]
     head = ": ".join(part for part in (place, *rest, problem.what) if part)
-    return head + _rows({"why": problem.why, "hint": problem.hint})
+    return head + excerpt(problem.where) + _rows({"why": problem.why, "hint": problem.hint})
+
+
+def excerpt(where: Mapping[str, str | int]) -> str:
+    """Return the line that ``where`` names and a mark under its column; nothing where the file can't be read."""
+    if not {*_LINE} <= {*where}:
+        return ""
+    try:
+        text = Path(str(where["file"])).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    number, column = int(where["line"]), int(where["column"])
+    lines = _BREAK.split(text)
+    if number > len(lines) or not lines[number - 1].strip():
+        return ""
+    line = "".join(_VISIBLE.get(char, char if char.isprintable() else "�") for char in lines[number - 1])
+    begin = max(0, column - 1 - _WIDTH * 3 // 4) if len(line) > _WIDTH else 0
+    shown = ("…" if begin else "") + line[begin : begin + _WIDTH] + ("…" if begin + _WIDTH < len(line) else "")
+    mark = " " * (column - 1 - begin + bool(begin)) + "^"
+    return f"\n  {number} | {shown}\n  {' ' * len(str(number))} | {mark}"
 
 
 def show_place(where: Mapping[str, str | int]) -> str:
@@ -56,13 +82,18 @@ def _rows(rows: Mapping[str, str]) -> str:
 
 def complain(text: str) -> None:
     """Print to standard error; in red on a terminal, unless NO_COLOR is set."""
-    click.secho(text, err=True, fg="red", color=False if os.environ.get("NO_COLOR") else None)
+    _print(text, "red")
 
 
 def warn(problem: Problem) -> None:
     """Print a problem that does not stop anything."""
-    text = f"warning: {show_problem(problem)}"
-    click.secho(text, err=True, fg="yellow", color=False if os.environ.get("NO_COLOR") else None)
+    _print(f"warning: {show_problem(problem)}", "yellow")
+
+
+def _print(text: str, colour: str) -> None:
+    """Print to standard error, where a terminal shows what is said in colour, and the details under it plainly."""
+    lines = (line if line.startswith("  ") else click.style(line, fg=colour) for line in text.splitlines())
+    click.echo("\n".join(lines), err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def guarded(action: Callable[[], int]) -> int:

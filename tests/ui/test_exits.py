@@ -98,7 +98,8 @@ def test_all_problems_of_a_pipeline_are_told_at_their_places(place):
     place.write("texts.yaml", text.replace("gather: {parts: count}", "gather: {parts: cuont}"))
     ended = place.call("validate", "texts.yaml")
     assert re.search(
-        r"^texts\.yaml:11:\d+: stages\.total\.gather\.parts.*cuont.*\n.*did you mean 'count'", ended.stderr
+        r"^texts\.yaml:11:\d+: stages\.total\.gather\.parts.*cuont.*\n.*cuont.*\n[ |]+\^\n.*did you mean 'count'",
+        ended.stderr,
     )
     assert ended.stderr.splitlines()[-1] == "error: the pipeline has 1 problem"
 
