@@ -22,7 +22,7 @@ from flowbutton.engine.tasks import Result, Task
 from flowbutton.model.errors import NoSpace
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import run_key
-from flowbutton.worker.payload import CallOrder
+from flowbutton.worker.payload import CallOrder, PieceInput
 
 KEPT_CALLS = 100
 """Failed tasks of a run that can be repeated: with ``on_error: continue`` there may be any number."""
@@ -34,7 +34,7 @@ Listener = Callable[[str, dict[str, Any]], None]
 
 TRACE_COLUMNS = (
     "task", "stage", "key", "fingerprint", "status", "attempt", "wall_s", "cpu_s", "peak_rss_bytes", "read_bytes",
-    "written_bytes",
+    "written_bytes", "owned_bytes",
 )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ class Journal:
         key = ",".join(f"{name}={value}" for name, value in task.key)
         m = result.measures if result is not None else None
         costs = [m.wall_s, m.cpu_s, m.peak_rss_bytes, m.read_bytes, m.written_bytes] if m is not None else [""] * 5
-        row = [task.id, task.node, key, task.fingerprint[:16], status, attempt, *costs]
+        row = [task.id, task.node, key, task.fingerprint[:16], status, attempt, *costs, _owned_bytes(task)]
         self._put(lambda: self._trace.write("\t".join(str(cell) for cell in row) + "\n"))
 
     def write(self, name: str, value: Any) -> None:
@@ -107,6 +107,13 @@ class Journal:
             for place in sorted(self.folder.rglob("*")):
                 if place.is_file():
                     store.put(run_key(self.run_id, place.relative_to(self.folder).as_posix()), place)
+
+
+def _owned_bytes(task: Task) -> int:
+    """Return the bytes of the pieces that a task has for itself, as stored."""
+    if task.part is not None:
+        return task.part.bytes
+    return sum(reference.piece.bytes for reference in task.inputs.values() if isinstance(reference, PieceInput))
 
 
 def _point_latest(folder: Path, run_id: str) -> None:
