@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from flowbutton.dag.explain import explain
 from flowbutton.dag.problems import Path, Problems
 from flowbutton.model.canonical import Json
+from flowbutton.model.docstrings import read_docstring
 from flowbutton.model.partitioner import Partitioner
 from flowbutton.model.units import parse_bytes
 
@@ -62,6 +63,11 @@ def cut_model(partitioner: Partitioner) -> type[BaseModel]:
     }
     config = ConfigDict(extra="forbid", frozen=True)
     return create_model(f"{partitioner.name}_options", __config__=config, **fields)
+
+
+def cut_words(partitioner: Partitioner) -> Mapping[str, str]:
+    """Return what the docstring of a partitioner's `cut` says of its options."""
+    return read_docstring(type(partitioner).cut.__doc__).arguments
 
 
 def _whole(value: Json) -> Json:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from flowbutton.dag.fits import reader_fits, show_type
-from flowbutton.dag.options import cut_model
+from flowbutton.dag.options import cut_model, cut_words
 from flowbutton.model.bundle import Parts
 from flowbutton.model.canonical import Json
 from flowbutton.model.docstrings import read_docstring
@@ -167,11 +167,6 @@ def partitioner_facts(entry: Entry[Partitioner]) -> Facts:
         "options": option_facts(cut_model(partitioner), cut_words(partitioner)),
         "from": _from(entry, type(partitioner).__module__),
     }
-
-
-def cut_words(partitioner: Partitioner) -> Mapping[str, str]:
-    """Return what the docstring of a partitioner's `cut` says of its options."""
-    return read_docstring(type(partitioner).cut.__doc__).arguments
 
 
 def option_facts(model: type[BaseModel], words: Mapping[str, str]) -> list[Facts]:

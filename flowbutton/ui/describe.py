@@ -33,7 +33,7 @@ def listing(catalog: Catalog[Any]) -> str:
             for entry in catalog.entries
             if entry.origin == origin
         ]
-    return "\n".join([*lines[1:], *(f"\n{_complaint(broken)}" for broken in catalog.broken)])
+    return "\n".join([*lines[1:], *(f"\n{complaint(broken)}" for broken in catalog.broken)])
 
 
 def listing_json(catalog: Catalog[Any]) -> str:
@@ -158,7 +158,8 @@ def _origin(origin: Origin) -> Facts:
     return {"distribution": origin.distribution, "version": origin.version}
 
 
-def _complaint(broken: Broken) -> str:
+def complaint(broken: Broken) -> str:
+    """Say what can not be used, and why."""
     error = broken.error
     lines = [f"'{broken.name}' of {broken.origin} can't be used: {error.what}", error.why, error.hint]
     return "\n  ".join(line for line in lines if line)
