@@ -16,7 +16,7 @@ all else, and everything in quotes      text; ``2024-05-01`` too
 ``0755`` differs from the core schema, which reads 755 (YAML 1.1: 493): a number that two readers understand in two ways
 is kept as it was written. Keys are text. Anchors, aliases and merges (``<<``) are allowed, other tags are not.
 
-Not here: what the values mean (`dag.spec`). Imports PyYAML, `model.errors`.
+Not here: what the values mean (`dag.spec`), what is said of text that is no YAML (`dag.syntax`). Imports PyYAML.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from flowbutton.dag.problems import Path, Position, Positions, Problems
+from flowbutton.dag.syntax import mistake, position_of
 
 NODE_LIMIT = 100_000
 """Values in a file after its aliases are put in: a few lines of aliases of aliases would fill any memory."""
 
 _TAG = "tag:yaml.org,2002:"
+_KEY_HINT = "put quotes around it; names of stages, sources and params begin with a letter"
 _PLAIN = "plain"  # the tag of a scalar that has neither quotes nor a tag of its own
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -87,7 +89,12 @@ def load(text: str, *, file: str) -> Document:
     if node is None:
         problems.add((), "the file is empty", hint="a pipeline begins with 'flowbutton: 1'")
         return Document(None, problems)
-    return Document(_Constructor(keys, values, problems).build(node, ()), problems)
+    try:
+        return Document(_Constructor(keys, values, problems).build(node, ()), problems)
+    except _Endless as error:
+        what = f"the aliases of this file unfold to more than {NODE_LIMIT:,} values"
+        problems.add_at(error.position, error.path, what, "", "use fewer of them")
+        return Document(None, problems)
 
 
 class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):
@@ -111,14 +118,19 @@ def _syntax(error: yaml.MarkedYAMLError | ReaderError, text: str, problems: Prob
     if isinstance(error, ReaderError):
         before = text[: error.position]
         position = Position(before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
-        what, hint = f"the character #x{error.character:04x} is not allowed in YAML", "remove it"
-    else:
-        mark = error.problem_mark or error.context_mark
-        position = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
-        what, hint = error.problem or "this is not YAML", "check the indentation, colons and quotes around this line"
-        if "'\\t'" in what:
-            what, hint = "a tab stands where YAML wants spaces", "indent with spaces"
-    problems.add_at(position, (), what, getattr(error, "context", None) or "", hint)
+        what = f"the character #x{error.character:04x} is not allowed in YAML"
+        problems.add_at(position, (), what, "", "remove it")
+        return
+    found = mistake(error, text)
+    problems.add_at(found.position, (), found.what, found.why, found.hint)
+
+
+class _Endless(Exception):
+    """The aliases of a file unfold to more than any pipeline needs."""
+
+    def __init__(self, position: Position, path: Path) -> None:
+        super().__init__()
+        self.position, self.path = position, path
 
 
 class _Constructor:
@@ -137,10 +149,7 @@ class _Constructor:
             self._problems.add_at(position, path, "an anchor holds an alias of itself", "", "remove the alias")
             return None
         if self._count > NODE_LIMIT:
-            if self._count == NODE_LIMIT + 1:
-                what = f"the aliases of this file unfold to more than {NODE_LIMIT} values"
-                self._problems.add_at(position, path, what, "", "use fewer of them")
-            return None
+            raise _Endless(position, path)
         self._open.add(id(node))
         value = self._value(node, path)
         self._open.discard(id(node))
@@ -173,7 +182,7 @@ class _Constructor:
         merged: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         for key_node, value_node in node.value:
             if _is_merge(key_node):
-                merged = self._merged(value_node, path) | merged
+                merged = self._merged(key_node, value_node, path) | merged
                 continue
             name = self._key(key_node, path)
             if name is None:
@@ -191,24 +200,23 @@ class _Constructor:
             value[key] = self.build(value_node, (*path, key))
         return value
 
-    def _merged(self, node: yaml.Node, path: Path) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    def _merged(self, key: yaml.Node, node: yaml.Node, path: Path) -> dict[str, tuple[yaml.Node, yaml.Node]]:
         """Return the pairs that ``<<`` brings in: of a mapping, or of a list of them, where the first wins."""
         found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         if isinstance(node, yaml.MappingNode) and id(node) not in self._open:
             self._open.add(id(node))
             for key_node, value_node in node.value:
                 if _is_merge(key_node):
-                    found = self._merged(value_node, path) | found
+                    found = self._merged(key_node, value_node, path) | found
                 elif (name := self._key(key_node, path)) is not None:
                     found[name] = (key_node, value_node)
             self._open.discard(id(node))
         elif isinstance(node, yaml.SequenceNode) and all(isinstance(child, yaml.MappingNode) for child in node.value):
             for child in reversed(node.value):
-                found |= self._merged(child, path)
+                found |= self._merged(key, child, path)
         else:
-            self._problems.add_at(
-                _start(node), path, "<< needs a mapping", "", "write <<: *name of an anchored mapping"
-            )
+            what, hint = "<< brings in a mapping, and this is none", "write <<: *name of an anchored mapping"
+            self._problems.add_at(_start(key), path, what, "", hint)
         return found
 
     def _key(self, node: yaml.Node, path: Path) -> str | None:
@@ -217,12 +225,12 @@ class _Constructor:
             if isinstance(text, str):
                 return text
         shown = f"'{node.value}'" if isinstance(node, yaml.ScalarNode) else "this"
-        self._problems.add_at(_start(node), path, f"{shown} is a key, and keys are text", "", "put quotes around it")
+        self._problems.add_at(_start(node), path, f"{shown} is a key, and keys are text", "", _KEY_HINT)
         return None
 
 
 def _start(node: yaml.Node) -> Position:
-    return Position(node.start_mark.line + 1, node.start_mark.column + 1)
+    return position_of(node.start_mark)
 
 
 def _is_merge(node: yaml.Node) -> bool:

@@ -1,0 +1,189 @@
+"""What is said of text that is no YAML: the parser's findings in the words of people who write pipelines.
+
+A parser notices a mistake where it can't go on, which is rarely where the mistake is: an open brace is told where it
+was opened, a line without a colon where it begins.
+
+Imports PyYAML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import yaml
+
+from flowbutton.dag.problems import Position
+
+_CLOSING = {"{": "}", "[": "]"}
+_ESCAPES = "in \"double quotes\" a backslash begins an escape; use 'single quotes' where it is meant as itself"
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong with a text, and where."""
+
+    position: Position
+    what: str
+    hint: str
+    why: str = ""
+
+
+def position_of(mark: yaml.Mark) -> Position:
+    """Return a place of PyYAML, which counts from 0."""
+    return Position(mark.line + 1, mark.column + 1)
+
+
+def mistake(error: yaml.MarkedYAMLError, text: str) -> Mistake:
+    """Tell what the parser found."""
+    found = _Found(error, text.splitlines())
+    for pattern, tell in _TOLD:
+        if pattern.search(f"{error.context or ''}; {error.problem or ''}"):
+            return tell(found)
+    return Mistake(found.at, error.problem or "this is no YAML", "check the indentation, colons and quotes around it")
+
+
+class _Found:
+    """A finding of the parser: what it says, where it noticed, and where what it was reading had begun."""
+
+    def __init__(self, error: yaml.MarkedYAMLError, lines: list[str]) -> None:
+        noticed = error.problem_mark or error.context_mark
+        self.problem, self.lines = error.problem or "", lines
+        self.at = position_of(noticed) if noticed else Position(1, 1)
+        self.begun = position_of(error.context_mark) if error.context_mark else self.at
+
+    def line(self, number: int) -> str:
+        """Return a line's text; lines are counted from 1."""
+        return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
+
+    def char(self, place: Position) -> str:
+        """Return the character at a place."""
+        return self.line(place.line)[place.column - 1 : place.column]
+
+
+def _open(found: _Found) -> Mistake:
+    """Something stands in braces or brackets that can't be there: they were not closed, or a text needs quotes."""
+    opened = found.char(found.begun)
+    closing = _CLOSING.get(opened, "}")
+    here = found.char(found.at)
+    if here == "{" and found.line(found.at.line)[found.at.column - 2 : found.at.column - 1] == "$":
+        at = Position(found.at.line, found.at.column - 1)
+        return Mistake(at, f"a placeholder inside {opened} {closing} needs quotes", 'write "${params.NAME}"')
+    if found.at.line == found.begun.line and here == ":":
+        hint = "put quotes around a text that has a colon, a comma or a brace"
+        return Mistake(found.at, f"a colon stands in a text inside {opened} {closing}", hint)
+    return Mistake(found.begun, f"this '{opened}' is not closed", f"add the '{closing}' that belongs to it")
+
+
+def _quote(found: _Found) -> Mistake:
+    quote = found.char(found.begun)
+    return Mistake(found.begun, f"this quote is not closed: {quote}", f"add the {quote} at the end of the text")
+
+
+def _block(found: _Found) -> Mistake:
+    """A line can't stand where it stands: it closes what was not open, lacks its colon, or is badly indented."""
+    here, line = found.char(found.at), found.line(found.at.line)
+    begins = len(line) - len(line.lstrip()) + 1
+    if here and here in "}]":
+        return Mistake(found.at, f"this '{here}' closes nothing", "remove it")
+    if found.at.column == begins:
+        return _indented(found)
+    before = line[: found.at.column - 1].strip()
+    if re.fullmatch(r"[\w.-]+( \{.*)?", before):
+        return Mistake(Position(found.at.line, begins), "a colon is missing on this line", "write 'name: value'")
+    hint = "a value in quotes ends with them: check the quotes of this line and the one before"
+    return Mistake(found.at, "something stands after the end of a value", hint)
+
+
+def _indented(found: _Found) -> Mistake:
+    """The line's first word is where no key can be; the lines above say which columns would do."""
+    depths = [_depth(found.line(number)) for number in range(found.at.line - 1, found.begun.line - 1, -1)]
+    known = sorted({depth for depth in depths if depth is not None})
+    here = found.at.column - 1
+    near = min(known, key=lambda depth: (abs(depth - here), -depth), default=None)
+    hint = f"the line has {here} spaces before it; {near} would fit the lines above" if near not in (None, here) else ""
+    return Mistake(found.at, "this line is not indented as its neighbours are", hint or "align it with them")
+
+
+def _depth(line: str) -> int | None:
+    stripped = line.lstrip(" ")
+    return len(line) - len(stripped) if stripped and not stripped.startswith("#") else None
+
+
+def _second_colon(found: _Found) -> Mistake:
+    """A second colon in a line, or a key under a line that has a value, or none of its own colon."""
+    line = found.line(found.at.line)
+    key = re.match(r"\s*[^\s:#]+:\s", line)
+    if key and found.at.column > key.end():
+        return Mistake(found.at, "a second colon on this line", "put quotes around a text that has a colon and a blank")
+    above = next((n for n in range(found.at.line - 1, 0, -1) if _depth(found.line(n)) is not None), found.at.line)
+    place = Position(above, (_depth(found.line(above)) or 0) + 1)
+    if ":" in found.line(above):
+        return Mistake(_start(found), "this line is indented under a line that has a value already",
+                       "align it with the line above, or remove the value there")  # fmt: skip
+    return Mistake(place, "a colon is missing at the end of this line", f"write '{found.line(above).strip()}:'")
+
+
+def _start(found: _Found) -> Position:
+    return Position(found.at.line, (_depth(found.line(found.at.line)) or 0) + 1)
+
+
+def _no_colon(found: _Found) -> Mistake:
+    line = found.line(found.begun.line).strip()
+    close = re.fullmatch(r"([\w-]+):(\S.*)", line)
+    hint = f"write '{close[1]}: {close[2]}'" if close else "write 'name: value'"
+    what = "a blank is missing after the colon" if close else "this line has no colon"
+    return Mistake(found.begun, what, hint)
+
+
+def _taken(found: _Found) -> Mistake:
+    here = found.char(found.at)
+    if here == "\t":
+        return Mistake(found.at, "a tab stands where YAML wants spaces", "indent with spaces")
+    return Mistake(
+        found.at, f"a text can't begin with {here}", "put quotes around the text", why="YAML keeps it for itself"
+    )
+
+
+def _star(found: _Found) -> Mistake:
+    here = found.char(found.begun) or "*"
+    why = f"{here} without quotes is {'an alias' if here == '*' else 'an anchor'} of YAML"
+    return Mistake(found.begun, f"a text can't begin with {here}", "put quotes around the text", why=why)
+
+
+def _unknown_alias(found: _Found) -> Mistake:
+    name = found.problem.split("'")[1]
+    hint = f"write &{name} before the value that is meant; or put quotes around a text that begins with *"
+    return Mistake(found.at, f"there is no anchor &{name} above", hint)
+
+
+def _second_anchor(found: _Found) -> Mistake:
+    hint = f"the first is on line {found.begun.line}; give this one another name"
+    return Mistake(found.at, "a second anchor of this name", hint)
+
+
+def _second_document(found: _Found) -> Mistake:
+    return Mistake(found.at, "a second document begins here", "a file holds one pipeline: remove the line '---'")
+
+
+def _escape(found: _Found) -> Mistake:
+    return Mistake(Position(found.at.line, found.at.column - 1), f"'\\{found.char(found.at)}' is no escape", _ESCAPES)
+
+
+_TOLD: list[tuple[re.Pattern[str], Callable[[_Found], Mistake]]] = [
+    (re.compile(pattern), tell)
+    for pattern, tell in (
+        ("quoted scalar; found unexpected (end of stream|document separator)", _quote),
+        ("found unknown escape character|expected escape sequence", _escape),
+        ("while scanning an? (alias|anchor)", _star),
+        ("found undefined alias", _unknown_alias),
+        ("found duplicate anchor", _second_anchor),
+        ("but found another document|expected a single document", _second_document),
+        ("cannot start any token|expected.* indentation|found character '%'", _taken),
+        ("while parsing a flow (mapping|sequence|node)", _open),
+        ("mapping values are not allowed", _second_colon),
+        ("could not find expected ':'", _no_colon),
+        ("expected <block end>|did not find expected", _block),
+    )
+]
