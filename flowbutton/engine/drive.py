@@ -157,6 +157,7 @@ class Drive:
             shared=shared,
             tasks=tuple(orders),
             log_key=run_key(self._journal.run_id, "logs"),
+            tolerate=node.spec.tolerate_records,
         )
 
     def _gather(self, rows: RowsInput) -> Input:

@@ -97,8 +97,17 @@ class Expansion:
             stage_digest=digest_json("index", mark),
             ids=self._ids,
             resources=INDEX_RESOURCES,
+            tolerate_records=self._tolerated_by_readers(node.name),
         )
         self.nodes[node.name] = SourceNode(spec, partitioner, facts.groups, node.options)
+
+    def _tolerated_by_readers(self, source: str) -> int:
+        """Return how many bad records each stage tolerates that reads a source's pieces."""
+        pieces = dag.Producer(source)
+        readers = [
+            stage for stage in self.graph.stages.values() if pieces in [binding.producer for binding in stage.bindings]
+        ]
+        return min((stage.tolerate_records for stage in readers), default=0)
 
     def _add_stage(self, stage: dag.StageNode) -> None:
         items, shares, gathers = [], [], []

@@ -17,7 +17,7 @@ from flowbutton.engine.tasks import Counts
 from flowbutton.engine.tree_node import TreeNode
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import BadInput, LedgerBroken
-from flowbutton.model.stage import Balance, LedgerRule
+from flowbutton.model.stage import RAISE_TOLERATE, Balance, LedgerRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,6 @@ def _check_tolerated(line: LedgerLine, limit: int) -> None:
         raise BadInput(
             f"stage '{line.stage}' set {aside} {line.unit} aside, {limit} are tolerated",
             why="; ".join(line.counts.samples) or "no record was described",
-            hint="correct the data, or raise 'tolerate: {records: N}' of this stage",
+            hint=RAISE_TOLERATE,
             stage=line.stage,
         )

@@ -78,6 +78,8 @@ class SourceNode(Node):
                 self._complete()
 
     def _cut(self, layout: Layout) -> None:
+        if layout.fault is not None and not self.spec.tolerate_records:
+            raise layout.fault
         pieces = self.partitioner.cut(layout, **self._options)
         self._check(layout, pieces)
         ordinal = layout.group.ordinal

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from flowbutton.model.canonical import Json
 from flowbutton.model.pieces import Group, IndexPart, Layout, Piece, Place, Source, files_in
+from flowbutton.model.stage import Tally
 from flowbutton.model.store import DataAccess
 
 
@@ -26,7 +27,19 @@ class Reader(ABC):
     @property
     @abstractmethod
     def consumed(self) -> int:
-        """Owned records handed out so far; the ledger compares the sum with the producer's count."""
+        """Owned records handed out or left out so far; the ledger compares the sum with the producer's count."""
+
+    def tolerate(self, tally: Tally) -> None:
+        """Leave bad records out, from the first one on, and tell ``tally`` of each; called before anything is read.
+
+        Whether a record is left out depends on it alone (on a pair, where pairs are what is never divided): not on the
+        cut, not on how many others were. Left out is exactly what would have been an error otherwise, so what is read
+        from good data does not change. Each is told once, however often the piece is read. A file in which records
+        can't be told apart any more is an error all the same.
+
+        A reader that does nothing here goes on raising.
+        """
+        del tally
 
 
 class Partitioner(ABC):

@@ -2,7 +2,7 @@
 
 Here: descriptions only; small, JSON, without data.
 Not here: how a format is cut (`partitioners`), how tasks are made from items (`engine`).
-Intervals are half-open integers everywhere. Imports `model.canonical`.
+Intervals are half-open integers everywhere. Imports `model.canonical`, `model.errors`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flowbutton.model.canonical import Json
+from flowbutton.model.errors import BadInput
 
 Scalar = str | int
 Key = tuple[tuple[str, Scalar], ...]
@@ -66,13 +67,15 @@ class Layout:
     """What is known of a group after its indexing: how many records it owns, its bytes, and the seams.
 
     ``records`` comes from the index, never from the pieces: the ledger compares the two (law 1).
-    ``body`` is the partitioner's own value, in memory only.
+    ``body`` is the partitioner's own value, in memory only. ``fault``: the index saw a bad record, which readers can
+    leave out; the run ends with it at once unless all stages that read the source tolerate some.
     """
 
     group: Group
     records: int | None
     bytes: int
     body: object
+    fault: BadInput | None = None
 
 
 @dataclass(frozen=True, slots=True)

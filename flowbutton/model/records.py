@@ -18,6 +18,9 @@ from flowbutton.model.errors import CorruptObject
 INLINE_LIMIT = 4096
 """Artifacts up to this many bytes live in the task record."""
 
+ASIDE = "set aside"
+"""The artifact that holds what a task set aside, a line of JSON per record; no output of a stage has such a name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Artifact:

@@ -13,10 +13,16 @@ from typing import Any, Generic, NewType, TypeVar
 
 from pydantic import BaseModel
 
+from flowbutton.model.canonical import Json
+from flowbutton.model.errors import BadInput
 from flowbutton.model.pieces import Item, Scalar
 
 Scratch = NewType("Scratch", str)
 """Annotate a parameter with it to get the path of an empty folder, removed after the task."""
+
+
+RAISE_TOLERATE = "correct the data, or raise 'tolerate: {records: N}' of this stage, or the param that stands there"
+"""What to do where too many records are bad."""
 
 
 class Balance(StrEnum):
@@ -54,9 +60,15 @@ class Tally:
     """Counts a task's records. A function asks for it by annotating a parameter with it.
 
     Readers count what they hand out by themselves; `consumed` is for arguments that are not readers.
+
+    Args:
+        tolerated: How many bad records the whole stage may set aside; None, where nobody limits them. The engine holds
+            the sum over all tasks against it; one task alone stops as soon as it is beyond.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tolerated: int | None = None) -> None:
+        self.tolerated = tolerated
+        self.aside: list[dict[str, Json]] = []
         self.consumed_by: dict[str, int] = {}
         self.made: int | None = None
         self.filtered_by: dict[str, int] = {}
@@ -77,11 +89,27 @@ class Tally:
         if count:
             self.filtered_by[reason] = self.filtered_by.get(reason, 0) + count
 
-    def set_aside(self, reason: str, record: str) -> None:
-        """Count one bad record; ``record`` says which (file, number, byte). The YAML's ``tolerate`` limits the sum."""
+    def set_aside(self, reason: str, record: str, **kept: Json) -> None:
+        """Count one bad record, and keep a line about it in the run's folder.
+
+        Args:
+            reason: What is wrong with it, in the same words for all records with the same fault.
+            record: Which one it is, for people: file, number, byte.
+            kept: What else the line holds: the record's bytes, say.
+
+        Raises:
+            BadInput: this task alone sets more records aside than the whole stage may.
+        """
         self.aside_by[reason] = self.aside_by.get(reason, 0) + 1
+        self.aside.append({"reason": reason, "record": record, **kept})
         if len(self.samples) < 10:
             self.samples.append(f"{record}: {reason}")
+        if self.tolerated is not None and len(self.aside) > self.tolerated:
+            raise BadInput(
+                f"one task alone set more than the {self.tolerated} tolerated records aside",
+                why="; ".join(self.samples),
+                hint=RAISE_TOLERATE,
+            )
 
     def apart(self, kind: str, count: int) -> None:
         """Count records that stand beside the balance: supplementary alignments, say."""

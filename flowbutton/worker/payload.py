@@ -159,7 +159,11 @@ class TaskOrder:
 
 @dataclass(frozen=True, slots=True)
 class CallOrder:
-    """A batch of tasks of one stage; ``shared`` inputs are the same for all. ``log_key`` is where full logs go."""
+    """A batch of tasks of one stage; ``shared`` inputs are the same for all. ``log_key`` is where full logs go.
+
+    ``tolerate``: how many bad records the stage may set aside. In no fingerprint: it decides whether a task ends with
+    an error, never what a task that ends well has made.
+    """
 
     store: str
     stage: str
@@ -167,6 +171,7 @@ class CallOrder:
     shared: Mapping[str, Input]
     tasks: tuple[TaskOrder, ...]
     log_key: str
+    tolerate: int = 0
 
     def encode(self) -> bytes:
         """Return the order's bytes."""
@@ -184,6 +189,7 @@ class CallOrder:
             "shared": {name: item.to_json() for name, item in self.shared.items()},
             "tasks": [_task_to_json(task) for task in self.tasks],
             "log_key": self.log_key,
+            "tolerate": self.tolerate,
         }
         return json.dumps(value, separators=(",", ":")).encode()
 
@@ -217,6 +223,7 @@ class CallOrder:
             shared={name: input_from_json(item) for name, item in value["shared"].items()},
             tasks=tuple(_task_from_json(task) for task in value["tasks"]),
             log_key=value["log_key"],
+            tolerate=value["tolerate"],
         )
 
 

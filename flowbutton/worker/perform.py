@@ -5,6 +5,7 @@ Not here: batches, packs and how failures are told (`worker.entry`). Imports `fl
 
 from __future__ import annotations
 
+import json
 import resource
 import tempfile
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowbutton.model.errors import Bug
-from flowbutton.model.records import Artifact, LedgerCounts, Measures, TaskRecord
+from flowbutton.model.records import ASIDE, Artifact, LedgerCounts, Measures, TaskRecord
 from flowbutton.model.stage import StageDefinition, Tally
 from flowbutton.stages.bundles import Footer
 from flowbutton.stages.codecs import Encoded
@@ -52,9 +53,12 @@ def perform(order: CallOrder, task: TaskOrder, context: WorkerContext) -> TaskRe
 def _run_stage(
     stage: StageDefinition, options: Mapping[str, object], order: CallOrder, task: TaskOrder, context: WorkerContext
 ) -> Done:
-    access, tally = context.access(), Tally()
+    access, tally = context.access(), Tally(tolerated=order.tolerate)
     opened = Opened(context, access)
     opened.open({**order.shared, **task.inputs}, stage.inputs)
+    # Without a ledger nothing would count what is left out.
+    if order.tolerate and stage.ledger is not None and stage.ledger.argument in opened.readers:
+        opened.readers[stage.ledger.argument].tolerate(tally)
     chosen = stage.options(**options)
     arguments = {**opened.arguments, **{name: getattr(chosen, name) for name in stage.options.model_fields}}
     if stage.tally is not None:
@@ -65,6 +69,9 @@ def _run_stage(
         artifacts = store_outputs(stage.function(**arguments), stage.outputs, context.objects)
     for name, reader in opened.readers.items():
         tally.consumed(name, reader.consumed)
+    if tally.aside:
+        lines = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in tally.aside)
+        artifacts[ASIDE] = store_one(Encoded("lines", lines), context.objects)
     return Done(artifacts, counts_of(tally), access.read_bytes)
 
 
