@@ -8,6 +8,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
+from flowbutton.engine.folders import run_folders
 from flowbutton.engine.journal import read_events
 from flowbutton.model.errors import MissingInput
 from flowbutton.ui.view import RunView
@@ -33,18 +34,13 @@ class PastRun:
         return f"{self.folder.name}  {self.pipeline}: {status}, {done} ran, {reused} reused, from {began} for {took}"
 
 
-def past_runs(folder: Path) -> list[Path]:
-    """Return the folders of all runs, the oldest first: their names sort by time."""
-    return sorted(place for place in folder.glob("*") if (place / "events.jsonl").is_file() and not place.is_symlink())
-
-
 def find_run(folder: Path, name: str | None) -> Path:
     """Return the folder of a run, the latest without a name.
 
     Raises:
         MissingInput: there is no such run, or none at all.
     """
-    runs = {place.name: place for place in past_runs(folder)}
+    runs = {place.name: place for place in run_folders(folder)}
     if not runs:
         hint = "name the store with --store, or the results folder with --results"
         raise MissingInput("there are no runs", why="", hint=hint, file=str(folder))

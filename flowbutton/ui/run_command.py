@@ -72,7 +72,8 @@ def run_command(
 
 
 def _run(found: Prepared, style: str, *, wait: bool) -> int:
-    from flowbutton.ui.summary import exit_after, failures_text, last_line, print_summary
+    from flowbutton.ui.failures import failures_text
+    from flowbutton.ui.summary import exit_after, last_line, print_summary
 
     begun = time.monotonic()
     signal.signal(signal.SIGTERM, _leave)
@@ -88,7 +89,7 @@ def _run(found: Prepared, style: str, *, wait: bool) -> int:
     if style == "text" and not watcher.view.nothing:
         print_summary(report, watcher.view)
     if report.failures:
-        complain(failures_text(report))
+        complain(failures_text(report.errors, report.folder))
     if style != "json":
         click.echo(last_line(report, found.settings, time.monotonic() - begun))
     return exit_after(report)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flowbutton.ui.options import default_store
+from flowbutton.ui.finding import of_store, run_folder, store_of
 from flowbutton.ui.words import shown_path
 
 _SHOWN_RUNS = 20
@@ -14,23 +14,23 @@ _SHOWN_RUNS = 20
 
 @click.command("status")
 @click.argument("run", required=False)
-@click.option("--store", metavar="URI", help="Where work is kept.  [default: .flowbutton beside the results]")
-@click.option("--results", type=click.Path(path_type=Path), default="results", metavar="DIR", help="Finds the store.")
+@of_store
 @click.option("--all", "every", is_flag=True, help=f"List the last {_SHOWN_RUNS} runs.")
 def status_command(run: str | None, store: str | None, results: Path, every: bool) -> int:
     """Show the latest RUN of a store, or the one named."""
     from rich.console import Console
 
+    from flowbutton.engine.folders import run_folders
     from flowbutton.engine.run import runs_folder
-    from flowbutton.ui.history import find_run, past_runs, read_run
+    from flowbutton.ui.history import read_run
     from flowbutton.ui.summary import stage_table
 
-    folder = runs_folder(store or default_store(results))
+    place = store_of(store, results)
     if every:
-        for past in past_runs(folder)[-_SHOWN_RUNS:]:
+        for past in run_folders(runs_folder(place))[-_SHOWN_RUNS:]:
             click.echo(str(read_run(past)))
         return 0
-    found = read_run(find_run(folder, run))
+    found = read_run(run_folder(place, run))
     click.echo(str(found))
     Console(highlight=False).print(stage_table(list(found.view.stages.values()), {}))
     for failure in found.view.failures:

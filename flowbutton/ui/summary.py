@@ -1,27 +1,20 @@
-"""What a run came to, for people: tables, outputs, failures, and the last line.
+"""What a run came to, for people: tables, outputs, and the last line. Failures: `ui.failures`.
 
 Imports rich, `flowbutton.engine` (values), `ui`.
 """
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 from rich.console import Console
 from rich.table import Table
 
-from flowbutton.engine.drive import FailedTask
 from flowbutton.engine.run import Report, Settings, Status
-from flowbutton.model.errors import Failure, MissingInput
+from flowbutton.model.errors import MissingInput
 from flowbutton.model.units import show_bytes
-from flowbutton.ui.errors import show
 from flowbutton.ui.exits import Exit
 from flowbutton.ui.view import RunView, StageView
 from flowbutton.ui.words import counted, shown_path, shown_time
 
-_LOG_LINES = 12
-_FRAME = re.compile(r'^  File "([^"]+)", line (\d+), in (\S+)$', re.MULTILINE)
 _WIDTH_OF_FILES = 400
 
 
@@ -97,35 +90,3 @@ def last_line(report: Report, settings: Settings, took_s: float) -> str:
         case Status.DRAINED:
             return f"stopped: {tasks}; the same command goes on from there ({run})"
     return f"failed: {tasks}; nothing is published, finished tasks are kept ({run})"
-
-
-def failures_text(report: Report) -> str:
-    """Return the first cause in full, and how many others there are."""
-    first, count = report.failures[0], len(report.failures)
-    rows = [show(first.error)]
-    frame = _last_frame(first)
-    if frame:
-        rows.append(f"  where: {frame}")
-    key = ", ".join(f"{name} {value}" for name, value in first.task.key)
-    rows.append(f"  stage: {first.task.node}" + (f", piece {key}" if key else ""))
-    tail = first.log.rstrip().splitlines()[-_LOG_LINES:]
-    if tail:
-        rows += ["  its log ends with:", *(f"    {line}" for line in tail)]
-    if count > 1:
-        rows.append(f"  {counted(count - 1, 'other task')} failed too")
-    rows.append(f"  all of it: {_evidence(report.folder)}")
-    return "\n".join(rows)
-
-
-def _last_frame(failure: FailedTask) -> str:
-    """Return where in the code a stage's fault is: the last call of its traceback."""
-    frames = _FRAME.findall(failure.traceback)
-    if failure.error.failure is not Failure.BUG or not frames:
-        return ""
-    file, line, function = frames[-1]
-    return f"{file}:{line}, in {function}"
-
-
-def _evidence(folder: Path) -> str:
-    logs = [str(folder / "logs")] if (folder / "logs").is_dir() else []
-    return ", ".join(shown_path(place) for place in [str(folder / "error.json"), *logs])

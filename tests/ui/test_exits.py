@@ -33,8 +33,9 @@ def test_a_failed_task_is_1_with_cause_place_stage_and_log(place):
         "error: the stage's code raised ValueError",
         "  why:   the text says refuse",
     ]
-    assert re.search(r"where: \S+texts\.py:\d+, in count\n", ended.stderr)
-    assert "stage: count, piece file bad.txt" in ended.stderr
+    assert re.search(r"code:  \S+texts\.py:\d+, in count\n", ended.stderr)
+    assert re.search(r"task:  count\[file=bad.txt,ordinal=2\], number \d\n", ended.stderr)
+    assert "piece: of files: in/bad.txt, bytes 0 to 7, 1 record, 7 B\n" in ended.stderr
     assert "    reading a bad text\n" in ended.stderr
     assert "/error.json" in ended.stderr
     assert "Traceback" not in ended.stderr + ended.stdout

@@ -43,3 +43,18 @@ def wait(file: WholeFile, after: Words, tally: Tally, *, gate: str) -> Words:
 def add(parts: Sequence[Words]) -> Words:
     """Add counts."""
     return Words(count=sum(part.count for part in parts))
+
+
+@gather_stage("texts.add_few")
+def add_few(parts: Sequence[Words]) -> Words:
+    """Add counts of one part; refuse more."""
+    print(f"adding {len(parts)} parts")
+    if len(parts) > 1:
+        raise ValueError(f"{len(parts)} are too many")
+    return Words(count=parts[0].count)
+
+
+@map_stage("texts.knock", ledger=reduces("file"))
+def knock(file: WholeFile, *, word: str) -> Words:
+    """Fail, and tell the length of a word that is nobody's business."""
+    raise PermissionError(f"{file.key['file']}: it says {len(word)} letters")

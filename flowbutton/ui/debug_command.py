@@ -1,0 +1,59 @@
+"""``flowbutton debug``: one failed task again, alone, in this process. Imports click, `flowbutton.ui`."""
+
+from __future__ import annotations
+
+import os
+import pdb
+import traceback
+from pathlib import Path
+
+import click
+
+from flowbutton.ui.errors import complain, show
+from flowbutton.ui.exits import Exit, exit_of
+from flowbutton.ui.finding import of_store, run_folder, store_of
+from flowbutton.ui.words import shown_time
+
+
+@click.command("debug")
+@click.argument("run")
+@click.argument("task")
+@of_store
+@click.option("--pdb", "debugger", is_flag=True, help="Open the debugger where the task fails.")
+def debug_command(run: str, task: str, store: str | None, results: Path, debugger: bool) -> int:
+    """Repeat a failed TASK of RUN alone, in this process, with the inputs that it had.
+
+    RUN is a run's id or 'latest'; TASK its number, or its stage and part of its key: 'align[lane=L1]'.
+    What it prints is seen, breakpoints work, and nothing is committed.
+    """
+    from flowbutton.engine.repeat import repeatable
+    from flowbutton.worker.entry import classify
+
+    place = store_of(store, results)
+    folder = run_folder(place, run)
+    _find_modules(folder)
+    found = repeatable(folder, task, store=place, env=os.environ)
+    click.echo(f"task {found.traced.task} of run {folder.name}: {found.traced}")
+    try:
+        record = found.repeat()
+    except (Exception, SystemExit) as error:  # noqa: BLE001  A stage may raise anything: this is what one looks for.
+        traceback.print_exc()
+        if debugger:
+            pdb.post_mortem(error.__traceback__)
+        told = classify(error)
+        complain(show(told))
+        return exit_of(told)
+    click.echo(f"it succeeded, in {shown_time(record.measures.wall_s)}; nothing is committed: run the pipeline again")
+    for name, artifact in record.artifacts.items():
+        click.echo(f"  {name or 'result'}: {artifact.kind}, {artifact.size:,} bytes, digest {artifact.digest[:16]}")
+    return Exit.DONE
+
+
+def _find_modules(folder: Path) -> None:
+    """Let the modules beside the run's pipeline file be found, as they were in the run."""
+    from flowbutton.api import make_importable
+    from flowbutton.engine.folders import read_asked
+
+    asked = read_asked(folder)
+    if asked is not None and asked.file is not None:
+        make_importable(Path(asked.file))

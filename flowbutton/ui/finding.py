@@ -1,0 +1,47 @@
+"""Which run of which store a command is about: the options that `status`, `show`, `logs` and `debug` share.
+
+Imports click; the engine only inside functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from flowbutton.ui.options import default_store
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+LATEST = "latest"
+
+
+def of_store(command: CommandT) -> CommandT:
+    """Add what says which store."""
+    for decorate in (
+        click.option(
+            "--results", type=click.Path(path_type=Path), default="results", metavar="DIR", help="Finds the store."
+        ),
+        click.option("--store", metavar="URI", help="Where work is kept.  [default: .flowbutton beside the results]"),
+    ):
+        command = decorate(command)
+    return command
+
+
+def store_of(store: str | None, results: Path) -> str:
+    """Return the store that is meant."""
+    return store or default_store(results)
+
+
+def run_folder(store: str, run: str | None) -> Path:
+    """Return the folder of a run of a store; of the latest if ``run`` is None or ``latest``.
+
+    Raises:
+        MissingInput: there is no such run, or none at all.
+    """
+    from flowbutton.engine.run import runs_folder
+    from flowbutton.ui.history import find_run
+
+    return find_run(runs_folder(store), None if run == LATEST else run)
