@@ -111,6 +111,7 @@ class Pipeline:
             workers=workers or self.profile.workers,
             wait_s=None if wait else 0.0,
             listeners=() if listener is None else (listener,),
+            spec_file=self.file.path.resolve(),
         )
 
     def plan(

@@ -13,6 +13,7 @@ import click
 
 from flowbutton import __version__
 from flowbutton.ui.catalog_commands import partitioners_command, stages_command
+from flowbutton.ui.debug_command import debug_command
 from flowbutton.ui.errors import guarded
 from flowbutton.ui.plan_command import plan_command
 from flowbutton.ui.run_command import run_command
@@ -29,7 +30,7 @@ def commands() -> None:
     """
 
 
-for _command in (run_command, plan_command, validate_command, status_command, stages_command, partitioners_command):
+for _command in (debug_command, run_command, plan_command, validate_command, status_command, stages_command, partitioners_command):
     commands.add_command(_command)
 
 
