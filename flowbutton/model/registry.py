@@ -11,7 +11,10 @@ from typing import Any
 
 from flowbutton.model.errors import MissingExtra, OptionError
 
-_EXTRAS = {"numpy": "genomics", "pysam": "genomics", "pyminimap2": "genomics", "isal": "genomics"}
+_EXTRAS = {
+    **dict.fromkeys(("numpy", "pysam", "pyminimap2", "isal"), "genomics"),
+    **dict.fromkeys(("IsoSpecPy", "scipy", "pyarrow"), "metabolomics"),
+}
 
 
 @cache

@@ -1,0 +1,285 @@
+"""imzML: imaging mass spectra, cut between spectra.
+
+Here: which two files belong together, the cut, the reader that hands out spectra.
+Not here: the XML (`imzml_header`), the pass that finds seams and checks the files (`imzml_index`).
+Format: Schramm et al. 2012, doi:10.1016/j.jprot.2012.07.026. Imports `flowbutton.model`, numpy.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import PurePosixPath
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from flowbutton.model.canonical import Json, digest_json
+from flowbutton.model.errors import BadInput, FlowbuttonError, MalformedRecord, MissingInput, OptionError
+from flowbutton.model.partitioner import Partitioner, Reader
+from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Place, Source
+from flowbutton.model.store import DataAccess
+from flowbutton.partitioners.files import file_groups, unchanged
+from flowbutton.partitioners.imzml_header import KINDS, ROW, Rows, read_head
+from flowbutton.partitioners.imzml_index import ImzmlIndex, row_range, walk_imzml
+
+_WINDOW_BYTES = 8 * 1024**2
+_GAP_BYTES = 64 * 1024
+_SUFFIX = ".imzml"
+
+Numbers = npt.NDArray[Any]
+Span = tuple[int, int]
+"""Bytes ``[start, stop)`` of the ``.ibd``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """One spectrum: its number (from 1), its pixel as the file has it, and its peaks in the file's order and types."""
+
+    number: int
+    x: int
+    y: int
+    mz: Numbers
+    intensity: Numbers
+
+
+class ImzmlSpectra(Reader):
+    """The spectra of a piece. What is counted are their peaks."""
+
+    def __init__(self, piece: Piece, data: DataAccess) -> None:
+        self._key, self._data, self._consumed = dict(piece.key), data, 0
+        body = cast(Mapping[str, Any], piece.body)
+        self._uri, self._identity, self._table = body["uri"], body["identity"], body["table"]
+        self._start, self._stop = body["start"], body["stop"]
+        self.profile: bool = body["profile"]
+
+    @property
+    def key(self) -> Mapping[str, str | int]:
+        """Columns ``file`` and ``ordinal`` (of the imzML), then ``part`` (from 0)."""
+        return self._key
+
+    @property
+    def consumed(self) -> int:
+        """Peaks handed out; reading them again does not count again."""
+        return self._consumed
+
+    def spectra(self) -> Iterator[Spectrum]:
+        """Yield the spectra in the file's order, empty ones too.
+
+        Raises:
+            MalformedRecord: an m/z or intensity is not a number, an m/z is not above zero, an intensity is below it,
+                or a packed array does not hold what the header says.
+            ChangedInput: the ``.ibd`` is not the planned one any more.
+        """
+        handed_out = 0
+        with unchanged(self._uri, self._identity, self._data):
+            for rows, first in self._windows():
+                for spectrum in self._read(rows, first):
+                    handed_out += len(spectrum.mz)
+                    self._consumed = max(self._consumed, handed_out)
+                    yield spectrum
+
+    def _windows(self) -> Iterator[tuple[Rows, int]]:
+        """Yield the piece's rows in groups of some MiB of arrays, each with the number of its first."""
+        first, last = row_range(self._start, self._stop)
+        rows = np.frombuffer(self._data.read(self._table, first, last), ROW)
+        reach = np.cumsum(rows["bytes"] + rows["mz_bytes"]) // np.uint64(_WINDOW_BYTES)
+        bounds = [0, *(np.flatnonzero(np.diff(reach)) + 1).tolist(), len(rows)]
+        for start, stop in pairwise(bounds):
+            yield rows[start:stop], self._start + start
+
+    def _read(self, rows: Rows, first: int) -> Iterator[Spectrum]:
+        spans = [(int(at), int(at + size)) for at, size in _arrays(rows)]
+        stored = _Fetched(partial(self._data.read, self._uri), spans)
+        shared: tuple[Span | None, Numbers] = (None, np.empty(0))  # the axis of a continuous file is checked once
+        for place, row in enumerate(rows):
+            number = first + place + 1
+            if shared[0] != spans[2 * place]:
+                mz = self._array(row, stored.bytes_of(spans[2 * place]), number, "mz_")
+                self._check(mz, np.isfinite(mz) & (mz > 0), number, "m/z", "above zero")
+                shared = spans[2 * place], mz
+            intensity = self._array(row, stored.bytes_of(spans[2 * place + 1]), number, "")
+            self._check(intensity, np.isfinite(intensity) & (intensity >= 0), number, "intensity", "zero or more")
+            yield Spectrum(number, int(row["x"]), int(row["y"]), shared[1], intensity)
+
+    def _array(self, row: Any, stored: bytes, number: int, prefix: str) -> Numbers:
+        kind, peaks = np.dtype(KINDS[row[f"{prefix}kind"]]), int(row["peaks"])
+        if row[f"{prefix}packed"]:
+            stored = self._inflated(stored, peaks * kind.itemsize, number, int(row[f"{prefix}at"]))
+        return np.frombuffer(stored, kind)
+
+    def _inflated(self, stored: bytes, size: int, number: int, at: int) -> bytes:
+        inflater = zlib.decompressobj()
+        try:
+            plain = inflater.decompress(stored, size + 1) if size else b""
+        except zlib.error as error:
+            raise self._malformed("a packed array is damaged", str(error), number, byte=at) from error
+        if len(plain) != size:
+            why = f"it holds {len(plain)} bytes or more, the header says {size}"
+            raise self._malformed("a packed array does not hold what the header says", why, number, byte=at)
+        return plain
+
+    def _check(self, values: Numbers, good: npt.NDArray[np.bool_], number: int, name: str, wanted: str) -> None:
+        if not good.all():
+            peak = int(np.flatnonzero(~good)[0])
+            what = f"an {name} of a spectrum is {values[peak]}"
+            raise self._malformed(what, f"it must be a number, {wanted}", number, peak=peak + 1)
+
+    def _malformed(self, what: str, why: str, number: int, **where: int) -> FlowbuttonError:
+        hint = "correct the spectrum, or export the dataset again"
+        return MalformedRecord(what, why=why, hint=hint, file=self._uri, record=number, **where)
+
+
+class Imzml(Partitioner):
+    """Cuts imzML datasets between spectra, into pieces of about as many peaks.
+
+    Continuous and processed mode, any number type, arrays in any order and place, plain or packed by zlib. A piece owns
+    whole spectra; empty ones belong to the piece that they stand in, and none is lost.
+
+    Cost of the index: the XML is parsed once and the ``.ibd`` read once, by one task, since the checksum that the
+    header has is over the whole file: a second for about 250 MB, and for each 10,000 spectra.
+    """
+
+    name: ClassVar[str] = "imzml"
+    version: ClassVar[int] = 1
+    reader: ClassVar[type[Reader]] = ImzmlSpectra
+    unit: ClassVar[str] = "peaks"
+
+    def probe(self, source: Source, data: DataAccess) -> Sequence[Group]:
+        """Look at the head of each imzML, and for the ``.ibd`` beside it."""
+        return [_probe(group, data) for group in file_groups(source, data)]
+
+    def index_parts(self, group: Group) -> Sequence[IndexPart]:
+        """Return one task: the pass over both files."""
+        imzml, ibd = group.objects
+        body: Json = {name: _known(info) for name, info in (("imzml", imzml), ("ibd", ibd))}
+        return [IndexPart(group.ordinal, f"{imzml.identity}:{ibd.identity}", imzml.size + ibd.size, body)]
+
+    def index(self, part: IndexPart, data: DataAccess) -> bytes:
+        """Pass over the two files."""
+        body = cast(Mapping[str, Mapping[str, Any]], part.body)
+        imzml, ibd = body["imzml"], body["ibd"]
+        with (
+            unchanged(imzml["uri"], imzml["identity"], data),
+            unchanged(ibd["uri"], ibd["identity"], data),
+        ):
+            return walk_imzml(data, imzml["uri"], imzml["size"], ibd["uri"], ibd["size"]).encode()
+
+    def layout(self, group: Group, indexes: Sequence[bytes]) -> Layout:
+        """Take what the pass found."""
+        index = ImzmlIndex.decode(indexes[0])
+        return Layout(group, index.records, int(index.stored.sum()), index)
+
+    def cut(self, layout: Layout, *, size: int = 1_000_000) -> Sequence[Piece]:
+        """Divide a dataset between its spectra.
+
+        Args:
+            layout: What `layout` found.
+            size: Peaks per piece, at least 1; a spectrum of more makes a larger piece.
+        """
+        if size < 1:
+            raise OptionError(f"size is {size}", why="", hint="size is at least 1 peak")
+        index = cast(ImzmlIndex, layout.body)
+        bounds, held = [0], 0
+        for number, peaks in enumerate(index.peaks.tolist()):
+            if held and held + peaks > size:
+                bounds.append(number)
+                held = 0
+            held += peaks
+        bounds.append(len(index.peaks))
+        return [_piece(layout.group, index, part, span) for part, span in enumerate(pairwise(bounds))]
+
+    def open(self, piece: Piece, data: DataAccess) -> ImzmlSpectra:
+        """Open a reader on a piece."""
+        return ImzmlSpectra(piece, data)
+
+    def places(self, piece: Piece) -> Sequence[Place]:
+        """Return the spectra that a piece owns, as places in its ``.ibd``."""
+        body = cast(Mapping[str, Any], piece.body)
+        return [Place(body["uri"], None, (body["start"] + 1, body["stop"] + 1))]
+
+    def table(self, groups: Sequence[Group]) -> Json:
+        """Return a row per dataset: ``file``, ``ordinal``, and the ``polarity`` that its head tells."""
+        return [{**dict(group.key), **cast(Mapping[str, Json], group.body)} for group in groups]
+
+
+def merged_spans(spans: Iterable[Span], *, gap: int) -> list[Span]:
+    """Join spans, in any order, that overlap or lie at most ``gap`` bytes apart; sorted, empty ones left out."""
+    joined: list[Span] = []
+    for start, stop in sorted(span for span in spans if span[0] < span[1]):
+        if joined and start - joined[-1][1] <= gap:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], stop))
+        else:
+            joined.append((start, stop))
+    return joined
+
+
+class _Fetched:
+    """Bytes of a file: neighbouring spans are fetched together."""
+
+    def __init__(self, read: Any, spans: Sequence[Span]) -> None:
+        self._merged = merged_spans(spans, gap=_GAP_BYTES)
+        self._blocks = [read(start, stop) for start, stop in self._merged]
+        self._starts = np.array([start for start, _ in self._merged], np.int64)
+
+    def bytes_of(self, span: Span) -> bytes:
+        """Return the bytes of one of the spans."""
+        start, stop = span
+        if start >= stop:
+            return b""
+        number = int(np.searchsorted(self._starts, start, side="right")) - 1
+        base = self._merged[number][0]
+        return cast(bytes, self._blocks[number][start - base : stop - base])
+
+
+def _arrays(rows: Rows) -> Iterator[tuple[np.uint64, np.uint64]]:
+    for row in rows:
+        yield row["mz_at"], row["mz_bytes"]
+        yield row["at"], row["bytes"]
+
+
+def _probe(group: Group, data: DataAccess) -> Group:
+    imzml = group.objects[0]
+    if not imzml.uri.lower().endswith(_SUFFIX):
+        raise BadInput(
+            "this is not an imzML file",
+            why=f"its name does not end with '.imzML' but with '{PurePosixPath(imzml.uri).suffix}'",
+            hint="give the .imzML; its .ibd is found beside it",
+            file=imzml.uri,
+        )
+    head = read_head(partial(data.read, imzml.uri), imzml.size, file=imzml.uri)
+    ibd = _beside(imzml.uri, data)
+    return Group(group.ordinal, group.key, (imzml, ibd), {"polarity": head.polarity.value})
+
+
+def _beside(imzml: str, data: DataAccess) -> ObjectInfo:
+    stem = imzml[: -len(_SUFFIX)]
+    for suffix in (".ibd", ".IBD", ".Ibd"):
+        try:
+            return data.head(stem + suffix)
+        except MissingInput:
+            continue
+    raise MissingInput(
+        "the .ibd of an imzML is missing",
+        why="the spectra are in a second file of the same name, beside the first",
+        hint="put it there; both files of an export belong together",
+        file=f"{stem}.ibd",
+    )
+
+
+def _known(info: ObjectInfo) -> Json:
+    return {"uri": info.uri, "identity": info.identity, "size": info.size}
+
+
+def _piece(group: Group, index: ImzmlIndex, part: int, span: Span) -> Piece:
+    first, last = span
+    ibd = group.objects[1]
+    body: dict[str, Json] = {"uri": ibd.uri, "identity": ibd.identity, "table": index.table}
+    body |= {"start": int(index.seams[first]), "stop": int(index.seams[last]), "profile": index.profile}
+    content: Json = [list(index.digests[first:last]), index.profile]
+    peaks, stored = int(index.peaks[first:last].sum()), int(index.stored[first:last].sum())
+    return Piece(Imzml.name, (*group.key, ("part", part)), digest_json("imzml", content), peaks, stored, body)
