@@ -26,6 +26,7 @@ from flowbutton.dag.problems import Path, Problems
 from flowbutton.dag.spec import Spec
 from flowbutton.dag.wires import Code, Wire
 from flowbutton.model.bundle import Parts
+from flowbutton.model.command import shown
 from flowbutton.model.near import did_you_mean
 from flowbutton.model.stage import Parameter, StageDefinition
 
@@ -79,7 +80,7 @@ class _Check:
             for argument in arguments:
                 path = ("stages", self.stage, word, argument)
                 if argument not in inputs:
-                    what = f"{self.definition.uses} has no argument '{argument}'"
+                    what = f"{shown(self.definition.uses)} has no argument '{argument}'"
                     if argument in self.definition.options.model_fields:
                         self.problems.add(path, what, hint="it is an option: write it under 'with'", key=True)
                     else:
@@ -90,7 +91,7 @@ class _Check:
         for name, parameter in inputs.items():
             if name not in seen and not parameter.optional:
                 words = "gather" if parameter.gathers else "for_each or share"
-                what = f"the argument '{name}' of {self.definition.uses} is not bound"
+                what = f"the argument '{name}' of {shown(self.definition.uses)} is not bound"
                 hint = f"bind it under {words}; it takes {self._wants(parameter)}"
                 self.problems.add(("stages", self.stage), what, hint=hint, key=True)
 
@@ -233,7 +234,7 @@ class _Check:
             return
         if parameter.type is Parts or not outputs_fit(self.definition.outputs, parameter.type):
             why = f"it takes {self._wants(parameter)} and gives {_show_outputs(self.definition.outputs)}"
-            what = f"{self.definition.uses} can't gather in a tree"
+            what = f"{shown(self.definition.uses)} can't gather in a tree"
             self._add(path, what, why, "remove 'fan_in', or let the function return the type that it gathers")
 
     def _fit(self, wire: Wire, parameter: Parameter, fitting: bool, given: str) -> None:

@@ -14,13 +14,15 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from flowbutton.model.bundle import BundleSink, Parts
 from flowbutton.model.partitioner import Reader
-from flowbutton.model.stage import Items
+from flowbutton.model.stage import AnyFile, Items
 
 _NO_TABLE = (str, int, float, bool, bytes, Path, Reader)
 
 
 def fits(made: Any, wanted: Any) -> bool:
     """Return whether a value of type ``made`` can be handed to an argument of type ``wanted``."""
+    if wanted == AnyFile:
+        return bare(made) is Any or not is_bundle(made)
     made, wanted = bare(made), bare(wanted)
     if made is Any or wanted is Any or wanted is object or isinstance(wanted, TypeVar) or made == wanted:
         return True

@@ -50,7 +50,11 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
     },
     "StageSpec": {
         "uses": "A registered stage (`flowbutton stages` lists them), or module:function beside this file.",
-        "command": "A program and its arguments, as a list; there is no shell.",
+        "command": "A program and its arguments, as a list; there is no shell. {name} is an argument's file.",
+        "stdin": "The one file that a command reads as standard input: {name}.",
+        "stdout": "The file of a command's working folder that keeps what it prints.",
+        "outputs": "The file that a command writes, or several by name; {out} and {out.name} on its command line.",
+        "version": "Of a command: raised when its answer changes although command line and program don't.",
         "for_each": "Arguments that get one item per task: argument: source, stage or stage.output.",
         "mode": "Several under for_each: zip (first with first) or cross (each with each).",
         "gather": "Arguments that get many results in one task: argument: stage, stage.output or a mapping.",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from flowbutton.dag.commands import command_of
 from flowbutton.dag.graph import BindingKind, Producer
 from flowbutton.dag.params import Value
 from flowbutton.dag.problems import Path, Problems
@@ -60,14 +61,16 @@ def find_code(spec: Spec, *, find_stage: FindStage, find_partitioner: FindPartit
         except FlowbuttonError as error:
             problems.add(("sources", name, "partitioner"), error.what, why=error.why, hint=error.hint)
     for name, stage in spec.stages.items():
-        if stage.uses is None:
-            hint = "wrap the program in a function, and name it by 'uses: module:function'"
-            problems.add(("stages", name, "command"), "stages of a command can't be run by this version", hint=hint)
-            continue
+        uses, place = stage.uses, "uses"
+        if uses is None:
+            command = command_of(name, spec, partitioners, problems)
+            if command is None:
+                continue
+            uses, place = command.address, "command"
         try:
-            definitions[name] = find_stage(stage.uses)
+            definitions[name] = find_stage(uses)
         except FlowbuttonError as error:
-            problems.add(("stages", name, "uses"), error.what, why=error.why, hint=error.hint)
+            problems.add(("stages", name, place), error.what, why=error.why, hint=error.hint)
     return Code(partitioners, definitions)
 
 

@@ -91,6 +91,12 @@ class Bug(FlowbuttonError):
     """A stage, partitioner, store or executor broke its contract, or a stage's code raised."""
 
 
+class CommandFailed(FlowbuttonError):
+    """A program that a `command` stage ran did not do what the stage declares; ``command`` and ``exit_code`` say more."""
+
+    failure = Failure.BUG
+
+
 class LedgerBroken(Bug):
     """Records were lost or doubled: the counts of a stage do not add up (law 1)."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Protocol, runtime_checkable
 
 from flowbutton.model.canonical import Json
 from flowbutton.model.pieces import Group, IndexPart, Layout, Piece, Place, Source, files_in
@@ -40,6 +41,22 @@ class Reader(ABC):
         A reader that does nothing here goes on raising.
         """
         del tally
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """A reader that can write its piece as files, for programs (``command:`` stages). Optional.
+
+    Holds: the files are of the source's own format, complete in themselves (with a header where the format has one),
+    and hold the owned records in order, without halo; writing them counts the records as handed out.
+    """
+
+    def as_files(self, folder: Path) -> Mapping[str, Path]:
+        """Write files into the empty ``folder``, or link them there; return them by part: ``""`` names a single one.
+
+        Names depend on the piece's content alone, never on place or time: programs may write them into their outputs.
+        Raises as the reader's other methods.
+        """
 
 
 class Partitioner(ABC):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, NewType, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Generic, NewType, TypeVar
 
 from pydantic import BaseModel
 
@@ -19,6 +20,9 @@ from flowbutton.model.pieces import Item, Scalar
 
 Scratch = NewType("Scratch", str)
 """Annotate a parameter with it to get the path of an empty folder, removed after the task."""
+
+AnyFile = Annotated[Path, "whatever a stage returned"]
+"""Annotate a parameter with it to get any stage's result as a file, whatever its type; not a bundle."""
 
 
 RAISE_TOLERATE = "correct the data, or raise 'tolerate: {records: N}' of this stage, or the param that stands there"

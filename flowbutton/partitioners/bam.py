@@ -77,6 +77,10 @@ class BamReads(Reader):
                 file.write(record)
         return path
 
+    def as_files(self, folder: Path) -> Mapping[str, Path]:
+        """Write a BAM of the owned alignments, with the file's header."""
+        return {"": self.write(folder / "alignments.bam")}
+
     @cached_property
     def _header(self) -> Header:
         with unchanged(self._uri, self._identity, self._data):

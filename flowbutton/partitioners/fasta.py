@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, zip_longest
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from flowbutton.model.canonical import Json, digest_json
@@ -32,6 +33,7 @@ from flowbutton.partitioners.packed import Packing, check_end, packing_of
 PART_BYTES = 64 * 1024**2
 READ_BYTES = 4 * 1024**2
 _HEAD_BYTES = 1 << 16
+_LINE_BASES = 60
 
 
 class FastaSequence(Reader):
@@ -65,6 +67,14 @@ class FastaSequence(Reader):
     def with_halo(self) -> bytes:
         """Return the bases ``[start, halo_stop)``, the owned ones and the overlap. Raises `ChangedInput`."""
         return self._bases(self.halo_stop)
+
+    def as_files(self, folder: Path) -> Mapping[str, Path]:
+        """Write a FASTA file of the owned bases, called ``name:first-last`` as samtools does: counted from 1."""
+        place = folder / "sequence.fa"
+        bases = self.sequence()
+        lines = (bases[at : at + _LINE_BASES] + b"\n" for at in range(0, len(bases), _LINE_BASES))
+        place.write_bytes(b"".join((f">{self.name}:{self.start + 1}-{self.stop}\n".encode(), *lines)))
+        return {"": place}
 
     def _bases(self, stop: int) -> bytes:
         first, last = self._contig.span(self.start, stop)

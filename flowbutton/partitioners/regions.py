@@ -11,6 +11,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from flowbutton.model.canonical import Json, digest_json
@@ -60,6 +61,12 @@ class RegionRange(Reader):
         """Return the region."""
         self._consumed = self._region.stop - self._region.start
         return self._region
+
+    def as_files(self, folder: Path) -> Mapping[str, Path]:
+        """Write a BED file of one line."""
+        place, region = folder / "region.bed", self.region()
+        place.write_text(f"{region.contig}\t{region.start}\t{region.stop}\n")
+        return {"": place}
 
 
 class Regions(Partitioner):

@@ -57,6 +57,12 @@ class WholeFile(Reader):
         self._take()
         return found
 
+    def as_files(self, folder: Path) -> Mapping[str, Path]:
+        """Link the file, under its own name."""
+        place = folder / str(self._key["file"])
+        place.symlink_to(self.path().absolute())
+        return {"": place}
+
     def _take(self) -> None:
         check_unchanged(self._uri, self._identity, self._data)
         self._consumed = 1

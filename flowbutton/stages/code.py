@@ -21,7 +21,7 @@ from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,14 @@ class CodeIdentity:
     def whole(self) -> tuple[str, ...]:
         """Modules that had to be taken whole."""
         return tuple(part.removesuffix(":*") for part in self.parts if part.endswith(":*"))
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """A function that knows its own identity, since no source text tells it: a program, say."""
+
+    def code_identity(self) -> CodeIdentity:
+        """Return what the answer depends on besides inputs and options."""
 
 
 @dataclass(slots=True)
@@ -67,6 +75,8 @@ class _Facts:
 @cache
 def identify(function: Callable[..., Any]) -> CodeIdentity:
     """Return the identity of ``function``'s code. Cached for the life of the process: code does not change under it."""
+    if isinstance(function, Identified):
+        return function.code_identity()
     module = inspect.getmodule(function)
     if module is None or not hasattr(function, "__qualname__") or "<locals>" in function.__qualname__:
         return _by_source(function)

@@ -21,6 +21,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, create_model
 
 from flowbutton.model.bundle import Parts
+from flowbutton.model.command import ADDRESS
 from flowbutton.model.errors import OptionError
 from flowbutton.model.registry import load, missing_extra, registered
 from flowbutton.model.stage import LedgerRule, Parameter, Resources, Scratch, StageDefinition, Tally
@@ -127,12 +128,16 @@ def outputs_of(hint: Any) -> dict[str, Any]:
 
 
 def find_stage(uses: str) -> StageDefinition:
-    """Find a stage by its registered name (``genomics.align``) or as ``module:name``.
+    """Find a stage by its registered name (``genomics.align``), as ``module:name``, or as a command's address.
 
     Raises:
         OptionError: there is no such stage; the hint lists those of the domain.
         MissingExtra: a library that it needs is not installed.
     """
+    if uses.startswith(ADDRESS):
+        from flowbutton.stages.command import command_stage  # it is made of what is defined here
+
+        return command_stage(uses)
     if ":" in uses:
         module_name, _, attribute = uses.partition(":")
         return _local_stage(uses, module_name, attribute)
