@@ -7,10 +7,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from flowbutton.model.pieces import ObjectInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a listing says of an object: its key, its size in bytes, and when it was put, on the store's own clock.
+
+    ``modified_s`` counts from 1970; only differences between entries of one store mean something.
+    """
+
+    key: str
+    size: int
+    modified_s: float
 
 
 class Store(ABC):
@@ -53,12 +66,24 @@ class Store(ABC):
         """Yield all keys that begin with ``prefix`` (any text, not only whole segments), sorted by code point."""
 
     @abstractmethod
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """Yield what `list` yields, with sizes and times; what is deleted meanwhile may be left out."""
+
+    @abstractmethod
     def delete(self, key: str) -> None:
         """Delete an object; no error if there is none."""
 
     @abstractmethod
     def local_path(self, key: str) -> Path | None:
         """Return where the object lies as a file that may be read in place (never written), None if it doesn't."""
+
+    def leftovers(self) -> Iterator[Entry]:
+        """Yield what killed writers left: nobody can get it, and it has no key, but a name for `drop_leftover`."""
+        return iter(())
+
+    def drop_leftover(self, name: str) -> None:
+        """Remove one of `leftovers`; no error if it is gone."""
+        del name
 
 
 class DataAccess(Protocol):

@@ -9,6 +9,8 @@ Imports `model.errors`.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from enum import StrEnum
 
 from flowbutton.model.errors import NotInStore
 
@@ -92,6 +94,45 @@ def digest_in(key: str) -> str | None:
 def blocks_key(digest: str) -> str:
     """Where the block digests of a large object lie."""
     return f"{object_key(digest)}.blocks"
+
+
+class Kind(StrEnum):
+    """What the engine writes under keys that name no run and no lease."""
+
+    OBJECT = "object"
+    PACK = "pack"
+    SEGMENT = "segment"
+    SELECTION = "selection"
+    MANIFEST = "manifest"
+    PAST = "past"
+
+
+_KEYS = {
+    Kind.OBJECT: re.compile(r"objects/([0-9a-f]{2})/(?P<digest>\1[0-9a-f]{62})(\.blocks)?"),
+    Kind.PACK: re.compile(r"records/(?P<digest>[0-9a-f]{64})/packs/(?P<name>[0-9a-f]{64}(-\d+)?)"),
+    Kind.SEGMENT: re.compile(r"records/(?P<digest>[0-9a-f]{64})/segments/(?P<name>\d{8})"),
+    Kind.SELECTION: re.compile(r"records/(?P<digest>[0-9a-f]{64})/selections/(?P<name>[0-9a-f]{64})"),
+    Kind.MANIFEST: re.compile(r"manifests/(?P<digest>[0-9a-f]{64})/(?P<name>[0-9a-f]{64})"),
+    Kind.PAST: re.compile(r"pasts/(?P<digest>[0-9a-f]+)"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A key that the engine wrote, taken apart: its kind, the digest of object or stage, the name there."""
+
+    kind: Kind
+    digest: str
+    name: str
+
+
+def written(key: str) -> Written | None:
+    """Return what the engine wrote under a key; None for runs, leases, and what somebody else put there."""
+    for kind, pattern in _KEYS.items():
+        if (match := pattern.fullmatch(key)) is not None:
+            parts = match.groupdict()
+            return Written(kind, parts["digest"], parts.get("name", ""))
+    return None
 
 
 def packs_prefix(stage_digest: str) -> str:

@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flowbutton.model.errors import NoSpace, OptionError
-from flowbutton.model.store import Store
+from flowbutton.model.store import Entry, Store
 from flowbutton.stores.layout import check_key, check_prefix, check_range, is_durable, is_segment, not_in_store
 from flowbutton.stores.placing import place_if_absent
 from flowbutton.stores.uris import path_of
 
 TEMPORARY = "~tmp"
+_LEFTOVER = re.compile(r"[0-9a-f]{32}")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EROFS, errno.EPERM}
 
@@ -82,6 +84,25 @@ class LocalStore(Store):
         """Yield keys, sorted by code point."""
         folder, slash, _ = check_prefix(prefix).rpartition("/")
         return _walk(self.root / folder, folder + slash, prefix)
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """Yield entries, sorted as `list` sorts."""
+        for key in self.list(prefix):
+            entry = _entry(key, self.root / key)
+            if entry is not None:
+                yield entry
+
+    def leftovers(self) -> Iterator[Entry]:
+        """Yield the temporary files; those of writers at work are among them, and are young."""
+        with suppress(FileNotFoundError):
+            for place in sorted((self.root / TEMPORARY).iterdir()):
+                if _LEFTOVER.fullmatch(place.name) and (entry := _entry(place.name, place)) is not None:
+                    yield entry
+
+    def drop_leftover(self, name: str) -> None:
+        """Remove a temporary file."""
+        if _LEFTOVER.fullmatch(name):
+            (self.root / TEMPORARY / name).unlink(missing_ok=True)
 
     def delete(self, key: str) -> None:
         """Delete if it is there; its folders stay, since another writer may be about to use them."""
@@ -157,6 +178,15 @@ class LocalStore(Store):
                     key=key,
                 ) from error
             raise
+
+
+def _entry(name: str, place: Path) -> Entry | None:
+    """Return what the file system says of a file; None if it is gone."""
+    try:
+        status = place.stat()
+    except FileNotFoundError:
+        return None
+    return Entry(name, status.st_size, status.st_mtime)
 
 
 def _walk(folder: Path, path: str, prefix: str) -> Iterator[str]:

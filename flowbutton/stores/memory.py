@@ -7,15 +7,17 @@ Imports `model`, `stores.layout`.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from flowbutton.model.errors import OptionError
-from flowbutton.model.store import Store
+from flowbutton.model.store import Entry, Store
 from flowbutton.stores.layout import check_key, check_prefix, check_range, not_in_store
 
 _SCHEME = "memory://"
-_objects: dict[str, dict[str, bytes]] = {}
+_Object = tuple[bytes, float]
+_objects: dict[str, dict[str, _Object]] = {}
 _lock = threading.Lock()
 
 
@@ -40,20 +42,20 @@ class MemoryStore(Store):
 
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
         """Return bytes ``[start, stop)``."""
-        data = self._objects.get(check_key(key))
-        if data is None:
+        found = self._objects.get(check_key(key))
+        if found is None:
             raise not_in_store(key, self.uri)
         check_range(start, stop)
-        return data[start:stop]
+        return found[0][start:stop]
 
     def put(self, key: str, data: bytes | Path) -> None:
         """Put, replacing what is there."""
-        self._objects[check_key(key)] = _bytes_of(data)
+        self._objects[check_key(key)] = _object(data)
 
     def put_if_absent(self, key: str, data: bytes | Path) -> bool:
         """Put unless there is something; say whether this call did."""
         check_key(key)
-        content = _bytes_of(data)
+        content = _object(data)
         with _lock:
             absent = key not in self._objects
             if absent:
@@ -62,15 +64,19 @@ class MemoryStore(Store):
 
     def head(self, key: str) -> int | None:
         """Return the size in bytes."""
-        data = self._objects.get(check_key(key))
-        return None if data is None else len(data)
+        found = self._objects.get(check_key(key))
+        return None if found is None else len(found[0])
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield keys, sorted."""
+        return (entry.key for entry in self.entries(prefix))
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """Yield entries, sorted."""
         check_prefix(prefix)
         with _lock:
-            keys = [*self._objects]
-        return iter(sorted(key for key in keys if key.startswith(prefix)))
+            found = [*self._objects.items()]
+        return (Entry(key, len(data), put_s) for key, (data, put_s) in sorted(found) if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
         """Delete if it is there."""
@@ -82,5 +88,5 @@ class MemoryStore(Store):
         return None
 
 
-def _bytes_of(data: bytes | Path) -> bytes:
-    return data.read_bytes() if isinstance(data, Path) else bytes(data)
+def _object(data: bytes | Path) -> _Object:
+    return data.read_bytes() if isinstance(data, Path) else bytes(data), time.time()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from flowbutton.model.errors import NoSpace, Throttled
-from flowbutton.model.store import Store
+from flowbutton.model.store import Entry, Store
 
 
 class Crash(BaseException):
@@ -48,6 +48,21 @@ class WrappedStore(Store):
         """List."""
         self.step("list", prefix)
         return self.inner.list(prefix)
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """List with sizes and times."""
+        self.step("entries", prefix)
+        return self.inner.entries(prefix)
+
+    def leftovers(self) -> Iterator[Entry]:
+        """List what killed writers left."""
+        self.step("leftovers", "")
+        return self.inner.leftovers()
+
+    def drop_leftover(self, name: str) -> None:
+        """Remove what a killed writer left."""
+        self.step("drop_leftover", name)
+        self.inner.drop_leftover(name)
 
     def delete(self, key: str) -> None:
         """Delete."""

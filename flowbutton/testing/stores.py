@@ -212,6 +212,17 @@ class StoreContract(ABC):
         with pytest.raises(ValueError, match="key"):
             [*self.store().list(prefix)]
 
+    def test_entries_tell_what_lists_and_heads_tell_and_who_is_older(self) -> None:
+        store = self.store()
+        for number, key in enumerate(["b", "a/1", "a/2", "c"]):
+            store.put(key, b"x" * number)
+        store.put("b", b"again")
+        found = [*self.reopen(store).entries("")]
+        assert [(entry.key, entry.size) for entry in found] == [(key, store.head(key)) for key in store.list("")]
+        assert [entry.key for entry in store.entries("a/")] == ["a/1", "a/2"]
+        times = {entry.key: entry.modified_s for entry in found}
+        assert times["a/1"] <= times["a/2"] <= times["c"] <= times["b"], "what was put again is young"
+
     def test_a_local_path_shows_the_bytes(self) -> None:
         store = self.store()
         store.put("k/l", b"in place")
@@ -296,6 +307,11 @@ class StoreContract(ABC):
                 assert again.head(key) == LARGE, f"{key} is torn"
                 assert again.get(key) == bytes([int(key.removeprefix("big/")) % 251]) * LARGE
             assert again.put_if_absent(f"big/{len(keys)}", b"the name is free") is True
+            for left in again.leftovers():
+                again.drop_leftover(left.key)
+            assert [*again.leftovers()] == []
+            assert again.get(f"big/{len(keys)}") == b"the name is free"
+            assert [*again.list("")][: len(keys)] == keys
 
     def _run(self, store: Store, code: str, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -6,12 +6,13 @@ import inspect
 import itertools
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flowbutton.model.errors import OptionError
-from flowbutton.model.store import Store
+from flowbutton.model.store import Entry, Store
 from flowbutton.stores.local import LocalStore
 from flowbutton.stores.memory import MemoryStore
 from flowbutton.stores.opening import open_store
@@ -91,6 +92,13 @@ class WholeSegments(LocalStore):
         return (key for key in super().list(prefix) if not prefix or key.startswith(prefix.rstrip("/") + "/"))
 
 
+class Ageless(LocalStore):
+    """Says that all objects were put at one time."""
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        return (replace(entry, modified_s=-float(number)) for number, entry in enumerate(super().entries(prefix)))
+
+
 class StrictRanges(LocalStore):
     """Raises for a range that ends behind the object."""
 
@@ -142,6 +150,7 @@ WRONG = [
     (Boastful, "test_one_of_many_processes_puts_if_absent"),
     (Unsorted, "test_lists_are_sorted_by_code_point_and_complete"),
     (WholeSegments, "test_a_prefix_is_any_text"),
+    (Ageless, "test_entries_tell_what_lists_and_heads_tell_and_who_is_older"),
     (StrictRanges, "test_a_range_beyond_the_end_is_shorter_or_empty"),
     (Closed, "test_ranges_are_half_open_and_end_with_the_object"),
     (Escaping, "test_keys_do_not_leave_the_prefix"),
