@@ -22,6 +22,10 @@ ASIDE = "set aside"
 """The artifact that holds what a task set aside, a line of JSON per record; no output of a stage has such a name."""
 
 
+KEPT = "kept objects"
+"""The artifact that names the objects which an indexing task kept, a digest per line: its index refers to them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """A named result of a task, known by its content's digest.

@@ -26,12 +26,13 @@ _OBJECT = "object:"
 class StoreAccess:
     """What partitioners may do with data (`model.store.DataAccess`), for one process.
 
-    ``read_bytes`` counts the bytes that `read` returned. A relative path is one of the current folder. Files fetched
+    ``read_bytes`` counts the bytes that `read` returned, ``kept`` has the digests of what `keep` put. A relative path is one of the current folder. Files fetched
     from a store without files of its own are kept in ``cache``.
     """
 
     def __init__(self, store: Store, cache: Path | None = None) -> None:
         self.read_bytes = 0
+        self.kept: dict[str, None] = {}
         self._objects, self._cache = Objects(store), cache
 
     def head(self, uri: str) -> ObjectInfo:
@@ -73,7 +74,9 @@ class StoreAccess:
 
     def keep(self, data: bytes) -> str:
         """Put derived bytes by their content; return their URI."""
-        return _OBJECT + self._objects.put(data)[0]
+        digest, _ = self._objects.put(data)
+        self.kept[digest] = None
+        return _OBJECT + digest
 
     def fetch(self, uri: str) -> Path:
         """Return a local file: the source itself, or the object in place or in the cache."""

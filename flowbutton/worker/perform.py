@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowbutton.model.errors import Bug
-from flowbutton.model.records import ASIDE, Artifact, LedgerCounts, Measures, TaskRecord
+from flowbutton.model.records import ASIDE, KEPT, Artifact, LedgerCounts, Measures, TaskRecord
 from flowbutton.model.stage import StageDefinition, Tally
 from flowbutton.stages.bundles import Footer
 from flowbutton.stages.codecs import Encoded
@@ -97,7 +97,10 @@ def _index(name: str, task: TaskOrder, context: WorkerContext) -> Done:
         raise Bug("an indexing task came without its part", why="", hint="", fingerprint=task.fingerprint)
     access = context.access()
     data = partitioner_named(name).index(task.part, access)
-    return Done({"": store_one(Encoded("index", data), context.objects)}, LedgerCounts(), access.read_bytes)
+    artifacts = {"": store_one(Encoded("index", data), context.objects)}
+    if access.kept:
+        artifacts[KEPT] = store_one(Encoded("digests", "\n".join(access.kept).encode()), context.objects)
+    return Done(artifacts, LedgerCounts(), access.read_bytes)
 
 
 def _transpose(order: CallOrder, context: WorkerContext) -> Done:
