@@ -8,24 +8,25 @@ All decisions are elsewhere: what exists (`engine.expansion`), what runs when (`
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from flowbutton.dag.plan import largest_share
 from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.journal import Journal
 from flowbutton.engine.ledger import LedgerLine, balance
-from flowbutton.engine.planning import largest_share
 from flowbutton.engine.reuse import Records, content_reader, settle
 from flowbutton.engine.schedule import Demand, Schedule, Submit
 from flowbutton.engine.steady import Pause, steadily
-from flowbutton.engine.tasks import Result, RowsInput, Task
+from flowbutton.engine.tasks import RangeReader, Result, RowsInput, Task
+from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Bug, CorruptObject, FlowbuttonError, NotInStore, ResourceExhausted, WorkerLost
 from flowbutton.model.executor import Call, Event, Executor, Lost, Progressed, Raised, Returned, Started, TimedOut
 from flowbutton.model.records import Row, TaskRecord
 from flowbutton.stores.layout import run_key
 from flowbutton.stores.records import put_selection
-from flowbutton.worker.messages import Message, PackWritten, TaskFailed, TaskStarted, decode
+from flowbutton.worker.messages import PackWritten, TaskFailed, decode
 from flowbutton.worker.payload import CallOrder, GatherInput, Input, StoredRow, TaskOrder
 
 TICK_S = 0.5
@@ -89,8 +90,7 @@ class Drive:
         Raises:
             FlowbuttonError: the run can't go on (a broken ledger, a cut that failed, a lost lease, a full disk).
         """
-        for task, result in reused:
-            self._tell_reused(task, result)
+        self._tell_reused(reused)
         self._take(ready)
         while not self._schedule.idle and not self.ended.stopped:
             self._submit(self._schedule.next(self._now()))
@@ -104,13 +104,14 @@ class Drive:
 
     def _take(self, ready: Sequence[Task]) -> None:
         """Reuse what is done, schedule the rest; of tasks with one fingerprint only the first runs."""
-        demands = []
-        for task in settle(self._expansion, ready, self._records, self._tell_reused):
+        demands, reused = [], list[tuple[Task, Result]]()
+        for task in settle(self._expansion, ready, self._records, lambda *pair: reused.append(pair)):
             self._tasks[task.id] = task
             self._twins[task.fingerprint].append(task.id)
             if len(self._twins[task.fingerprint]) == 1:
                 demands.append(self._demand(task))
         self._schedule.add(demands)
+        self._tell_reused(reused)
         self._close_finished()
 
     def _demand(self, task: Task) -> Demand:
@@ -118,13 +119,14 @@ class Drive:
         memory = task.memory_bytes(spec.resources)
         return Demand(task, self._ranks(task.node), memory, spec.resources.timeout_s, spec.retries)
 
-    def _tell_reused(self, task: Task, result: Result) -> None:
-        self.ended.reused += 1
-        self._journal.trace(task, "reused", 0, result)
-        self._journal.event("reused", task=task.id, stage=task.node, expected=self._expected(task))
+    def _tell_reused(self, reused: Sequence[tuple[Task, Result]]) -> None:
+        self.ended.reused += len(reused)
+        self._journal.trace("reused", ((task, 0, result.measures) for task, result in reused))
+        for node, pairs in _by_node(reused):
+            self._journal.event("reused", **self._progress(node), tasks=[task.id for task, _ in pairs])
 
-    def _expected(self, task: Task) -> int | None:
-        return self._expansion.node_of(task.id).expected()[0]
+    def _progress(self, node: str) -> dict[str, Json]:
+        return {"stage": node, "expected": self._expansion.nodes[node].expected()[0]}
 
     # Out: calls
 
@@ -182,6 +184,8 @@ class Drive:
                     written[self._stage_digest(event.id)] += message.rows
                 else:
                     self._hear(event.id, message)
+            elif isinstance(event, Started):
+                self._journal.event("started", call=event.id, **self._progress(self._calls[event.id][0].node))
         for stage_digest, rows in written.items():
             self._commit(stage_digest, rows)
         for event in events:
@@ -190,32 +194,27 @@ class Drive:
     def _stage_digest(self, call: int) -> str:
         return self._expansion.node_of(self._calls[call][0].id).spec.stage_digest
 
-    def _hear(self, call: int, message: Message) -> None:
-        match message:
-            case TaskStarted(position):
-                self._schedule.started(call, position, self._calls[call])
-                task = self._calls[call][position]
-                self._journal.event("started", call=call, task=task.id, stage=task.node, expected=self._expected(task))
-            case TaskFailed(position, error, traceback, log):
-                self._fail(FailedTask(self._calls[call][position], error, traceback, log))
+    def _hear(self, call: int, failed: TaskFailed) -> None:
+        self._fail(FailedTask(self._calls[call][failed.position], failed.error, failed.traceback, failed.log))
 
     def _end(self, event: Event) -> None:
         match event:
             case Started() | Progressed():
                 return
             case Returned(call, _):
+                item = None
                 error: FlowbuttonError = Bug("a call returned without its records", why="", hint="report this")
                 trace = ""
-            case Raised(call, trace):
+            case Raised(call, trace, item):
                 error = Bug("the worker itself failed", why=trace.strip().rpartition("\n")[2], hint="report this")
-            case Lost(call, why):
+            case Lost(call, why, item):
                 error = WorkerLost(
                     "the worker of a task is gone",
                     why=why,
                     hint="if memory ran out, give the stage more under resources: memory",
                 )
                 trace = ""
-            case TimedOut(call, after_s):
+            case TimedOut(call, after_s, item):
                 error = ResourceExhausted(
                     f"a task took longer than {after_s:.0f} s",
                     why="it was stopped at its time limit",
@@ -224,10 +223,11 @@ class Drive:
                 trace = ""
         if not isinstance(event, Returned):
             self._recover(call)
-        suspect, _ = self._schedule.ended(call)
+        tasks = self._calls.pop(call)
+        suspect, _ = self._schedule.ended(call, None if item is None else tasks[item].id)
+        self._journal.event("over", call=call, stage=tasks[0].node, how=type(event).__name__.lower())
         if suspect is not None:
             self._fail(FailedTask(self._tasks[suspect], error, trace, ""))
-        del self._calls[call]
 
     def _recover(self, call: int) -> None:
         """A call broke off: what it had written counts all the same."""
@@ -242,25 +242,31 @@ class Drive:
         self._finish(stage_digest, found)
 
     def _finish(self, stage_digest: str, found: Sequence[tuple[Row, TaskRecord]]) -> None:
-        ready: list[Task] = []
+        done: list[tuple[Task, Result]] = []
+        attempts: list[int] = []
+        readers: list[RangeReader | None] = []
         for row, record in found:
             result = Result.of(StoredRow(stage_digest, row), record, reused=False)
-            for position, number in enumerate(self._twins.pop(row.fingerprint, ())):
+            for number in self._twins.pop(row.fingerprint, ()):
                 task = self._tasks.pop(number)
-                if not position:
-                    self._schedule.done(number, result.measures.wall_s)
-                self.ended.ran += 1
-                self._journal.trace(task, "done", self._schedule.attempts(number) + 1, result)
-                self._journal.event(
-                    "done",
-                    task=number,
-                    stage=task.node,
-                    expected=self._expected(task),
-                    wall_s=result.measures.wall_s,
-                    rss=result.measures.peak_rss_bytes,
-                )
-                reader = content_reader(self._expansion, task, record, self._records)
-                ready += self._expansion.done(number, result, reader)
+                done.append((task, result))
+                attempts.append(self._schedule.attempts(number) + 1)
+                readers.append(content_reader(self._expansion, task, record, self._records))
+                self._schedule.done(number, result.measures.wall_s)  # what waited for its twin is not known there
+        self.ended.ran += len(done)
+        ended = zip(done, attempts, strict=True)
+        self._journal.trace("done", ((task, attempt, result.measures) for (task, result), attempt in ended))
+        results = zip(done, readers, strict=True)
+        ready = self._expansion.done((task.id, result, reader) for (task, result), reader in results)
+        for node, pairs in _by_node(done):
+            measures = [result.measures for _, result in pairs]
+            self._journal.event(
+                "done",
+                **self._progress(node),
+                tasks=[task.id for task, _ in pairs],
+                wall_s=round(sum(one.wall_s for one in measures), 4),
+                rss=max(one.peak_rss_bytes for one in measures),
+            )
         self._take(ready)
 
     def _fail(self, failure: FailedTask) -> None:
@@ -276,7 +282,7 @@ class Drive:
         if isinstance(failure.error, CorruptObject | NotInStore):
             self._records.drop_damaged(str(failure.error.where.get("key", "")))
         self.ended.stopped |= self._expansion.node_of(task.id).spec.on_error == "fail"
-        self._journal.trace(task, "failed", attempt, None)
+        self._journal.trace("failed", [(task, attempt, None)])
         self._journal.event("failed", **told, traceback=failure.traceback, log=failure.log)
 
     def _close_finished(self) -> None:
@@ -300,3 +306,10 @@ class Drive:
                 largest_share=round(largest_share(list(node.bytes_in.values())), 3),
                 ledger=line.to_json() if line else None,
             )
+
+
+def _by_node(pairs: Sequence[tuple[Task, Result]]) -> Iterable[tuple[str, list[tuple[Task, Result]]]]:
+    found: dict[str, list[tuple[Task, Result]]] = defaultdict(list)
+    for pair in pairs:
+        found[pair[0].node].append(pair)
+    return found.items()

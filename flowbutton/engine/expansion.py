@@ -6,7 +6,7 @@ Pure: facts are handed in. Imports `flowbutton.model`, `dag`, `stages`, `engine`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -65,9 +65,10 @@ class Expansion:
         """Return the tasks that are ready from the beginning."""
         return self._advance()
 
-    def done(self, task: int, result: Result, read: RangeReader | None) -> list[Task]:
-        """Take in a task's result; return the tasks that became ready by it. Raises what a partitioner's cut raises."""
-        self.node_of(task).done(task, result, read)
+    def done(self, results: Iterable[tuple[int, Result, RangeReader | None]]) -> list[Task]:
+        """Take in results of tasks; return the tasks that became ready. Raises what a partitioner's cut raises."""
+        for task, result, read in results:
+            self.node_of(task).done(task, result, read)
         return self._advance()
 
     def node_of(self, task: int) -> Node:

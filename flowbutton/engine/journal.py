@@ -11,15 +11,16 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from flowbutton.engine.hiding import Hidden
-from flowbutton.engine.tasks import Result, Task
+from flowbutton.engine.tasks import Task
 from flowbutton.model.errors import NoSpace
+from flowbutton.model.records import Measures
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import run_key
 from flowbutton.worker.payload import CallOrder, PieceInput
@@ -62,13 +63,10 @@ class Journal:
         for listener in self._listeners:
             listener(kind, fields)
 
-    def trace(self, task: Task, status: str, attempt: int, result: Result | None) -> None:
-        """Append a task's line."""
-        key = ",".join(f"{name}={value}" for name, value in task.key)
-        m = result.measures if result is not None else None
-        costs = [m.wall_s, m.cpu_s, m.peak_rss_bytes, m.read_bytes, m.written_bytes] if m is not None else [""] * 5
-        row = [task.id, task.node, key, task.fingerprint[:16], status, attempt, *costs, _owned_bytes(task)]
-        self._put(lambda: self._trace.write("\t".join(str(cell) for cell in row) + "\n"))
+    def trace(self, status: str, ended: Iterable[tuple[Task, int, Measures | None]]) -> None:
+        """Append a line per task, given with the number of its attempt and what it cost."""
+        text = "".join(_traced(task, status, attempt, measures) for task, attempt, measures in ended)
+        self._put(lambda: self._trace.write(text))
 
     def write(self, name: str, value: Any) -> None:
         """Write a file of the folder: text as it is, anything else as JSON."""
@@ -107,6 +105,13 @@ class Journal:
             for place in sorted(self.folder.rglob("*")):
                 if place.is_file():
                     store.put(run_key(self.run_id, place.relative_to(self.folder).as_posix()), place)
+
+
+def _traced(task: Task, status: str, attempt: int, m: Measures | None) -> str:
+    key = ",".join([f"{name}={value}" for name, value in task.key])
+    costs = f"{m.wall_s}\t{m.cpu_s}\t{m.peak_rss_bytes}\t{m.read_bytes}\t{m.written_bytes}" if m else "\t" * 4
+    mark = task.fingerprint[:16]
+    return f"{task.id}\t{task.node}\t{key}\t{mark}\t{status}\t{attempt}\t{costs}\t{_owned_bytes(task)}\n"
 
 
 def _owned_bytes(task: Task) -> int:

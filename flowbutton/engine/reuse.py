@@ -47,6 +47,10 @@ class Records:
         found = zip(wanted, self._read(log, wanted), strict=True)
         return {row.fingerprint: (row, record) for row, record in found if record is not None and self._whole(record)}
 
+    def was_done(self, stage_digest: str, fingerprint: str) -> bool:
+        """Return whether a task was done once, whatever became of its record and artifacts since."""
+        return fingerprint in self._rows.get(stage_digest, {})
+
     def commit(self, stage_digest: str, rows: Sequence[Row]) -> list[tuple[Row, TaskRecord]]:
         """Name rows; return the winning row and record of each fingerprint."""
         log = self.log(stage_digest)
@@ -107,6 +111,7 @@ def settle(
         following: list[Task] = []
         for stage_digest, tasks in by_stage.items():
             found = records.find(stage_digest, [task.fingerprint for task in tasks])
+            done: list[tuple[int, Result, RangeReader | None]] = []
             for task in tasks:
                 wants = expansion.node_of(task.id).wants_content
                 if task.fingerprint not in found or (wants and not records.heal(found[task.fingerprint][1])):
@@ -115,7 +120,8 @@ def settle(
                 row, record = found[task.fingerprint]
                 result = Result.of(StoredRow(stage_digest, row), record, reused=True)
                 tell(task, result)
-                following += expansion.done(task.id, result, content_reader(expansion, task, record, records))
+                done.append((task.id, result, content_reader(expansion, task, record, records)))
+            following += expansion.done(done) if done else []
         ready = following
     return fresh
 

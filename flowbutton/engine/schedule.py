@@ -31,7 +31,6 @@ class State(StrEnum):
     READY = "ready"
     RUNNING = "running"
     WAITING = "waiting"  # for its next attempt
-    DONE = "done"
     FAILED = "failed"
 
 
@@ -51,7 +50,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Start a call: these tasks of one node, in order."""
+    """Start a call: these tasks of one node, in order. ``timeout_s`` is the limit of each of them."""
 
     call: int
     tasks: tuple[Task, ...]
@@ -66,6 +65,7 @@ class _Entry:
     attempts: int = 0
     memory_factor: int = 1
     alone: bool = False
+    call: int = 0
 
     @property
     def memory_bytes(self) -> int:
@@ -74,9 +74,8 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Running:
-    tasks: list[int]  # those that have neither a named record nor a failure yet
+    tasks: dict[int, None]  # in order, those that have neither a named record nor a failure yet
     memory_bytes: int
-    suspect: int | None = None
 
 
 @dataclass(slots=True)
@@ -96,7 +95,7 @@ class _Pace:
 
 @dataclass(slots=True)
 class Schedule:
-    """The state of all tasks that became ready."""
+    """The state of all tasks that became ready and are not done."""
 
     capacity: Capacity
     entries: dict[int, _Entry] = field(default_factory=dict)
@@ -163,14 +162,13 @@ class Schedule:
     def _start(self, chosen: list[_Entry]) -> Submit:
         call = next(self._calls)
         memory = max(entry.memory_bytes for entry in chosen)
-        # Who ran out of time or memory gets more of both.
-        limits = [limit and limit * entry.memory_factor for entry in chosen for limit in [entry.demand.timeout_s]]
         for entry in chosen:
-            entry.state = State.RUNNING
+            entry.state, entry.call = State.RUNNING, call
         tasks = tuple(entry.demand.task for entry in chosen)
-        self.running[call] = _Running([task.id for task in tasks], memory)
-        timeout = None if None in limits else sum(limit for limit in limits if limit is not None)
-        return Submit(call, tasks, memory, timeout)
+        self.running[call] = _Running(dict.fromkeys(task.id for task in tasks), memory)
+        # One limit for all: they are of one node. Who ran out of time or memory gets more of both, and runs alone.
+        limit = chosen[0].demand.timeout_s
+        return Submit(call, tasks, memory, None if limit is None else limit * chosen[0].memory_factor)
 
     def _room(self) -> int | None:
         if self.capacity.memory_bytes is None:
@@ -185,26 +183,20 @@ class Schedule:
         pace = self._pace.get(first.demand.task.node, _Pace())
         return 1 if first.alone else pace.batch(ready, self.capacity.slots)
 
-    def started(self, call: int, position: int, tasks: Sequence[Task]) -> None:
-        """The task at ``position`` of a call began."""
-        if call in self.running:
-            self.running[call].suspect = tasks[position].id
-
     def done(self, task: int, wall_s: float) -> None:
         """A task's record is named."""
-        entry = self.entries.get(task)
-        if entry is None or entry.state is State.DONE:
+        entry = self.entries.pop(task, None)
+        if entry is None:
             return
-        entry.state = State.DONE
         pace = self._pace.setdefault(entry.demand.task.node, _Pace())
         pace.tasks += 1
         pace.wall_s += wall_s
-        self._leave(task)
+        self._leave(entry)
 
     def failed(self, task: int, error: FlowbuttonError, now_s: float) -> Again | None:
         """A task's attempt failed. Return how it goes on, None if the task has failed for good."""
         entry = self.entries[task]
-        self._leave(task)
+        self._leave(entry)
         entry.attempts += 1
         again = decide(
             error,
@@ -220,16 +212,17 @@ class Schedule:
         heapq.heappush(self._delayed, (now_s + again.delay_s, task))
         return again
 
-    def ended(self, call: int) -> tuple[int | None, list[int]]:
-        """A call is over. Return the task that had started without an end, and put those that had not back in line.
+    def ended(self, call: int, last: int | None = None) -> tuple[int | None, list[int]]:
+        """A call is over; ``last`` is the task that it had begun last, None if it is not known to have begun any.
 
-        A call that ended before anything started has its first task as the suspect, so that what breaks every call is
-        not tried for ever. The second value are the tasks that were put back.
+        Return the task that began and did not end, and put those that had not begun back in line. A call that ended
+        before anything began has its first task as the suspect, so that what breaks every call is not tried for ever.
+        The second value are the tasks that were put back.
         """
         running = self.running.pop(call, None)
         if running is None or not running.tasks:
             return None, []
-        first = running.tasks[0] if running.suspect is None else running.suspect
+        first = next(iter(running.tasks)) if last is None else last
         suspect = first if first in running.tasks else None
         again = [task for task in running.tasks if task != suspect]
         for task in again:
@@ -240,10 +233,9 @@ class Schedule:
         """Return how many attempts of a task have failed."""
         return self.entries[task].attempts if task in self.entries else 0
 
-    def _leave(self, task: int) -> None:
-        for running in self.running.values():
-            if task in running.tasks:
-                running.tasks.remove(task)
+    def _leave(self, entry: _Entry) -> None:
+        if entry.call in self.running:
+            self.running[entry.call].tasks.pop(entry.demand.task.id, None)
 
     def wake_s(self, now_s: float) -> float | None:
         """Return in how many seconds a delayed task becomes ready, None if none waits."""

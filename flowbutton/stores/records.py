@@ -180,7 +180,7 @@ class RecordLog:
                 key=pack_key(self._stage, damaged[0].pack),
                 byte=damaged[0].offset,
             )
-        return [TaskRecord.decode(lines[row], key=row.pack) for row in rows]
+        return [TaskRecord.read(lines[row]) for row in rows]
 
     def _news(self, offered: Iterable[Row]) -> Segment | None:
         """Return what a segment must say so that every offered fingerprint has a sound row; None if nothing."""

@@ -21,7 +21,7 @@ class StageView:
     reused: int = 0
     failed: int = 0
     retried: int = 0
-    running: set[int] = field(default_factory=set)
+    running: set[int] = field(default_factory=set)  # calls at work
     work_s: float = 0.0
     first_s: float | None = None
     last_s: float | None = None
@@ -79,10 +79,13 @@ class RunView:
 
     def apply(self, kind: str, fields: Mapping[str, Any], at_s: float) -> None:
         """Take in one event; kinds that say nothing of progress are passed over."""
+        if kind in ("ended", "interrupted", "error"):
+            for stage in self.stages.values():
+                stage.running.clear()  # what still ran is stopped with the run
         match kind:
             case "planned":
                 self.run, self.folder, self.nothing = fields["run"], fields["folder"], fields["nothing"]
-            case "started" | "done" | "reused" | "retried" | "failed" | "finished":
+            case "started" | "over" | "done" | "reused" | "retried" | "failed" | "finished":
                 self._apply_to(self.stage(fields["stage"]), kind, fields, at_s)
             case "ended":
                 self.status, self.outputs = fields["status"], fields["outputs"]
@@ -92,23 +95,20 @@ class RunView:
                 self.status, self.error = "failed", fields["error"]
 
     def _apply_to(self, stage: StageView, kind: str, fields: Mapping[str, Any], at_s: float) -> None:
-        task = fields.get("task", -1)
-        stage.running.discard(task)
         if kind != "reused":
             stage.last_s = at_s
         match kind:
             case "started":
                 stage.first_s = at_s if stage.first_s is None else stage.first_s
-                stage.running.add(task)
+                stage.running.add(fields["call"])
                 stage.expected = fields.get("expected", stage.expected)
+            case "over":
+                stage.running.discard(fields["call"])
             case "done":
-                stage.done, stage.work_s, stage.expected = (
-                    stage.done + 1,
-                    stage.work_s + fields["wall_s"],
-                    fields["expected"],
-                )
+                stage.done += len(fields["tasks"])
+                stage.work_s, stage.expected = stage.work_s + fields["wall_s"], fields["expected"]
             case "reused":
-                stage.reused, stage.expected = stage.reused + 1, fields["expected"]
+                stage.reused, stage.expected = stage.reused + len(fields["tasks"]), fields["expected"]
             case "retried":
                 stage.retried += 1
             case "failed":

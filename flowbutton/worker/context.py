@@ -8,12 +8,15 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
+from flowbutton.model.errors import FlowbuttonError
 from flowbutton.model.partitioner import Partitioner
-from flowbutton.model.records import Artifact, TaskRecord
+from flowbutton.model.records import Artifact, Row, TaskRecord
 from flowbutton.model.registry import load
 from flowbutton.stores.access import StoreAccess
 from flowbutton.stores.layout import object_key
@@ -24,6 +27,31 @@ from flowbutton.worker.payload import StoredRow
 from flowbutton.worker.transpose import TransposedHead, read_head
 
 
+class RecordCache:
+    """Task records by the digest of their lines, the last ones used, up to a number of bytes of inline data."""
+
+    def __init__(self, limit_bytes: int = 32 * 1024**2) -> None:
+        self._limit, self._held = limit_bytes, 0
+        self._records: OrderedDict[str, TaskRecord] = OrderedDict()
+
+    def get(self, digest: str) -> TaskRecord | None:
+        """Return a record if it is here."""
+        found = self._records.get(digest)
+        if found is not None:
+            self._records.move_to_end(digest)
+        return found
+
+    def add(self, digest: str, record: TaskRecord) -> None:
+        """Take a record in; those that were not used for the longest time make room."""
+        if digest in self._records:
+            return
+        self._records[digest] = record
+        self._held += record.bytes_held
+        while self._held > self._limit and len(self._records) > 1:
+            _, dropped = self._records.popitem(last=False)
+            self._held -= dropped.bytes_held
+
+
 class WorkerContext:
     """The open store of a worker, with a cache of fetched objects that lives as long as the process."""
 
@@ -31,7 +59,7 @@ class WorkerContext:
         self.store = open_store(store_uri)
         self.objects = Objects(self.store)
         self._cache: Path | None = None
-        self.record = lru_cache(maxsize=4096)(self._record)
+        self._records = RecordCache()
         self.transposed_head = lru_cache(maxsize=8)(self._transposed_head)
 
     @property
@@ -46,8 +74,25 @@ class WorkerContext:
         """Return a fresh way to the sources' bytes: it counts what one task reads."""
         return StoreAccess(self.store, self.cache)
 
-    def _record(self, stored: StoredRow) -> TaskRecord:
-        return RecordLog(self.store, stored.stage).read(stored.row)
+    def record(self, stored: StoredRow) -> TaskRecord:
+        """Return a task record. Raises `CorruptObject` where it is damaged or gone."""
+        found = self._records.get(stored.row.digest)
+        if found is None:
+            found = RecordLog(self.store, stored.stage).read(stored.row)
+            self._records.add(stored.row.digest, found)
+        return found
+
+    def read_ahead(self, wanted: Sequence[StoredRow]) -> None:
+        """Read the records that a call's tasks ask for one by one: those that lie together, together."""
+        by_stage: dict[str, list[Row]] = defaultdict(list)
+        for stored in wanted:
+            if self._records.get(stored.row.digest) is None:
+                by_stage[stored.stage].append(stored.row)
+        for stage, rows in by_stage.items():
+            with suppress(FlowbuttonError):  # whose task it is hears of it when it reads the record itself
+                found = RecordLog(self.store, stage).read_many(rows)
+                for row, record in zip(rows, found, strict=True):
+                    self._records.add(row.digest, record)
 
     def _transposed_head(self, index: Artifact) -> TransposedHead:
         return read_head(index.size, self.reader(index))

@@ -16,10 +16,10 @@ from flowbutton.model.executor import Emit
 from flowbutton.model.records import TaskRecord
 from flowbutton.stores.records import write_pack
 from flowbutton.worker.context import WorkerContext, context_for
-from flowbutton.worker.logs import Captured, captured
-from flowbutton.worker.messages import PackWritten, TaskFailed, TaskStarted, encode
+from flowbutton.worker.logs import Capture, Captured
+from flowbutton.worker.messages import PackWritten, TaskFailed, encode
 from flowbutton.worker.payload import CallOrder, TaskOrder
-from flowbutton.worker.perform import perform
+from flowbutton.worker.perform import Performer
 
 PACK_ITEMS = 256
 PACK_BYTES = 1024**2
@@ -30,12 +30,13 @@ def work(payload: bytes, emit: Emit) -> bytes:
     """Run a call. Everything that happened is in the messages; the answer is empty."""
     order = CallOrder.read(payload, lambda store, digest: context_for(store).objects.get(digest))
     context = context_for(order.store)
-    pack = _Pack(order, context, emit)
-    for position, task in enumerate(order.tasks):
-        emit(encode(TaskStarted(position)))
-        record = _attempt(order, position, task, context, emit)
-        if record is not None:
-            pack.add(position, record)
+    pack, performer = _Pack(order, context, emit), Performer(order, context)
+    with Capture() as capture:
+        for position, task in enumerate(order.tasks):
+            emit.at(position)
+            record = _attempt(performer, position, task, capture, emit)
+            if record is not None:
+                pack.add(position, record)
     pack.flush()
     return b""
 
@@ -52,9 +53,7 @@ class _Pack:
         if not self._records:
             self._since = time.monotonic() - record.measures.wall_s
         self._records[position] = record
-        self._bytes += (
-            sum(len(artifact.inline or b"") for artifact in record.artifacts.values()) + len(record.log) + 512
-        )
+        self._bytes += record.bytes_held
         full = len(self._records) >= PACK_ITEMS or self._bytes >= PACK_BYTES
         if full or time.monotonic() - self._since >= PACK_AGE_S:
             self.flush()
@@ -73,26 +72,27 @@ class _Pack:
             self._emit(encode(PackWritten(tuple(rows))))
 
 
-def _attempt(order: CallOrder, position: int, task: TaskOrder, context: WorkerContext, emit: Emit) -> TaskRecord | None:
+def _attempt(performer: Performer, position: int, task: TaskOrder, capture: Capture, emit: Emit) -> TaskRecord | None:
     """Do one task inside the wall: return its record, or tell its failure and return None."""
-    log = Captured()
     try:
-        with captured() as log:
-            record = perform(order, task, context)
+        record = performer.perform(task)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the worker's wall: each error becomes a message
-        failure = TaskFailed(position, classify(error), traceback.format_exc(), log.tail)
-        _keep_log(order, task, context, log)
-        emit(encode(failure))
+        trace, log = traceback.format_exc(), capture.take()
+        _keep_log(performer, task, log)
+        emit(encode(TaskFailed(position, classify(error), trace, log.tail)))
         return None
+    log = capture.take()
+    if not log.text:
+        return record
     if log.is_longer_than_tail:
-        _keep_log(order, task, context, log)
+        _keep_log(performer, task, log)
     return TaskRecord(record.fingerprint, record.artifacts, record.ledger, record.measures, log.tail)
 
 
-def _keep_log(order: CallOrder, task: TaskOrder, context: WorkerContext, log: Captured) -> None:
+def _keep_log(performer: Performer, task: TaskOrder, log: Captured) -> None:
     if log.text:
         try:
-            context.store.put(f"{order.log_key}/{task.fingerprint[:16]}.log", log.text)
+            performer.context.store.put(f"{performer.order.log_key}/{task.fingerprint[:16]}.log", log.text)
         except FlowbuttonError:
             return  # the log's tail is in the message; a full disk must not hide the failure that it tells of
 

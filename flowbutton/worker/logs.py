@@ -8,20 +8,19 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from dataclasses import dataclass
+from types import TracebackType
+from typing import BinaryIO, Self, cast
 
 TAIL_BYTES = 8192
 """What of a log stays in the task record."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Captured:
-    """What was printed: all of it, once the block has ended."""
+    """What was printed."""
 
-    text: bytes = field(default=b"")
+    text: bytes
 
     @property
     def tail(self) -> str:
@@ -34,6 +33,9 @@ class Captured:
         return len(self.text) > TAIL_BYTES
 
 
+_NOTHING = Captured(b"")
+
+
 def _sink() -> BinaryIO:
     """Open a nameless file: in memory where the system can, since making one on disk costs more than a small task."""
     if hasattr(os, "memfd_create"):
@@ -41,24 +43,41 @@ def _sink() -> BinaryIO:
     return cast(BinaryIO, tempfile.TemporaryFile())
 
 
-@contextmanager
-def captured() -> Iterator[Captured]:
-    """Capture standard output and error of the process, whoever writes them."""
-    found = Captured()
-    with _sink() as sink:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        saved = os.dup(1), os.dup(2)
-        os.dup2(sink.fileno(), 1)
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield found
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os.dup2(saved[0], 1)
-            os.dup2(saved[1], 2)
-            os.close(saved[0])
-            os.close(saved[1])
-            sink.seek(0)
-            found.text = sink.read()
+class Capture:
+    """Captures standard output and error of the process, whoever writes them, while it is entered."""
+
+    def __enter__(self) -> Self:
+        self._sink = _sink()
+        _flush()
+        self._saved = os.dup(1), os.dup(2)
+        self._turn()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        _flush()
+        for place, saved in enumerate(self._saved, 1):
+            os.dup2(saved, place)
+            os.close(saved)
+        self._sink.close()
+
+    def take(self) -> Captured:
+        """Return what was printed since the last time."""
+        _flush()
+        if not os.fstat(self._sink.fileno()).st_size:
+            return _NOTHING
+        self._sink.seek(0)
+        found = Captured(self._sink.read())
+        self._sink.close()
+        # A new one: a program that the task left running prints on, and not into the next one's log.
+        self._sink = _sink()
+        self._turn()
+        return found
+
+    def _turn(self) -> None:
+        os.dup2(self._sink.fileno(), 1)
+        os.dup2(self._sink.fileno(), 2)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()

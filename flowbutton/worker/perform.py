@@ -6,13 +6,17 @@ Not here: batches, packs and how failures are told (`worker.entry`). Imports `fl
 from __future__ import annotations
 
 import json
+import os
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+
+from pydantic import BaseModel
 
 from flowbutton.model.errors import Bug
 from flowbutton.model.records import ASIDE, KEPT, Artifact, LedgerCounts, Measures, TaskRecord
@@ -23,7 +27,16 @@ from flowbutton.stages.define import find_stage
 from flowbutton.worker.context import WorkerContext, partitioner_named
 from flowbutton.worker.inputs import Opened, gathered
 from flowbutton.worker.outputs import store_one, store_outputs
-from flowbutton.worker.payload import CallOrder, GatherInput, IndexWork, StageWork, TaskOrder, TransposeWork
+from flowbutton.worker.payload import (
+    ArtifactInput,
+    CallOrder,
+    GatherInput,
+    IndexWork,
+    StageWork,
+    StoredRow,
+    TaskOrder,
+    TransposeWork,
+)
 from flowbutton.worker.transpose import transpose
 
 
@@ -38,20 +51,45 @@ class Done:
 
 def perform(order: CallOrder, task: TaskOrder, context: WorkerContext) -> TaskRecord:
     """Do one task of a call; return its record without a log. Raises whatever the function raises."""
-    meter = Meter()
-    match order.work:
-        case StageWork(uses, options):
-            done = _run_stage(find_stage(uses), options, order, task, context)
-        case IndexWork(name):
-            done = _index(name, task, context)
-        case TransposeWork():
-            done = _transpose(order, context)
-    measures = meter.stop(done.read_bytes, sum(item.size for item in done.artifacts.values()))
-    return TaskRecord(task.fingerprint, done.artifacts, done.ledger, measures)
+    return Performer(order, context).perform(task)
+
+
+class Performer:
+    """Does the tasks of one call; what they have in common is looked up once, when the first one needs it."""
+
+    def __init__(self, order: CallOrder, context: WorkerContext) -> None:
+        self.order, self.context = order, context
+        self._stages: dict[str, StageDefinition] = {}
+
+    def perform(self, task: TaskOrder) -> TaskRecord:
+        """Do one task; return its record without a log. Raises whatever the function raises."""
+        meter = Meter()
+        if not self._stages:
+            self.context.read_ahead(_records_of(self.order))
+        match self.order.work:
+            case StageWork(uses, options):
+                stage = self._stage(uses)
+                done = _run_stage(stage, stage.options(**options), self.order, task, self.context)
+            case IndexWork(name):
+                done = _index(name, task, self.context)
+            case TransposeWork():
+                done = _transpose(self.order, self.context)
+        measures = meter.stop(done.read_bytes, sum(item.size for item in done.artifacts.values()))
+        return TaskRecord(task.fingerprint, done.artifacts, done.ledger, measures)
+
+    def _stage(self, uses: str) -> StageDefinition:
+        if uses not in self._stages:
+            self._stages[uses] = find_stage(uses)
+        return self._stages[uses]
+
+
+def _records_of(order: CallOrder) -> list[StoredRow]:
+    """Return the rows of the task records that the tasks of a call read one by one."""
+    return [item.record for task in order.tasks for item in task.inputs.values() if isinstance(item, ArtifactInput)]
 
 
 def _run_stage(
-    stage: StageDefinition, options: Mapping[str, object], order: CallOrder, task: TaskOrder, context: WorkerContext
+    stage: StageDefinition, chosen: BaseModel, order: CallOrder, task: TaskOrder, context: WorkerContext
 ) -> Done:
     access, tally = context.access(), Tally(tolerated=order.tolerate)
     opened = Opened(context, access)
@@ -59,7 +97,6 @@ def _run_stage(
     # Without a ledger nothing would count what is left out.
     if order.tolerate and stage.ledger is not None and stage.ledger.argument in opened.readers:
         opened.readers[stage.ledger.argument].tolerate(tally)
-    chosen = stage.options(**options)
     arguments = {**opened.arguments, **{name: getattr(chosen, name) for name in stage.options.model_fields}}
     if stage.tally is not None:
         arguments[stage.tally] = tally
@@ -134,18 +171,21 @@ class Meter:
 
 def _reset_peak() -> None:
     """Make the kernel forget the process's peak (Linux: proc(5), clear_refs 5); elsewhere the peak is the process's."""
+    handle = _forgetting(os.getpid())
+    if handle is not None:
+        os.pwrite(handle, b"5", 0)
+
+
+@cache
+def _forgetting(pid: int) -> int | None:
+    """Return a descriptor that stays open as long as the process lives."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        return os.open(f"/proc/{pid}/clear_refs", os.O_WRONLY)
     except OSError:
-        return
+        return None
 
 
 def _peak() -> int:
     """Return the peak resident memory in bytes."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -25,7 +25,6 @@ from flowbutton.model.errors import (
 from flowbutton.model.executor import Capacity
 
 ERRORS = (BadInput, Bug, ResourceExhausted, NoSpace, Throttled, WorkerLost)
-ENDED = (State.DONE, State.FAILED)
 
 
 def task(number: int, node: str = "a") -> Task:
@@ -89,7 +88,6 @@ class Scheduling(RuleBasedStateMachine):
     @rule(call=calls)
     def begin(self, call: Running) -> None:
         if call.begun < len(call.submit.tasks) and call.submit.call in self.schedule.running:
-            self.schedule.started(call.submit.call, call.begun, call.submit.tasks)
             call.open.append(call.submit.tasks[call.begun].id)
             call.begun += 1
 
@@ -136,8 +134,11 @@ class Scheduling(RuleBasedStateMachine):
         assert self.schedule.wake_s(self.now) is None or self.schedule.wake_s(self.now) >= 0
 
     def _end(self, call: Running, kind: type[FlowbuttonError]) -> None:
-        suspect, again = self.schedule.ended(call.submit.call)
+        last = call.submit.tasks[call.begun - 1].id if call.begun else None
+        suspect, again = self.schedule.ended(call.submit.call, last)
         assert suspect not in again
+        if call.open and call.open[-1] == last:
+            assert suspect == last, "who had begun and not ended is the suspect"
         if suspect is not None:
             self._fail(suspect, error(kind))
 
@@ -163,7 +164,7 @@ class Scheduling(RuleBasedStateMachine):
             self.schedule.check()
         assert self.schedule.idle
         if not self.schedule.draining:
-            assert all(entry.state in ENDED for entry in self.schedule.entries.values())
+            assert all(entry.state is State.FAILED for entry in self.schedule.entries.values()), "what is done is gone"
 
 
 TestScheduling = Scheduling.TestCase
@@ -226,11 +227,11 @@ def test_slow_tasks_do_not_travel_together() -> None:
     assert {len(call.tasks) for call in run_all(schedule, wall_s=2.0)} == {1}
 
 
-def test_the_time_limit_of_a_batch_is_the_sum_of_its_items() -> None:
+def test_each_item_of_a_batch_has_its_own_time_limit() -> None:
     schedule = Schedule(Capacity(1, None))
     schedule.add([Demand(task(n), 1, 1, 10.0, 3) for n in range(9)])
     for call in run_all(schedule, wall_s=0.001):
-        assert call.timeout_s == 10.0 * len(call.tasks)
+        assert call.timeout_s == 10.0
 
 
 def batch_of(schedule: Schedule, count: int) -> Submit:
@@ -247,10 +248,8 @@ def batch_of(schedule: Schedule, count: int) -> Submit:
 def test_after_a_lost_batch_the_suspect_runs_alone_and_the_rest_is_batched_again() -> None:
     schedule = Schedule(Capacity(1, None))
     batch = batch_of(schedule, 10)
-    for position in (0, 1, 2):
-        schedule.started(batch.call, position, batch.tasks)
     schedule.done(batch.tasks[0].id, 0.001)
-    suspect, again = schedule.ended(batch.call)
+    suspect, again = schedule.ended(batch.call, batch.tasks[2].id)
     assert suspect == batch.tasks[2].id
     assert again == [one.id for one in (batch.tasks[1], *batch.tasks[3:])]
     assert schedule.failed(suspect, error(WorkerLost), 0.0) is not None
@@ -300,7 +299,7 @@ def test_a_drained_schedule_starts_nothing_and_is_idle_when_its_calls_end() -> N
     assert schedule.idle
 
 
-@pytest.mark.parametrize("late", ["done", "started", "ended"])
+@pytest.mark.parametrize("late", ["done", "ended"])
 def test_what_is_told_late_is_not_an_error(late: str) -> None:
     schedule = Schedule(Capacity(1, None))
     schedule.add([demand(1)])
@@ -309,7 +308,6 @@ def test_what_is_told_late_is_not_an_error(late: str) -> None:
     schedule.ended(call.call)
     says: dict[str, Sequence[object]] = {
         "done": [schedule.done(1, 1.0)],
-        "started": [schedule.started(call.call, 0, call.tasks)],
         "ended": schedule.ended(call.call),
     }
     assert not any(says[late])

@@ -32,11 +32,6 @@ def told(report: Report) -> list[dict[str, Any]]:
     return found
 
 
-def kinds(bench: Bench, task: int) -> list[str]:
-    """What was told of one task, in order."""
-    return [kind for kind, fields in bench.events if fields.get("task") == task]
-
-
 def test_a_worker_that_is_killed_once_costs_its_task_only(bench: Bench) -> None:
     marker = bench.folder / "marker"
     bench.file("f3.txt", "x\n")
@@ -55,7 +50,7 @@ def test_a_worker_that_always_dies_fails_the_run_and_its_neighbours_are_done(ben
     assert error["what"] == "the worker of a task is gone"
     assert "SIGKILL" in error["why"]
     assert "memory" in error["hint"]
-    assert kinds(bench, error["task"]).count("retried") == 2
+    assert bench.told_of(error["task"]).count("retried") == 2
     assert bench.stages_run()["one"] == 4
     assert not (bench.folder / "results").exists()
     again = bench.run(one_stage("troubled:die", ", retries: 0"), settings=PROCESSES)
@@ -74,7 +69,7 @@ def test_a_stage_that_raises_is_a_bug_with_its_traceback_and_not_tried_again(ben
         "an x",
     )
     assert 'raise ValueError("an x")' in error["traceback"]
-    assert kinds(bench, error["task"])[-2:] == ["started", "failed"]
+    assert bench.told_of(error["task"])[-2:] == ["submitted", "failed"]
 
 
 @pytest.mark.parametrize("executor", ["serial", "processes"])

@@ -9,7 +9,8 @@ from typing import Any
 
 from flowbutton.dag.graph import Graph
 from flowbutton.dag.pipeline import prepare, read_pipeline
-from flowbutton.engine.run import Report, Settings, run
+from flowbutton.dag.plan import Plan
+from flowbutton.engine.run import Report, Settings, plan, run
 from flowbutton.stages.define import find_stage
 from flowbutton.worker.context import partitioner_named
 
@@ -80,13 +81,25 @@ class Bench:
         self.events.clear()
         return run(self.graph(text, **params), self.settings(**(settings or {})), spec_text=text)
 
+    def plan(self, text: str = WHOLE, **params: str) -> Plan:
+        return plan(self.graph(text, **params), self.settings(), spec_text=text)
+
     def stages_run(self) -> dict[str, int]:
         """How many tasks of each stage ran in the last run."""
         ran: dict[str, int] = {}
         for kind, fields in self.events:
             if kind == "done":
-                ran[fields["stage"]] = ran.get(fields["stage"], 0) + 1
+                ran[fields["stage"]] = ran.get(fields["stage"], 0) + len(fields["tasks"])
         return ran
+
+    def told_of(self, task: int) -> list[str]:
+        """The kinds of events that named a task, in the last run."""
+        return [kind for kind, fields in self.events if task == fields.get("task") or task in _listed(fields)]
 
     def result(self, name: str) -> str:
         return (self.folder / "results" / name).read_text()
+
+
+def _listed(fields: dict[str, Any]) -> list[int]:
+    tasks = fields.get("tasks")
+    return tasks if isinstance(tasks, list) else []

@@ -76,7 +76,7 @@ def test_lines_do_not_stay_silent_while_tasks_run(tmp_path):
     (tmp_path / "plan.json").write_text('{"stages": [{"name": "align", "tasks": 3}]}')
     with Lines(out, "demo", silence_s=0.02) as lines:
         lines("planned", {"run": "r1", "folder": str(tmp_path), "nothing": False})
-        lines("started", {"task": 1, "stage": "align"})
+        lines("started", {"call": 1, "stage": "align"})
         assert heard.wait(10)
     assert said[0] == "demo, run r1"
     assert said[1].endswith("align: started, 3 tasks")

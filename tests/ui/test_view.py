@@ -14,12 +14,14 @@ from flowbutton.ui.words import counted, shown_time
 def test_a_stage_counts_what_happened_to_its_tasks():
     view = RunView()
     view.planned({"stages": [{"name": "align", "tasks": None}]})
-    view.apply("reused", {"task": 1, "stage": "align", "expected": None}, 0.0)
-    view.apply("started", {"task": 2, "stage": "align"}, 10.0)
-    view.apply("started", {"task": 3, "stage": "align"}, 11.0)
+    view.apply("reused", {"tasks": [1], "stage": "align", "expected": None}, 0.0)
+    view.apply("started", {"call": 2, "stage": "align"}, 10.0)
+    view.apply("started", {"call": 3, "stage": "align"}, 11.0)
     stage = view.stages["align"]
     assert (stage.expected, stage.running, stage.rate(12.0), stage.left_s(12.0)) == (None, {2, 3}, None, None)
-    view.apply("done", {"task": 2, "stage": "align", "expected": 5, "wall_s": 1.5}, 12.0)
+    view.apply("done", {"tasks": [2], "stage": "align", "expected": 5, "wall_s": 1.5}, 12.0)
+    view.apply("over", {"call": 2, "stage": "align", "how": "returned"}, 12.0)
+    view.apply("over", {"call": 3, "stage": "align", "how": "lost"}, 13.0)
     view.apply("retried", {"task": 3, "stage": "align", "error": "gone", "delay_s": 1.0}, 13.0)
     assert (stage.completed, stage.expected, stage.running, stage.retried) == (2, 5, set(), 1)
     assert stage.rate(14.0) == pytest.approx(1 / 4)
