@@ -26,8 +26,8 @@ _OBJECT = "object:"
 class StoreAccess:
     """What partitioners may do with data (`model.store.DataAccess`), for one process.
 
-    ``read_bytes`` counts the bytes that `read` returned, ``kept`` has the digests of what `keep` put. A relative path is one of the current folder. Files fetched
-    from a store without files of its own are kept in ``cache``.
+    ``read_bytes`` counts the bytes that `read` returned, ``kept`` has the digests of what `keep` put. A relative path
+    is one of the current folder. Files fetched from a store without files of its own are kept in ``cache``.
     """
 
     def __init__(self, store: Store, cache: Path | None = None) -> None:

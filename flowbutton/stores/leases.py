@@ -26,6 +26,11 @@ from flowbutton.stores.packs import seal, unseal
 _GONE_STATES = ("Z", "X")
 _LONGEST_PAUSE_S = 1.0
 
+CLEANING = "clean"
+"""The lease on a whole store: who cleans takes it and waits for all runs, and a run waits for who cleans."""
+
+_BUSY = {CLEANING: "the store is being cleaned"}
+
 
 @dataclass(frozen=True, slots=True)
 class LeaseOwner:
@@ -148,20 +153,41 @@ def acquire(
         Locked: another owner holds it, and did so for ``wait_s``.
     """
     begun = now()
+    while True:
+        left_s = None if wait_s is None else max(0.0, wait_s - (now() - begun))
+        epoch = await_free(store, name, observer=owner, now=now, wait_s=left_s, pause=pause)
+        lease = _claim(store, name, epoch + 1, owner, ttl_s)
+        if lease is not None:
+            return lease
+
+
+def await_free(
+    store: Store,
+    name: str,
+    *,
+    observer: LeaseOwner,
+    now: Callable[[], float],
+    wait_s: float | None,
+    pause: Callable[[float], None] = time.sleep,
+) -> int:
+    """Wait until nobody holds the lease called ``name``; return its last epoch. Arguments and errors as `acquire`."""
+    begun = now()
     seen, seen_at = (-1, -1), begun
     while True:
         epoch, claim = _latest(store, name)
         mark = (epoch, claim.counter if claim else -1)
         if mark != seen:
             seen, seen_at = mark, now()
-        if claim is None or claim.released or claim.owner.is_gone(owner) or now() - seen_at >= claim.ttl_s:
-            lease = _claim(store, name, epoch + 1, owner, ttl_s)
-            if lease is not None:
-                return lease
-        elif wait_s is not None and now() - begun >= wait_s:
-            raise _locked("another run holds the same pipeline and results", name, claim)
-        else:
-            pause(min(_LONGEST_PAUSE_S, claim.ttl_s / 5))
+        if claim is None or claim.released or claim.owner.is_gone(observer) or now() - seen_at >= claim.ttl_s:
+            return epoch
+        if wait_s is not None and now() - begun >= wait_s:
+            raise _locked(_BUSY.get(name, "another run holds the same pipeline and results"), name, claim)
+        pause(min(_LONGEST_PAUSE_S, claim.ttl_s / 5))
+
+
+def held_names(store: Store) -> list[str]:
+    """Return the names of all leases that were ever taken and not cleared."""
+    return [*dict.fromkeys(key.split("/")[1] for key in store.list("leases/"))]
 
 
 def _claim(store: Store, name: str, epoch: int, owner: LeaseOwner, ttl_s: float) -> Lease | None:
