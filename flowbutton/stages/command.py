@@ -54,7 +54,6 @@ _SCRATCH = "(scratch)"  # no argument can be called this
 _TAIL_LINES, _TAIL_CHARS = 3, 600
 
 
-@lru_cache(maxsize=256)
 def command_stage(address: str) -> StageDefinition:
     """Return the stage of a command; in the driver this finds the program, whose digest is then in ``uses``.
 
@@ -63,10 +62,16 @@ def command_stage(address: str) -> StageDefinition:
     """
     command = Command.at(address)
     if not command.program:
-        command = replace(command, program=_digest_of(_find(command.argv[0])))
+        address = replace(command, program=_digest_of(_find(command.argv[0]))).address
+    return _stage_at(address)
+
+
+@lru_cache(maxsize=256)
+def _stage_at(address: str) -> StageDefinition:
+    command = Command.at(address)
     counted = command.counted
     return StageDefinition(
-        uses=command.address,
+        uses=address,
         version=command.version,
         function=RunCommand(command),
         inputs={name: _parameter(name, feed) for name, feed in command.inputs.items()},
@@ -181,7 +186,7 @@ def _run(values: CommandLine, scratch: Path) -> None:
     line, command, log = values.elements(), values.command, scratch / "log"
     for folder in ("home", "tmp"):
         (scratch / folder).mkdir()
-    print(f"$ {shlex.join(line)}", flush=True)
+    begin = log.write_bytes(f"$ {shlex.join(line)}\n".encode(errors="surrogateescape"))
     try:
         code = _run_to_its_end(line, command, values, scratch, log)
     except OSError as error:
@@ -189,7 +194,7 @@ def _run(values: CommandLine, scratch: Path) -> None:
     finally:
         _replay(log)
     if code:
-        raise _failed(line, code, log)
+        raise _failed(line, code, log, begin)
 
 
 def _run_to_its_end(line: Sequence[str], command: Command, values: CommandLine, scratch: Path, log: Path) -> int:
@@ -224,8 +229,6 @@ def _environment(scratch: Path) -> dict[str, str]:
 
 def _replay(log: Path) -> None:
     """Print what the program printed, so that it is in the task's log; of very much the middle is left out."""
-    if not log.exists():
-        return
     sys.stdout.flush()
     size = log.stat().st_size
     with log.open("rb") as file, os.fdopen(os.dup(1), "wb") as sink:
@@ -243,10 +246,9 @@ def _not_started(line: Sequence[str], error: OSError) -> FlowbuttonError:
     return CommandFailed(f"the program '{line[0]}' can't be started", why=str(error.strerror), hint=hint)
 
 
-def _failed(line: Sequence[str], code: int, log: Path) -> FlowbuttonError:
-    size = log.stat().st_size
+def _failed(line: Sequence[str], code: int, log: Path, begin: int) -> FlowbuttonError:
     with log.open("rb") as file:
-        file.seek(max(0, size - 4096))
+        file.seek(max(begin, log.stat().st_size - 4096))
         text = file.read().decode("utf-8", "replace")
     lines = [told for told in text.splitlines() if told.strip()][-_TAIL_LINES:]
     why = " | ".join(lines)[-_TAIL_CHARS:] or "it printed nothing"
