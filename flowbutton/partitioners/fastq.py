@@ -120,7 +120,8 @@ class Fastq(Partitioner):
             files.append(join_file(info, coding, own))
         lane = join_lane(files, interleaved=body["interleaved"])
         records = sum(file.records for file in files)
-        return Layout(group, records, sum(info.size for info in group.objects), lane)
+        fault = next((file.fault for file in files if file.fault is not None), None)
+        return Layout(group, records, sum(info.size for info in group.objects), lane, fault)
 
     def cut(self, layout: Layout, *, size: int = 32 * MIB, allow_missing_eof: bool = False) -> Sequence[Piece]:
         """Divide a lane into pieces of about ``size`` bytes as stored, all its files together.

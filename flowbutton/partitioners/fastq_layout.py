@@ -22,7 +22,7 @@ from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.errors import BadInput, MalformedRecord, TruncatedInput, UnpairedReads
 from flowbutton.model.pieces import ObjectInfo, Piece
 from flowbutton.partitioners.fastq_index import MARK, Marks, PartIndex
-from flowbutton.partitioners.lines import count_lines, first_bad_line
+from flowbutton.partitioners.lines import count_lines, first_bad_line, lacks_last_line
 
 Integers = npt.NDArray[np.int64]
 
@@ -36,7 +36,8 @@ class FileMap:
 
     ``lines``, ``text`` and ``stored`` say what lies before each mark, and last of all in the whole file: newlines,
     bytes of text, bytes as stored (shared out by text where the text was kept). ``objects`` are (URI, coding) of the
-    file itself and of the list of kept objects, if there is one.
+    file itself and of the list of kept objects, if there is one. ``fault``: a record that has not the letters of one,
+    in a file whose lines are four to a record all the same.
     """
 
     info: ObjectInfo
@@ -47,6 +48,7 @@ class FileMap:
     stored: Integers
     records: int
     ends_whole: bool
+    fault: MalformedRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,9 @@ def join_file(info: ObjectInfo, coding: str, parts: Sequence[PartIndex]) -> File
     lines = [part.lines for part in used]
     count = count_lines(lines)
     bad = first_bad_line(lines, count)
-    if bad is not None:
-        raise _out_of_step(info.uri, bad.line, bad.byte)
+    fault = None if bad is None else _out_of_step(info.uri, bad.line, bad.byte)
+    if fault is not None and (count % LINES or lacks_last_line(lines, count)):
+        raise fault
     if count % LINES:
         raise TruncatedInput(
             "a FASTQ file ends inside a record",
@@ -92,6 +95,7 @@ def join_file(info: ObjectInfo, coding: str, parts: Sequence[PartIndex]) -> File
         stored=_before(_shared_out(stored, marks, sum(info.size - start for _, start in kept))),
         records=count // LINES,
         ends_whole=all(part.ends_whole for part in used),
+        fault=fault,
     )
 
 

@@ -133,6 +133,12 @@ def count_lines(parts: Sequence[PartLines]) -> int:
     return lines + 1 if lines % 4 == 3 and run else lines
 
 
+def lacks_last_line(parts: Sequence[PartLines], lines: int) -> bool:
+    """Tell whether `count_lines` took an empty last line for granted: if any line is out of step, one is missing."""
+    full = [part for part in parts if part.text]
+    return bool(full) and full[-1].ends_line and sum(part.newlines for part in full) < lines
+
+
 def first_bad_line(parts: Sequence[PartLines], lines: int) -> BadLine | None:
     """Return the first of the first ``lines`` lines that is a header without '@' or a third line without '+'."""
     newlines = text = 0

@@ -216,9 +216,10 @@ def _count(reads: FastqReads, bins: _Bins, tally: Tally) -> None:
             hint="name each differently; if single reads are pairs in turn, say 'interleaved: yes' in the sample sheet",
             sample=reads.sample,
         )
-    if bins.primary != reads.consumed:
+    given = reads.consumed - reads.left_out
+    if bins.primary != given:
         raise LedgerBroken(
-            f"the aligner answered {bins.primary} of {reads.consumed} reads",
+            f"the aligner answered {bins.primary} of {given} reads",
             why="reads were lost or doubled",
             hint="",
             sample=reads.sample,

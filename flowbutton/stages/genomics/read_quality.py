@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from flowbutton.model.errors import MalformedRecord, OptionError
+from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import reduces
 from flowbutton.partitioners.fastq import FastqReads
 from flowbutton.partitioners.fastq_records import line_ends
@@ -53,7 +53,7 @@ def read_quality(reads: FastqReads, *, adapters: Sequence[str] = (TRUSEQ, NEXTER
             The default finds Illumina's TruSeq and Nextera.
     Raises:
         OptionError: an adapter is empty or has other letters than A, C, G, T.
-        MalformedRecord: a quality is no printable character.
+        BadInput: the reads are malformed.
     """
     for adapter in adapters:
         if not adapter or set(adapter) - set("ACGT"):
@@ -92,9 +92,8 @@ class _Counter:
         starts = np.concatenate([[0], ends[:-1] + 1])
         lengths = ends - starts - (block[ends - 1] == ord("\r"))
         for at in range(4 * first, len(ends), 4 * step * _BATCH):
-            heads, bases, marks = (slice(line, at + 4 * step * _BATCH, 4 * step) for line in (at, at + 1, at + 3))
+            bases, marks = (slice(line, at + 4 * step * _BATCH, 4 * step) for line in (at + 1, at + 3))
             mark_rows = _rows(block, starts[marks], lengths[marks])
-            _check(mark_rows, lengths[marks], text, starts[heads])
             self._count_batch(_rows(block, starts[bases], lengths[bases]), mark_rows, lengths[bases])
 
     def result(self) -> FileQuality:
@@ -138,23 +137,6 @@ class _Counter:
             within = cycle + len(wanted) <= width
             counts[cycle] += within
             place = text.find(wanted, (read + 1) * width if within else place + 1)
-
-
-def _check(marks: Bytes, lengths: Ints, text: bytes, heads: Ints) -> None:
-    if marks.min() >= _LOWEST and marks.max() <= _HIGHEST:
-        return
-    inside = np.arange(marks.shape[1]) < lengths[:, None]
-    wrong = ((marks < _LOWEST) | (marks > _HIGHEST)) & inside
-    if wrong.any():
-        record, cycle = (int(place[0]) for place in np.nonzero(wrong))
-        name = text[int(heads[record]) + 1 :].split(None, 1)[0].decode("ascii", "backslashreplace")
-        raise MalformedRecord(
-            f"the read '{name}' has an impossible quality",
-            why=f"byte {marks[record, cycle]} is outside {_LOWEST}..{_HIGHEST}, the characters of Phred+33",
-            hint="the file is damaged, or its qualities are of another kind; convert it or fetch it again",
-            record=name,
-            column=cycle + 1,
-        )
 
 
 def _rows(block: Bytes, starts: Ints, lengths: Ints) -> Bytes:
