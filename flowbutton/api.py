@@ -21,13 +21,13 @@ from flowbutton.dag.load import load as load_yaml
 from flowbutton.dag.pipeline import Pipeline as PipelineFile
 from flowbutton.dag.pipeline import prepare, read_pipeline
 from flowbutton.dag.plan import Plan
+from flowbutton.dag.problems import Positions
 from flowbutton.dag.spec import Profile
 from flowbutton.engine import run as engine
 from flowbutton.engine.journal import Listener
 from flowbutton.engine.run import Report, Settings, Status
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Failure, FlowbuttonError, MissingInput, OptionError, Problem
-from flowbutton.model.near import did_you_mean
 from flowbutton.model.near import did_you_mean
 from flowbutton.model.registry import load as load_registered
 from flowbutton.stages.define import find_stage
@@ -161,7 +161,7 @@ class Pipeline:
     def plan_in(self, settings: Settings) -> Plan:
         """Plan with settings that were made before."""
         with importable(self.file.path):
-            return engine.plan(self.graph, settings)
+            return engine.plan(self.graph, settings, spec_text=self.file.text)
 
     def run_in(self, settings: Settings) -> Report:
         """Run with settings that were made before; failed tasks are told in the report, and not raised."""
@@ -194,7 +194,8 @@ def load(
     path = find_pipeline(os.fspath(pipeline))
     file = read_pipeline(path, _read(path, "pipeline"))
     chosen = _profile(file, profile)
-    given = {**_params_of(params_file), **{name: _plain(value) for name, value in (params or {}).items()}}
+    typed = {name: _plain(value) for name, value in (params or {}).items()}
+    written, places = _params_of(params_file)
     with importable(path):
         graph = prepare(
             file,
@@ -202,9 +203,10 @@ def load(
             find_partitioner=partitioner_named,
             env=os.environ,
             cwd=Path.cwd(),
-            params_file=given,
+            params_file=written | typed,
             command_line=texts or {},
             profile=chosen,
+            params_positions=places.without(typed),
         )
     return Pipeline(file, graph, chosen or Profile())
 
@@ -285,15 +287,16 @@ def _read(path: Path, kind: str) -> str:
         ) from error
 
 
-def _params_of(file: str | os.PathLike[str] | None) -> Mapping[str, Json]:
+def _params_of(file: str | os.PathLike[str] | None) -> tuple[dict[str, Json], Positions]:
+    """Return what a params file says, and where."""
     if file is None:
-        return {}
+        return {}, Positions("", {}, {})
     path = Path(file)
     document = load_yaml(_read(path, "params"), file=str(path))
     document.problems.raise_if_any()
     if not isinstance(document.value, dict):
         raise OptionError("the params file is no mapping", why="", hint="write lines of 'name: value'", file=str(path))
-    return document.value
+    return document.value, document.positions
 
 
 def _plain(value: Given) -> Json:

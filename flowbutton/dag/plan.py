@@ -1,14 +1,28 @@
 """The plan as a value: what is shown, stored, and what runs.
 
-Here: the value, its JSON and its text. Not here: how it is found (`engine.planning`). Imports `model`.
+Here: the value, its JSON and its text. Not here: how it is found (`engine.planning`), reasons (`dag.why`).
+Imports `model`, `dag.why`.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from flowbutton.dag.why import Changed, CodeChanged, New, Reason, Renamed, Waits
 from flowbutton.model.canonical import Json
 from flowbutton.model.units import show_bytes
+
+_HEAD = ("stage", "tasks", "done", "to run", "bytes in", "memory/task", "why")
+_LEGEND = "≤: may be reused, where what comes before gives its old answer again"
+
+
+@dataclass(frozen=True, slots=True)
+class LastTime:
+    """How a stage was when it last finished: what can be told of it before its tasks are known."""
+
+    tasks: int
+    largest_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +31,8 @@ class StagePlan:
 
     ``tasks`` of None: not known before ``known_after`` is done. ``reused`` are done already; ``ready`` could start now.
     ``bytes_in`` and ``memory_bytes`` (of the largest) are of the tasks known so far. ``largest_share`` is the share of
-    the known input that goes to one task: what of the stage is serial at least.
+    the input that goes to one task, what of the stage is serial at least; 0 before all tasks are known.
+    ``why`` is empty where nothing is to run.
     """
 
     name: str
@@ -29,11 +44,39 @@ class StagePlan:
     bytes_in: int
     memory_bytes: int
     largest_share: float
+    why: tuple[Reason, ...] = ()
+    last_time: LastTime | None = None
 
     @property
     def to_run(self) -> int | None:
-        """How many tasks will run; None when that is not known."""
+        """How many tasks will run, at most; None when that is not known."""
         return None if self.tasks is None else self.tasks - self.reused
+
+    @property
+    def may_be_reused(self) -> bool:
+        """Whether old results stay good if what the stage waits for gives its old answer again."""
+        itself = any(isinstance(reason, New | Changed | CodeChanged | Renamed) for reason in self.why)
+        return not itself and any(isinstance(reason, Waits) for reason in self.why)
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the stage's plan as JSON; each reason has its words too."""
+        why: list[Json] = [{**reason.to_json(), "text": str(reason)} for reason in self.why]
+        last = self.last_time
+        return {
+            "name": self.name,
+            "uses": self.uses,
+            "tasks": self.tasks,
+            "known_after": self.known_after,
+            "reused": self.reused,
+            "ready": self.ready,
+            "to_run": self.to_run,
+            "may_be_reused": self.may_be_reused,
+            "bytes_in": self.bytes_in,
+            "memory_bytes": self.memory_bytes,
+            "largest_share": self.largest_share,
+            "why": why,
+            "last_time": None if last is None else {"tasks": last.tasks, "largest_share": last.largest_share},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +95,15 @@ class Plan:
 
     def to_json(self) -> dict[str, Json]:
         """Return the plan as JSON."""
-        stages: list[Json] = [asdict(stage) for stage in self.stages]
+        stages: list[Json] = [stage.to_json() for stage in self.stages]
         return {"pipeline": self.pipeline, "store": self.store, "stages": stages, "dropped": list(self.dropped)}
 
     def __str__(self) -> str:
-        rows: list[tuple[str, ...]] = [("stage", "tasks", "done", "to run", "bytes in", "memory/task", "")]
-        rows += [_row(stage) for stage in self.stages]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        rows = [_HEAD, *(_row(stage) for stage in self.stages)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        if any(stage.may_be_reused for stage in self.stages):
+            lines.append(_LEGEND)
         if self.dropped:
             lines.append(f"dropped by 'when': {', '.join(self.dropped)}")
         return "\n".join(lines)
@@ -67,25 +111,44 @@ class Plan:
 
 def _row(stage: StagePlan) -> tuple[str, ...]:
     known = stage.tasks is not None
+    to_run = str(stage.to_run) if known else "?"
     return (
         stage.name,
         str(stage.tasks) if known else "?",
         str(stage.reused),
-        str(stage.to_run) if known else "?",
+        f"≤ {to_run}" if known and stage.may_be_reused else to_run,
         show_bytes(stage.bytes_in) if stage.bytes_in else "",
         show_bytes(stage.memory_bytes) if stage.memory_bytes else "",
-        _remark(stage),
+        "; ".join(_words(stage)),
     )
 
 
-def _remark(stage: StagePlan) -> str:
+def _words(stage: StagePlan) -> Iterator[str]:
+    """Yield why it runs, and what is known of the size and the share of its tasks."""
+    for reason in stage.why:
+        if stage.tasks is not None or reason != Waits((stage.known_after,)):
+            yield str(reason)
+    last = stage.last_time
+    before = serial_remark(last.tasks, last.largest_share, verb="held") if last is not None else ""
     if stage.tasks is None:
-        return f"known after {stage.known_after}"
-    return serial_remark(stage.tasks, stage.largest_share)
+        told = ", ".join(filter(None, [f"{last.tasks:,} last time" if last is not None else "", before]))
+        yield f"tasks known after {stage.known_after}" + (f" ({told})" if told else "")
+    elif stage.largest_share:
+        now = serial_remark(stage.tasks, stage.largest_share)
+        if now:
+            yield now
+    elif before and stage.to_run:
+        yield f"last time {before}"
 
 
-def serial_remark(tasks: int, largest_share: float) -> str:
+def serial_remark(tasks: int, largest_share: float, *, verb: str = "holds") -> str:
     """Say that a stage is mostly one task, where it is: more workers will not help it. Empty where it isn't."""
     if largest_share >= 0.5 and largest_share * tasks >= 1.5:
-        return f"one task holds {largest_share:.0%} of the input"
+        return f"one task {verb} {largest_share:.0%} of the input"
     return ""
+
+
+def largest_share(sizes: Sequence[int]) -> float:
+    """Return the share of the largest in the sum; 0 if there is nothing."""
+    total = sum(sizes)
+    return max(sizes) / total if total else 0.0

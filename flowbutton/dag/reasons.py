@@ -2,12 +2,11 @@
 
 Here: the identities of stages and sources as values, and their comparison.
 Not here: the reasons and their words (`dag.why`), how identities are found and kept (`engine.identity`, `engine.past`).
-Imports `model.canonical`, `dag.why`.
+Imports `dag.why`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,14 +25,14 @@ from flowbutton.dag.why import (
     Waits,
     differing,
 )
-from flowbutton.model.canonical import Json
 
 
 @dataclass(frozen=True, slots=True)
 class Making:
     """What makes a stage's or source's answers, beside its inputs.
 
-    ``digest`` is the fixed part of its fingerprints. ``shape`` is how items meet (fan-in, zip or cross, matched
+    ``digest`` is the fixed part of its fingerprints. Values of ``options`` and ``shape`` are as people read them, and
+    differ where the values do. ``shape`` is how items meet (fan-in, zip or cross, matched
     columns) and, of a source, where it is and how it is cut: it reaches fingerprints by the inputs that it chooses.
     ``files`` are a source's objects by URI, with what tells their contents apart.
     """
@@ -42,8 +41,8 @@ class Making:
     uses: str
     version: int
     python: str
-    options: Mapping[str, Json] = field(default_factory=dict)
-    shape: Mapping[str, Json] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    shape: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -149,18 +148,10 @@ def _digested(before: Making, now: Making) -> Iterator[Cause]:
         yield CodeChanged(code)
 
 
-def _named(before: Mapping[str, Json], now: Mapping[str, Json]) -> Iterator[Cause]:
-    one, other = _texts(before), _texts(now)
-    names = differing(one, other)
+def _named(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Cause]:
+    names = differing(before, now)
     for name in (*names.changed, *names.added, *names.gone):
-        yield Changed("option", name, one.get(name), other.get(name))
-
-
-def _texts(values: Mapping[str, Json]) -> dict[str, str]:
-    return {
-        name: value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
-        for name, value in values.items()
-    }
+        yield Changed("option", name, before.get(name), now.get(name))
 
 
 def _inputs(now: Present, makings: Mapping[str, Making], before: Mapping[str, Finished]) -> Iterator[InputChanged]:

@@ -6,18 +6,22 @@ Imports `flowbutton.model`, `dag`, `stages.code`, `engine` nodes.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from flowbutton.dag import graph as dag
+from flowbutton.dag.plan import largest_share
 from flowbutton.dag.reasons import Finished, Making, Taken
 from flowbutton.engine.expansion import Expansion, transposition_of
+from flowbutton.engine.hiding import Hidden
 from flowbutton.engine.nodes import Node
 from flowbutton.engine.source_node import SourceNode
 from flowbutton.model.bundle import Parts
 from flowbutton.model.canonical import Json, digest_json
+from flowbutton.model.command import shown
 from flowbutton.stages.code import CodeIdentity
 from flowbutton.worker.transpose import transpose
 
@@ -27,10 +31,10 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class Identities:
-    """The identities of an expansion's nodes, as far as it has got."""
+    """The identities of an expansion's nodes, as far as it has got. What is ``hidden`` stands in none of them."""
 
-    def __init__(self, expansion: Expansion, identify: Identify) -> None:
-        self._expansion, self._identify = expansion, identify
+    def __init__(self, expansion: Expansion, identify: Identify, hidden: Hidden) -> None:
+        self._expansion, self._identify, self._hidden = expansion, identify, hidden
         self._contents: dict[dag.Producer, str] = {}
         self._bound: dict[str, list[tuple[str, dag.Producer]]] = defaultdict(list)
         self._indexes: dict[str, list[str]] = defaultdict(list)
@@ -82,25 +86,36 @@ class Identities:
                 f"partitioner {partitioner.name}",
                 partitioner.version,
                 type(partitioner),
-                shape={"from": source.uri, **source.options},
-                files={info.uri: info.identity for group in node.groups for info in group.objects},
+                shape=self._texts({"from": source.uri, **source.options}),
+                files={self._hidden.redacted(i.uri): i.identity for group in node.groups for i in group.objects},
             )
         if name in graph.stages:
             stage = graph.stages[name]
             definition = stage.definition
             return self._made(
                 digest,
-                definition.uses,
+                shown(definition.uses),
                 definition.version,
                 definition.function,
-                options=stage.options,
-                shape=dict(_shape(stage)),
+                options=self._texts(stage.options),
+                shape=self._texts(dict(_shape(stage))),
             )
         return self._made(digest, "transpose", 1, transpose)
 
     def _made(self, digest: str, uses: str, version: int, code: Callable[..., Any], **rest: Any) -> Making:
         found = self._identify(code)
         return Making(digest, uses, version, PYTHON, code=found.parts, libraries=found.libraries, **rest)
+
+    def _texts(self, values: Mapping[str, Json]) -> dict[str, str]:
+        """Return values as people read them; one that holds something hidden is told apart by a digest."""
+        texts = {}
+        for name, value in values.items():
+            kept = self._hidden.hide(value)
+            if kept == Hidden().hide(value):
+                texts[name] = json.dumps(value, ensure_ascii=False)
+            else:
+                texts[name] = f"{json.dumps(kept, ensure_ascii=False)} ({digest_json('hidden', value)[:8]})"
+        return texts
 
     def _bind(self, stage: dag.StageNode) -> None:
         for binding in stage.bindings:
@@ -114,12 +129,6 @@ class Identities:
         if producer not in self._contents:
             self._contents[producer] = digest_json("given", _given(self._expansion.nodes[producer.name], producer))
         return self._contents[producer]
-
-
-def largest_share(sizes: Sequence[int]) -> float:
-    """Return the share of the largest in the sum; 0 if there is nothing."""
-    total = sum(sizes)
-    return max(sizes) / total if total else 0.0
 
 
 def _shape(stage: dag.StageNode) -> Iterator[tuple[str, Json]]:

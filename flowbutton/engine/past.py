@@ -72,9 +72,10 @@ def read_past(store: Store, name: str) -> Past:
         return Past()
 
 
-def keep_past(store: Store, name: str, past: Past) -> None:
-    """Keep the past under ``name``, instead of what was there."""
-    store.put(past_key(name), seal(past.to_json()))
+def keep_past(store: Store, name: str, past: Past, run: PastRun) -> None:
+    """Keep the past under ``name`` with one more run; nothing is written where that one finished what the last did."""
+    if run.nodes and (not past.runs or past.runs[0].nodes != run.nodes):
+        store.put(past_key(name), seal(past.after(run).to_json()))
 
 
 def _run_to_json(run: PastRun) -> Json:

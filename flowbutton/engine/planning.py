@@ -1,32 +1,47 @@
-"""The plan of an expansion that was walked as far as known records reach. Pure.
+"""The plan of an expansion that was walked as far as known records reach, with the reasons why what is left runs. Pure.
 
-Imports `flowbutton.model`, `dag.plan`, `engine` nodes.
+Imports `flowbutton.model`, `dag`, `engine` nodes.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from flowbutton.dag.plan import Plan, StagePlan
+from flowbutton.dag.plan import LastTime, Plan, StagePlan, largest_share
+from flowbutton.dag.reasons import Present, reasons
+from flowbutton.dag.why import Reason
 from flowbutton.engine.expansion import Expansion
+from flowbutton.engine.identity import Identities
 from flowbutton.engine.nodes import Node
+from flowbutton.engine.past import Past
 from flowbutton.engine.tasks import Task
 from flowbutton.worker.payload import IndexWork, StageWork
 
 
-def plan_of(expansion: Expansion, fresh: Sequence[Task], store: str) -> Plan:
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the reasons are found by: identities now and then, and ``was_done(stage digest, fingerprint)``."""
+
+    identities: Identities
+    past: Past
+    was_done: Callable[[str, str], bool]
+
+
+def plan_of(expansion: Expansion, fresh: Sequence[Task], store: str, history: History) -> Plan:
     """Return the plan: ``fresh`` are the tasks that are ready and not done."""
     by_node: dict[str, list[Task]] = defaultdict(list)
     for task in fresh:
         by_node[task.node].append(task)
-    stages = tuple(_stage(node, by_node[name]) for name, node in expansion.nodes.items())
+    stages = tuple(_stage(node, by_node[name], history) for name, node in expansion.nodes.items())
     return Plan(expansion.graph.name, store, stages, tuple(expansion.graph.dropped))
 
 
-def _stage(node: Node, fresh: Sequence[Task]) -> StagePlan:
+def _stage(node: Node, fresh: Sequence[Task], history: History) -> StagePlan:
     count, teller = node.expected()
     sizes = [task.bytes_in for task in fresh] + [node.bytes_in[task] for task in node.results]
+    last = history.past.of(node.name).get(node.name)
     return StagePlan(
         name=node.name,
         uses=_uses(node),
@@ -36,13 +51,28 @@ def _stage(node: Node, fresh: Sequence[Task]) -> StagePlan:
         ready=len(fresh),
         bytes_in=sum(sizes),
         memory_bytes=max((task.memory_bytes(node.spec.resources) for task in fresh), default=0),
-        largest_share=largest_share(sizes),
+        largest_share=largest_share(sizes) if len(sizes) == count else 0.0,
+        why=_why(node, fresh, count, history),
+        last_time=None if last is None else LastTime(last.tasks, last.largest_share),
     )
 
 
-def largest_share(sizes: Sequence[int]) -> float:
-    """Return the share of the largest in the sum; 0 if there is nothing."""
-    return max(sizes) / sum(sizes) if sum(sizes) else 0.0
+def _why(node: Node, fresh: Sequence[Task], count: int | None, history: History) -> tuple[Reason, ...]:
+    identities, name = history.identities, node.name
+    waits = identities.waits(name)
+    if not fresh and not waits:
+        return ()
+    now = Present(
+        name=name,
+        making=identities.makings[name],
+        inputs=identities.inputs(name),
+        tasks=count,
+        fresh=len(fresh),
+        gone=sum(history.was_done(node.spec.stage_digest, task.fingerprint) for task in fresh),
+        waits=waits,
+        item=identities.item(name),
+    )
+    return reasons(now, identities.makings, history.past.of(name))
 
 
 def _uses(node: Node) -> str:

@@ -26,9 +26,11 @@ from flowbutton.engine.drive import Drive, Ended, FailedTask
 from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.failures import Told, told, told_task
 from flowbutton.engine.hiding import Hidden
+from flowbutton.engine.identity import Identities
 from flowbutton.engine.journal import Journal, Listener, new_run_id
 from flowbutton.engine.ledger import LedgerLine
-from flowbutton.engine.planning import plan_of
+from flowbutton.engine.past import PastRun, keep_past, read_past
+from flowbutton.engine.planning import History, plan_of
 from flowbutton.engine.publish import publications, publish
 from flowbutton.engine.reuse import Records, settle
 from flowbutton.engine.scratch import scratch_folder
@@ -102,15 +104,16 @@ class _Opened:
     expansion: Expansion
 
 
-def plan(graph: Graph, settings: Settings) -> Plan:
-    """Return what would run. Nothing runs and nothing is written but adopted records and generated samples.
+def plan(graph: Graph, settings: Settings, *, spec_text: str) -> Plan:
+    """Return what would run, and why. Nothing runs and nothing is written but adopted records and generated samples.
 
     Raises:
         FlowbuttonError: a source is missing or can't be used.
     """
     opened = _open(graph, settings)
     fresh = settle(opened.expansion, opened.expansion.start(), opened.records)
-    return plan_of(opened.expansion, fresh, opened.store.uri)
+    history = _history(opened, _name(graph, settings), Hidden.of(spec_text, os.environ))
+    return plan_of(opened.expansion, fresh, opened.store.uri, history)
 
 
 def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
@@ -124,7 +127,7 @@ def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
     opened = _open(graph, settings)
     lease = acquire(
         opened.store,
-        digest_json("lease", [graph.name, str(settings.results.resolve())])[:32],
+        _name(graph, settings),
         owner=LeaseOwner.current(),
         ttl_s=LEASE_TTL_S,
         now=time.monotonic,
@@ -151,10 +154,13 @@ def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, jour
     journal.write("spec.yaml", spec_text)
     reused: list[tuple[Task, Result]] = []
     fresh = settle(opened.expansion, opened.expansion.start(), opened.records, lambda *pair: reused.append(pair))
-    found = plan_of(opened.expansion, fresh, opened.store.uri)
+    name = _name(graph, settings)
+    history = _history(opened, name, journal.hidden)
+    found = plan_of(opened.expansion, fresh, opened.store.uri, history)
     journal.write("plan.json", found.to_json())
     journal.event("planned", run=journal.run_id, folder=str(journal.folder), nothing=found.nothing_to_run)
     ended = _drive(opened, fresh, reused, settings, journal, lease)
+    keep_past(opened.store, name, history.past, PastRun(journal.run_id, history.identities.finished()))
     status = _status(ended)
     outputs: list[dict[str, object]] = []
     if status in (Status.DONE, Status.TOLERATED):
@@ -228,6 +234,16 @@ def _open(graph: Graph, settings: Settings) -> _Opened:
     sources = probe_sources(graph, access, samples_folder(settings.store))
     expansion = Expansion(graph, sources, _code_digest)
     return _Opened(store, Records(store), expansion)
+
+
+def _name(graph: Graph, settings: Settings) -> str:
+    """Return what a pipeline's runs into one results folder are known by."""
+    return digest_json("lease", [graph.name, str(settings.results.resolve())])[:32]
+
+
+def _history(opened: _Opened, name: str, hidden: Hidden) -> History:
+    identities = Identities(opened.expansion, identify, hidden)
+    return History(identities, read_past(opened.store, name), opened.records.was_done)
 
 
 def _code_digest(function: Callable[..., Any]) -> str:

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from bench import WHOLE, Bench
 
-from flowbutton.engine.run import Status, plan
+from flowbutton.engine.run import Status
 from flowbutton.model.errors import BadInput, FlowbuttonError, LedgerBroken, Locked, MissingInput
 
 
@@ -31,7 +31,7 @@ def test_processes_answer_what_serial_answers(bench: Bench) -> None:
 
 def test_a_second_run_does_nothing_and_the_plan_says_so(bench: Bench) -> None:
     first = bench.run()
-    shown = plan(bench.graph(), bench.settings())
+    shown = bench.plan()
     assert shown.nothing_to_run
     second = bench.run()
     assert (second.ran, second.reused) == (0, first.ran + first.reused)
@@ -40,7 +40,7 @@ def test_a_second_run_does_nothing_and_the_plan_says_so(bench: Bench) -> None:
 def test_the_plan_is_what_runs(bench: Bench) -> None:
     bench.run()
     bench.file("f3.txt", "other text\n")
-    shown = {stage.name: stage.ready for stage in plan(bench.graph(), bench.settings()).stages}
+    shown = {stage.name: stage.ready for stage in bench.plan().stages}
     assert {name: count for name, count in shown.items() if count} == {"files": 1}
     bench.run()
     assert bench.stages_run()["files"] == 1
