@@ -13,10 +13,12 @@ import click
 
 from flowbutton import __version__
 from flowbutton.ui.catalog_commands import partitioners_command, stages_command
+from flowbutton.ui.dag_command import dag_command
 from flowbutton.ui.debug_command import debug_command
 from flowbutton.ui.errors import guarded
 from flowbutton.ui.plan_command import plan_command
 from flowbutton.ui.run_command import run_command
+from flowbutton.ui.schema_command import schema_command
 from flowbutton.ui.status_command import status_command
 from flowbutton.ui.validate_command import validate_command
 
@@ -30,7 +32,17 @@ def commands() -> None:
     """
 
 
-for _command in (debug_command, run_command, plan_command, validate_command, status_command, stages_command, partitioners_command):
+for _command in (
+    run_command,
+    plan_command,
+    validate_command,
+    status_command,
+    debug_command,
+    stages_command,
+    partitioners_command,
+    schema_command,
+    dag_command,
+):
     commands.add_command(_command)
 
 
