@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from flowbutton.dag.plan import largest_share
+from flowbutton.engine.aside import keep_aside
 from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.journal import Journal
 from flowbutton.engine.ledger import LedgerLine, balance
@@ -291,6 +292,8 @@ class Drive:
             if name in self._closed or not node.finished:
                 continue
             self._closed.add(name)
+            if node.counts.set_aside:
+                keep_aside(node, self._records, self._journal)
             line = balance(self._expansion.graph, self._expansion.nodes, name)
             if line is not None:
                 self.ended.ledger.append(line)

@@ -2,8 +2,8 @@
 
 ``run.json``, ``spec.yaml`` and ``plan.json`` (what was asked), ``events.jsonl`` (what happened, in order),
 ``trace.tsv`` (a line per task), ``logs/`` (long or failed ones), ``calls/`` (failed tasks, to be repeated),
-``ledger.json``, and ``outputs.json`` or ``error.json`` at the end. For a store that is no folder the files are kept
-locally and shipped when the run ends. Imports `flowbutton.model`, `stores`, `worker.payload`.
+``set-aside/`` (bad records), ``ledger.json``, and ``outputs.json`` or ``error.json`` at the end. For a store that is no
+folder the files are kept locally and shipped when the run ends. Imports `flowbutton.model`, `stores`, `worker.payload`.
 """
 
 from __future__ import annotations
@@ -72,6 +72,16 @@ class Journal:
         """Write a file of the folder: text as it is, anything else as JSON."""
         text = value if isinstance(value, str) else json.dumps(value, indent=2, default=str) + "\n"
         self._put(lambda: (self.folder / name).write_text(text, encoding="utf-8"))
+
+    def append(self, place: Path, data: bytes) -> None:
+        """Append bytes to a file of the folder."""
+
+        def write() -> int:
+            place.parent.mkdir(exist_ok=True)
+            with place.open("ab") as file:
+                return file.write(data)
+
+        self._put(write)
 
     def keep_call(self, task: int, order: CallOrder) -> None:
         """Keep the order of a failed task, so that it can be repeated alone (`engine.repeat`); of the first only."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from flowbutton.engine.aside import aside_file
 from flowbutton.engine.run import Report, Settings, Status
 from flowbutton.model.errors import MissingInput
 from flowbutton.model.units import show_bytes
@@ -48,6 +49,10 @@ def print_summary(report: Report, view: RunView) -> None:
         for item in report.outputs:
             if "headline" in item:
                 console.print(str(item["headline"]), markup=False, soft_wrap=True)
+    for line in report.ledger:
+        if line.counts.set_aside:
+            told = f"{counted(sum(line.counts.set_aside.values()), 'record')} set aside by '{line.stage}'"
+            console.print(f"{told}: {shown_path(aside_file(report.folder, line.stage))}", markup=False, soft_wrap=True)
     console.print(f"run folder: {shown_path(report.folder)}", markup=False, soft_wrap=True)
 
 
