@@ -53,12 +53,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """What goes from one node to another in one way; ``words`` say what, a text per argument."""
+    """What goes from one node to another in one way; ``words`` are pairs: an argument or file, and what it gets."""
 
     start: str
     stop: str
     way: Way
-    words: tuple[str, ...]
+    words: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def picture_of(graph: Graph) -> Picture:
     ]
     arrows = [arrow for node in graph.stages.values() for arrow in _arrows(node)]
     arrows += [
-        Arrow(stage, f"output {stage}", Way.FILE, tuple(f"{output.producers[0]} → {output.name}" for output in outputs))
+        Arrow(stage, f"output {stage}", Way.FILE, tuple((output.name, str(output.producers[0])) for output in outputs))
         for stage, outputs in published.items()
     ]
     return Picture(graph.name, (*sources, *stages, *files), tuple(arrows), graph.dropped)
@@ -100,19 +100,19 @@ def _stage(node: StageNode) -> Node:
 
 
 def _arrows(node: StageNode) -> Iterable[Arrow]:
-    found: dict[tuple[str, Way], list[str]] = {}
+    found: dict[tuple[str, Way], list[tuple[str, str]]] = {}
     for binding in node.bindings:
-        found.setdefault((binding.producer.name, _WAY_OF[binding.kind]), []).append(_words(binding))
+        found.setdefault((binding.producer.name, _WAY_OF[binding.kind]), []).append((binding.argument, _value(binding)))
     return [Arrow(producer, node.name, way, tuple(words)) for (producer, way), words in found.items()]
 
 
-def _words(binding: Binding) -> str:
+def _value(binding: Binding) -> str:
     which = ""
     if binding.match:
         which = f" of the same {', '.join(binding.match)}"
     elif binding.overlap is not None:
         which = f" that meet {'.'.join(binding.overlap)}"
-    return f"{binding.argument}: {_WAY_OF[binding.kind]} {binding.producer}{which}"
+    return f"{_WAY_OF[binding.kind]} {binding.producer}{which}"
 
 
 def as_text(picture: Picture) -> str:
@@ -122,27 +122,26 @@ def as_text(picture: Picture) -> str:
         nodes = [node for node in picture.nodes if node.form is form]
         if nodes:
             lines += ["", heading, *_rows(picture, form, nodes)]
-    stages = [f"{way:4} {words}" for way, words in WAYS.items() if way is not Way.FILE]
-    lines += ["", *stages]
+    lines += ["", *(f"{way:4} {words}" for way, words in WAYS.items() if way is not Way.FILE)]
     if picture.dropped:
         lines += ["", f"dropped by 'when': {', '.join(picture.dropped)}"]
     return "\n".join(lines)
 
 
 def _rows(picture: Picture, form: Form, nodes: Sequence[Node]) -> Iterable[str]:
+    if form is Form.OUTPUT:
+        ids = {node.id for node in nodes}
+        yield from _pairs("  ", [pair for arrow in picture.arrows if arrow.stop in ids for pair in arrow.words])
+        return
     width = max(len(node.lines[0]) for node in nodes)
     for node in nodes:
-        if form is not Form.OUTPUT:
-            yield f"  {node.lines[0].ljust(width)}  {node.note}"
-        yield from _inputs([arrow for arrow in picture.arrows if arrow.stop == node.id])
+        yield f"  {node.lines[0].ljust(width)}  {node.note}"
+        yield from _pairs("    ", [pair for arrow in picture.arrows if arrow.stop == node.id for pair in arrow.words])
 
 
-def _inputs(arrows: Sequence[Arrow]) -> Iterable[str]:
-    rows = [words.split(": " if arrow.way is not Way.FILE else " → ", 1) for arrow in arrows for words in arrow.words]
-    if arrows and arrows[0].way is Way.FILE:
-        return [f"  {file}  ← {producer}" for producer, file in rows]
-    width = max((len(argument) for argument, _ in rows), default=0)
-    return [f"    {argument.ljust(width)}  ← {value}" for argument, value in rows]
+def _pairs(indent: str, pairs: Sequence[tuple[str, str]]) -> Iterable[str]:
+    width = max((len(name) for name, _ in pairs), default=0)
+    return [f"{indent}{name.ljust(width)}  ← {value}" for name, value in pairs]
 
 
 _MERMAID_ARROWS = {Way.EACH: "==>", Way.ALL: "-->", Way.ONE: "-.->", Way.FILE: "--o"}

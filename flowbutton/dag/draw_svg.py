@@ -146,7 +146,7 @@ def _text(kind: str, x: float, y: float, text: str) -> str:
 
 
 def _arrow(arrow: Arrow, points: Sequence[Point]) -> str:
-    words = escape("\n".join(arrow.words))
+    words = escape("\n".join(f"{name} ← {value}" for name, value in arrow.words))
     line = f'<path class="arrow {arrow.way}" d="{_curve(points)}" marker-end="url(#{arrow.way})"/>'
     return f"<g><title>{words}</title>{line}</g>"
 

@@ -32,7 +32,7 @@ stages
     parts  ← all wait
 
 outputs
-  total.json  ← total
+  total.json   ← total
   waited.json  ← waited
 
 each a task for each item
@@ -102,7 +102,7 @@ ODD = Picture(
         Node("x", Form.STAGE, ("x",), 'uses "quotes" & ]', many=True),
         Node("output x", Form.OUTPUT, ("{sample}.<b>", "two"), ""),
     ),
-    (Arrow("s", "x", Way.EACH, ("a: each <s>",)), Arrow("x", "output x", Way.FILE, ("x → {sample}.<b>",))),
+    (Arrow("s", "x", Way.EACH, (("a", "each <s>"),)), Arrow("x", "output x", Way.FILE, (("{sample}.<b>", "x"),))),
     ("<gone>",),
 )
 
@@ -111,7 +111,7 @@ def test_svg_is_one_file_of_its_own():
     svg = as_svg(ODD)
     root = ET.fromstring(svg)
     shown = "".join(root.itertext())
-    assert all(words in shown for words in ('a "pipeline" & <more>', "{sample}.<b>", "a: each <s>", "<gone>"))
+    assert all(words in shown for words in ('a "pipeline" & <more>', "{sample}.<b>", "a ← each <s>", "<gone>"))
     assert svg.count("http") == 1, "the name space alone"
     assert not [element for element in root.iter() if element.tag in (f"{SVG}script", f"{SVG}image", f"{SVG}a")]
 
