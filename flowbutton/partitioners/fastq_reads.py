@@ -96,6 +96,11 @@ class FastqReads(Reader):
                     target.write(block)
         return paths
 
+    def as_files(self, folder: Path) -> Mapping[str, Path]:
+        """Write the reads as plain text: one file, or ``r1`` and ``r2`` of pairs in two files."""
+        paths = self.write(folder)
+        return {"": paths[0]} if len(paths) == 1 else {"r1": paths[0], "r2": paths[1]}
+
     @property
     def _unit(self) -> int:
         """How many records of one file are never divided."""
