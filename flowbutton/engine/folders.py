@@ -1,24 +1,37 @@
 """Runs of the past, and those that still run, read back from their folders.
 
 Here: what the files say, as values. Not here: writing them (`engine.journal`), what people are shown (`ui.history`).
-Imports `flowbutton.model`, `stores.leases` (who is gone), `engine.journal`.
+Imports `flowbutton.model`, `stores.leases` (who is gone).
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from flowbutton.engine.journal import read_events
 from flowbutton.model.canonical import Json
 from flowbutton.stores.leases import LeaseOwner
 
-ENDED = ("ended", "error", "interrupted")
-"""The kinds of events that are a run's last."""
+ENDED_WELL = ("done", "finished with failures")
+"""How a run ended whose trace names all that a resume of it needs."""
+
+MARK_DIGITS = 16
+"""How much of a fingerprint the trace holds."""
+
+_ENDINGS = {"ended": "", "error": "failed", "interrupted": "interrupted"}
+_RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+_FILES = (
+    "run.json", "spec.yaml", "plan.json", "events.jsonl", "trace.tsv", "ledger.json", "outputs.json", "error.json",
+)  # fmt: skip
+_MANY = re.compile(r"logs/[0-9a-f]{16}\.log|calls/\d+\.json|set-aside/[^/]+")
+_TAIL_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +78,7 @@ class Traced:
 
 def run_folders(folder: Path) -> list[Path]:
     """Return the folders of all runs, the oldest first: their names sort by time."""
-    return sorted(place for place in folder.glob("*") if (place / "events.jsonl").is_file() and not place.is_symlink())
+    return sorted(place for place in folder.glob("*") if is_run(place.name) and (place / "events.jsonl").is_file())
 
 
 def read_asked(folder: Path) -> AskedRun | None:
@@ -92,15 +105,37 @@ def _costs(cells: list[str]) -> list[Any]:
     return [float(cell or 0) for cell in cells[:2]] + [int(cell or 0) for cell in cells[2:]]
 
 
-def is_killed(folder: Path, observer: LeaseOwner) -> bool:
-    """Return whether a run that did not end can be seen to have lost its driver; False in doubt (another host)."""
+def last_event(folder: Path) -> Mapping[str, Any] | None:
+    """Return the last event of a run, without reading all that came before; a torn line is left out."""
+    with (folder / "events.jsonl").open("rb") as file:
+        end, size = file.seek(0, os.SEEK_END), _TAIL_BYTES
+        while True:
+            begin = max(0, end - size)
+            file.seek(begin)
+            data = file.read(end - begin)
+            lines = data[: data.rfind(b"\n") + 1].splitlines()
+            if len(lines) > 1 or begin == 0:
+                return json.loads(lines[-1]) if lines else None
+            size *= 8
+
+
+class Standing(StrEnum):
+    """Where a run stands that came to no end of its own; one that did has the status of its last event."""
+
+    RUNNING = "running"
+    KILLED = "killed"
+    UNKNOWN = "running, or killed on another machine"
+
+
+def standing(folder: Path, observer: LeaseOwner) -> str:
+    """Return how a run ended, or where it stands, as ``observer`` can see it."""
+    last = last_event(folder)
+    if last is not None and last["event"] in _ENDINGS:
+        return str(last.get("status", _ENDINGS[last["event"]]))
     asked = read_asked(folder)
-    return asked is not None and not has_ended(folder) and asked.driver.is_gone(observer)
-
-
-def has_ended(folder: Path) -> bool:
-    """Return whether a run has come to an end of its own, well or not."""
-    return any(event["event"] in ENDED for event in read_events(folder))
+    if asked is None or asked.driver.is_gone(observer):
+        return Standing.KILLED
+    return Standing.RUNNING if asked.driver.host == observer.host else Standing.UNKNOWN
 
 
 def began_s(folder: Path) -> float:
@@ -109,3 +144,17 @@ def began_s(folder: Path) -> float:
         return datetime.strptime(f"{folder.name[:15]}+0000", "%Y%m%d-%H%M%S%z").timestamp()
     except ValueError:
         return folder.stat().st_mtime
+
+
+def is_run(name: str) -> bool:
+    """Return whether a folder of this name is one that a run made."""
+    return _RUN.fullmatch(name) is not None
+
+
+def files_of_run(folder: Path) -> list[Path]:
+    """Return the files of a run's folder that the run wrote; what somebody put beside them is left out."""
+    return [place for place in sorted(folder.rglob("*")) if place.is_file() and _is_ours(place.relative_to(folder))]
+
+
+def _is_ours(name: Path) -> bool:
+    return str(name) in _FILES or _MANY.fullmatch(name.as_posix()) is not None

@@ -54,7 +54,7 @@ class Journal:
         self._events: TextIO = (self.folder / "events.jsonl").open("w", encoding="utf-8", buffering=1)
         self._trace: TextIO = (self.folder / "trace.tsv").open("w", encoding="utf-8", buffering=1)
         self._trace.write("\t".join(TRACE_COLUMNS) + "\n")
-        _point_latest(folder, run_id)
+        point_latest(folder, run_id)
 
     def event(self, kind: str, **fields: Any) -> None:
         """Append an event and tell the listeners."""
@@ -131,7 +131,7 @@ def _owned_bytes(task: Task) -> int:
     return sum(reference.piece.bytes for reference in task.inputs.values() if isinstance(reference, PieceInput))
 
 
-def _point_latest(folder: Path, run_id: str) -> None:
+def point_latest(folder: Path, run_id: str) -> None:
     """Let ``latest`` point to the run: as a link, and as a small file for systems without links."""
     fresh = folder / f".latest-{run_id}"
     try:

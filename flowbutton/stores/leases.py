@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,6 +112,11 @@ class Lease:
         self._store, self._name, self._claim = store, name, claim
         self.epoch = epoch
 
+    @property
+    def ttl_s(self) -> float:
+        """How long the owner may be silent, in seconds."""
+        return self._claim.ttl_s
+
     def renew(self) -> None:
         """Show that the owner lives; to be called several times within ``ttl_s``.
 
@@ -185,8 +191,52 @@ def await_free(
         pause(min(_LONGEST_PAUSE_S, claim.ttl_s / 5))
 
 
+@contextmanager
+def hold(
+    store: Store,
+    name: str,
+    *,
+    beside: Callable[[], Iterable[str]],
+    ttl_s: float,
+    wait_s: float | None,
+    now: Callable[[], float] = time.monotonic,
+) -> Iterator[Lease]:
+    """Hold the lease called ``name`` while nobody holds those that ``beside`` names; release it in the end.
+
+    One's own is taken first: of two that must not be at work together, each takes its own and then looks for the
+    other's, so at least one of them sees the other. Arguments and errors as `acquire`.
+    """
+    owner = LeaseOwner.current()
+    lease = acquire(store, name, owner=owner, ttl_s=ttl_s, now=now, wait_s=wait_s)
+    renew = renewing(lease, now)
+
+    def pause(delay_s: float) -> None:
+        renew()
+        time.sleep(delay_s)
+
+    try:
+        for other in beside():
+            await_free(store, other, observer=owner, now=now, wait_s=wait_s, pause=pause)
+        yield lease
+    finally:
+        lease.release()
+
+
+def renewing(lease: Lease, now: Callable[[], float]) -> Callable[[], None]:
+    """Return a function that renews the lease a few times within its life, whenever it is called."""
+    last = now()
+
+    def renew() -> None:
+        nonlocal last
+        if now() - last > lease.ttl_s / 5:
+            lease.renew()
+            last = now()
+
+    return renew
+
+
 def held_names(store: Store) -> list[str]:
-    """Return the names of all leases that were ever taken and not cleared."""
+    """Return the names of all leases that were ever taken."""
     return [*dict.fromkeys(key.split("/")[1] for key in store.list("leases/"))]
 
 

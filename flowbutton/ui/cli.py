@@ -13,6 +13,7 @@ import click
 
 from flowbutton import __version__
 from flowbutton.ui.catalog_commands import partitioners_command, stages_command
+from flowbutton.ui.clean_command import clean_command
 from flowbutton.ui.dag_command import dag_command
 from flowbutton.ui.debug_command import debug_command
 from flowbutton.ui.errors import guarded
@@ -37,6 +38,7 @@ for _command in (
     plan_command,
     validate_command,
     status_command,
+    clean_command,
     debug_command,
     stages_command,
     partitioners_command,
