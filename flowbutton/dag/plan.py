@@ -96,7 +96,13 @@ class Plan:
     def to_json(self) -> dict[str, Json]:
         """Return the plan as JSON."""
         stages: list[Json] = [stage.to_json() for stage in self.stages]
-        return {"pipeline": self.pipeline, "store": self.store, "stages": stages, "dropped": list(self.dropped)}
+        return {
+            "pipeline": self.pipeline,
+            "store": self.store,
+            "nothing_to_run": self.nothing_to_run,
+            "stages": stages,
+            "dropped": list(self.dropped),
+        }
 
     def __str__(self) -> str:
         rows = [_HEAD, *(_row(stage) for stage in self.stages)]
@@ -124,15 +130,17 @@ def _row(stage: StagePlan) -> tuple[str, ...]:
 
 
 def _words(stage: StagePlan) -> Iterator[str]:
-    """Yield why it runs, and what is known of the size and the share of its tasks."""
+    """Yield why it runs, and what is known of the number and the share of its tasks."""
+    new = New() in stage.why
     for reason in stage.why:
-        if stage.tasks is not None or reason != Waits((stage.known_after,)):
+        said = isinstance(reason, Waits) and (new or (stage.tasks is None and reason.names == (stage.known_after,)))
+        if not said:
             yield str(reason)
     last = stage.last_time
     before = serial_remark(last.tasks, last.largest_share, verb="held") if last is not None else ""
     if stage.tasks is None:
         told = ", ".join(filter(None, [f"{last.tasks:,} last time" if last is not None else "", before]))
-        yield f"tasks known after {stage.known_after}" + (f" ({told})" if told else "")
+        yield f"known after {stage.known_after}" + (f" ({told})" if told else "")
     elif stage.largest_share:
         now = serial_remark(stage.tasks, stage.largest_share)
         if now:

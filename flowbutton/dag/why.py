@@ -112,8 +112,12 @@ class InputChanged:
     causes: tuple[Cause, ...] = ()
 
     def __str__(self) -> str:
+        if self.before is None:
+            return f"input added: {self.argument} from {self.now}"
+        if self.now is None:
+            return f"input removed: {self.argument} from {self.before}"
         if self.before != self.now:
-            return f"input changed: {self.argument} is {_short(self.now)}, was {_short(self.before)}"
+            return f"input changed: {self.argument} from {self.before} → {self.now}"
         told = "; ".join(_as_cause(cause) for cause in self.causes)
         return f"input changed: {self.now}" + (f" ({told})" if told else "")
 

@@ -56,13 +56,29 @@ class Identities:
         }
 
     def waits(self, name: str) -> tuple[str, ...]:
-        """Return what has to finish before all tasks of a node are known and ready; nothing once they are."""
-        nodes = self._expansion.nodes
-        if nodes[name].expanded:
+        """Return what has to finish before all tasks of a node are known and ready; nothing once they are.
+
+        Of those that wait for each other only the last is named.
+        """
+        if self._expansion.nodes[name].expanded:
             return ()
+        found = self._unfinished(name)
+        return tuple(one for one in found if not any(one in self._before(other) for other in found))
+
+    def _unfinished(self, name: str) -> list[str]:
+        nodes = self._expansion.nodes
         found = [producer.name for _, producer in self._bound[name] if not _gave_all(nodes[producer.name], producer)]
         found += [index for index in self._indexes[name] if not nodes[index].finished]
-        return tuple(dict.fromkeys(found))
+        return list(dict.fromkeys(found))
+
+    def _before(self, name: str) -> set[str]:
+        """Return all that a node waits for, directly or not."""
+        found, left = set[str](), [name]
+        while left:
+            news = set(self._unfinished(left.pop())) - found
+            found |= news
+            left += news
+        return found
 
     def item(self, name: str) -> Literal["piece", "task"]:
         """Return what a node's tasks are counted in: pieces where it fans out over those of a source."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from flowbutton.ui.options import Asked, what, where
 @click.command("plan")
 @what
 @where
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def plan_command(
     pipeline: str,
     params: tuple[tuple[str, str], ...],
@@ -22,19 +24,24 @@ def plan_command(
     results: Path | None,
     executor: str | None,
     workers: int | None,
+    as_json: bool,
 ) -> int:
-    """Show what of PIPELINE is done, and what would run."""
-    return show_plan(Asked(pipeline, dict(params), params_file, profile, store, results, executor, workers))
+    """Show what of PIPELINE is done, what would run, and why."""
+    asked = Asked(pipeline, dict(params), params_file, profile, store, results, executor, workers)
+    return show_plan(asked, "json" if as_json else "text")
 
 
-def show_plan(asked: Asked) -> int:
-    """Print the plan of what is asked for."""
+def show_plan(asked: Asked, style: str) -> int:
+    """Print the plan of what is asked for: as a table, or as ``json``."""
     from flowbutton.ui.asking import prepare_asked
 
     found = prepare_asked(asked)
     for problem in found.graph.warnings:
         warn(problem)
     made = found.loaded.plan_in(found.settings)
+    if style == "json":
+        click.echo(json.dumps(made.to_json(), indent=2, ensure_ascii=False))
+        return 0
     click.echo(f"plan of {made.pipeline}, store {made.store}")
     click.echo(str(made))
     if made.nothing_to_run:

@@ -61,7 +61,7 @@ def run_command(
     """
     asked = Asked(pipeline, dict(params), params_file, profile, store, results, executor, workers)
     if dry_run:
-        return show_plan(asked)
+        return show_plan(asked, log_format)
     from flowbutton.ui.asking import prepare_asked
 
     found = prepare_asked(asked)
