@@ -27,7 +27,7 @@ from flowbutton.dag.spec import Spec
 from flowbutton.dag.wires import Code, Wire
 from flowbutton.model.bundle import Parts
 from flowbutton.model.command import shown
-from flowbutton.model.near import did_you_mean
+from flowbutton.model.near import closest, did_you_mean
 from flowbutton.model.stage import Parameter, StageDefinition
 
 _GATHERS = "its argument takes many values (Sequence or Parts)"
@@ -76,6 +76,7 @@ class _Check:
         """Every argument is one of the function's, bound once; every needed one is bound."""
         spec, inputs = self.spec.stages[self.stage], self.definition.inputs
         seen: set[str] = set()
+        misspelt: set[str | None] = set()
         for word, arguments in (("for_each", spec.for_each), ("share", spec.share), ("gather", spec.gather)):
             for argument in arguments:
                 path = ("stages", self.stage, word, argument)
@@ -85,12 +86,16 @@ class _Check:
                         self.problems.add(path, what, hint="it is an option: write it under 'with'", key=True)
                     else:
                         self.problems.add(path, what, hint=did_you_mean(argument, inputs), key=True)
+                        misspelt.add(closest(argument, inputs))
                 elif argument in seen:
                     self.problems.add(path, f"the argument '{argument}' is bound twice", hint="keep one", key=True)
                 seen.add(argument)
         for name, parameter in inputs.items():
-            if name not in seen and not parameter.optional:
-                words = "gather" if parameter.gathers else "for_each or share"
+            words = "gather" if parameter.gathers else "for_each or share"
+            if name not in seen and name in spec.options:
+                what = f"'{name}' is an argument of {shown(self.definition.uses)}, not an option"
+                self.problems.add(("stages", self.stage, "with", name), what, hint=f"bind it under {words}", key=True)
+            elif name not in seen | misspelt and not parameter.optional:
                 what = f"the argument '{name}' of {shown(self.definition.uses)} is not bound"
                 hint = f"bind it under {words}; it takes {self._wants(parameter)}"
                 self.problems.add(("stages", self.stage), what, hint=hint, key=True)
@@ -132,9 +137,8 @@ class _Check:
     def _gather(self, wire: Wire, parameter: Parameter) -> None:
         if not parameter.gathers:
             why = f"it takes {self._wants(parameter)}"
-            self._add(
-                wire.path, f"'{wire.argument}' can't gather", why, "annotate it as Sequence[...] or Parts, or share"
-            )
+            hint = "bind it under share or for_each; what gathers takes a Sequence[...] or Parts"
+            self._add(wire.path, f"'{wire.argument}' can't gather", why, hint)
         elif wire.producer.name in self.spec.sources:
             hint = "bind a source under for_each or share"
             self._add(wire.path, f"'{wire.producer}' is a source, which can't be gathered", "", hint)
@@ -214,8 +218,9 @@ class _Check:
 
     def _mode(self) -> None:
         spec = self.spec.stages[self.stage]
-        if len(spec.for_each) > 1 and spec.mode is None:
-            what = f"stage '{self.stage}' goes through {len(spec.for_each)} things at once, and does not say how"
+        known = [argument for argument in spec.for_each if argument in self.definition.inputs]
+        if len(known) > 1 and spec.mode is None:
+            what = f"stage '{self.stage}' goes through {len(known)} things at once, and does not say how"
             hint = "add 'mode: zip' (first with first, second with second) or 'mode: cross' (each with each)"
             self._add(("stages", self.stage, "for_each"), what, "", hint)
 
@@ -225,11 +230,11 @@ class _Check:
         if spec.fan_in is None:
             return
         path = ("stages", self.stage, "fan_in")
-        gathered = [wire for wire in self.wires if wire.kind is BindingKind.GATHER]
-        if len(gathered) != 1:
-            self._add(path, "'fan_in' needs one argument under gather", f"there are {len(gathered)}", "")
+        if len(spec.gather) != 1:
+            hint = "remove it" if not spec.gather else "gather the others in a stage of their own"
+            self._add(path, "'fan_in' needs one argument under gather", f"there are {len(spec.gather)}", hint)
             return
-        parameter = self.definition.inputs.get(gathered[0].argument)
+        parameter = self.definition.inputs.get(next(iter(spec.gather)))
         if parameter is None:
             return
         if parameter.type is Parts or not outputs_fit(self.definition.outputs, parameter.type):

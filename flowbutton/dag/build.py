@@ -14,9 +14,10 @@ import networkx as nx
 from flowbutton.dag.bind import bind
 from flowbutton.dag.graph import Graph, Producer, SourceNode, StageNode
 from flowbutton.dag.options import check_cut_options, check_options
-from flowbutton.dag.outputs import find_alternatives, outputs_left
-from flowbutton.dag.params import Value, absolute, substitute
-from flowbutton.dag.problems import Path, Positions, Problems
+from flowbutton.dag.outputs import check_files, find_alternatives, outputs_left
+from flowbutton.dag.params import absolute
+from flowbutton.dag.placeholders import Value, check_places, named_params, substitute
+from flowbutton.dag.problems import Path, Positions, Problems, show_value
 from flowbutton.dag.spec import Profile, ResourcesSpec, Spec
 from flowbutton.dag.wires import (
     Code,
@@ -29,11 +30,12 @@ from flowbutton.dag.wires import (
     dropped_by_when,
     find_code,
     find_wires,
+    may_be_dropped,
 )
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Problem
 from flowbutton.model.near import did_you_mean
-from flowbutton.model.stage import Resources
+from flowbutton.model.stage import Resources, StageDefinition
 
 
 def build(
@@ -60,11 +62,12 @@ def build(
         SpecError: ``problems`` is not empty at the end.
     """
     check_names(spec, problems)
+    check_places(spec, problems)
     code = find_code(spec, find_stage=find_stage, find_partitioner=find_partitioner, problems=problems)
     wires = find_wires(spec, code, problems)
     edges = [(wire.producer.name, wire.stage, wire.argument) for wire in wires]
     whole = digraph_of([*spec.sources, *spec.stages], edges)
-    check_circles(spec, whole, problems)
+    check_circles(spec, wires, whole, problems)
     dropped = dropped_by_when(spec, wires, code, values, problems)
     nodes = _Nodes(spec, code, values, env, folder, profile or Profile(), problems)
     sources = {name: nodes.source(name) for name in spec.sources if name in code.partitioners and name not in dropped}
@@ -74,7 +77,11 @@ def build(
         if name in code.definitions
     }
     _check_profile(spec, problems)
-    alternatives = {name: find_alternatives(name, spec, code, problems) for name in spec.outputs}
+    check_files(spec, problems)
+    optional = may_be_dropped(spec, wires, code)
+    alternatives = {name: find_alternatives(name, spec, code, optional, problems) for name in spec.outputs}
+    if not len(problems):  # a misspelt name leaves what it means unused: that would be told twice
+        _check_use(spec, whole, problems)
     problems.raise_if_any()
     return _assemble(spec, values, sources, stages, alternatives, dropped, whole, problems.positions)
 
@@ -93,7 +100,8 @@ class _Nodes:
         spec, path = self.spec.sources[name], ("sources", name)
         uri = self._substituted(spec.uri, (*path, "from"))
         if not isinstance(uri, str):
-            self.problems.add((*path, "from"), f"'{spec.uri}' is no URI: its value is {uri!r}", hint="use a uri param")
+            what = f"'{spec.uri}' is no URI: its value is {show_value(uri)}"
+            self.problems.add((*path, "from"), what, hint="use a uri param")
             uri = ""
         options: dict[str, Json] = {}
         given = self._options(spec.options, (*path, "with"))
@@ -109,7 +117,7 @@ class _Nodes:
         # A condition and an option may share a nullable param, so a dropped stage's options need not fit.
         given = None if name in dropped else self._options(spec.options, (*path, "with"))
         if given is not None:
-            options = check_options(definition.options, given, self.problems, (*path, "with"))
+            options = check_options(definition.options, _without(given, definition), self.problems, (*path, "with"))
         resources = _resources(definition.resources, spec.resources)
         if name in self.profile.resources:
             resources = _resources(resources, self.profile.resources[name])
@@ -129,26 +137,39 @@ class _Nodes:
 
     def _tolerated(self, given: int | str, path: Path) -> int:
         before = len(self.problems)
+        if self._waits(given):
+            return 0
         value = self._substituted(given, path)
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
         if len(self.problems) == before:
             self.problems.add(
-                path, f"'{given}' is no number of records: its value is {value!r}", hint="use an int param"
+                path, f"'{given}' is no number of records: its value is {show_value(value)}", hint="use an int param"
             )
         return 0
 
     def _options(self, given: Mapping[str, Json], path: Path) -> dict[str, Json] | None:
         """Put params into options; None where that has problems, since a check would only tell them again."""
+        if self._waits(given):
+            return None
         before = len(self.problems)
         filled = {name: self._substituted(value, (*path, name)) for name, value in given.items()}
         return filled if len(self.problems) == before else None
+
+    def _waits(self, value: Json) -> bool:
+        """Return whether a value needs a param that has none, since something is wrong with it."""
+        return any(name not in self.values and self.problems.touch(("params", name)) for name in named_params(value))
 
     def _substituted(self, value: Json, path: Path) -> Json:
         return substitute(value, values=self.values, env=self.env, problems=self.problems, path=path)
 
     def _line(self, path: Path) -> int:
         return self.problems.positions.of_key(path).line
+
+
+def _without(given: Mapping[str, Json], definition: StageDefinition) -> dict[str, Json]:
+    """Return options without arguments among them, which are told where arguments are."""
+    return {name: value for name, value in given.items() if name not in definition.inputs}
 
 
 def _resources(base: Resources, spec: ResourcesSpec) -> Resources:
@@ -214,16 +235,22 @@ def _upstream(digraph: nx.DiGraph[str], ends: Iterable[str]) -> set[str]:
     return {name for end in ends for name in (end, *nx.ancestors(digraph, end))}
 
 
-def _warnings(spec: Spec, nowhere: set[str], digraph: nx.DiGraph[str], positions: Positions) -> tuple[Problem, ...]:
-    """Return what is no mistake for certain, but looks like one."""
-    found = Problems(positions)
-    for name in (name for name in nowhere if not digraph.out_degree(name)):
-        if name in spec.stages:
-            found.add(("stages", name), f"no output needs stage '{name}'", hint="it runs; name it in outputs", key=True)
-        else:
-            found.add(("sources", name), f"no stage uses source '{name}'", hint="remove it, or bind it", key=True)
-    used = spec.model_dump_json(include={"sources": True, "stages": True})
+def _check_use(spec: Spec, whole: nx.DiGraph[str], problems: Problems) -> None:
+    """Report sources and params that nothing uses: what they are for is missing, or misspelt."""
+    for name in spec.sources:
+        if not whole.out_degree(name):
+            hint = "bind it to an argument of a stage, or remove it"
+            problems.add(("sources", name), f"no stage uses source '{name}'", hint=hint, key=True)
+    used = {*named_params(spec.model_dump(mode="json", include={"sources": True, "stages": True}))}
     for name in spec.params:
-        if f"${{params.{name}}}" not in used:
-            found.add(("params", name), f"nothing uses param '{name}'", hint="remove it, or use it", key=True)
+        if name not in used:
+            hint = f"write ${{params.{name}}} where it is meant, or remove it"
+            problems.add(("params", name), f"nothing uses param '{name}'", hint=hint, key=True)
+
+
+def _warnings(spec: Spec, nowhere: set[str], digraph: nx.DiGraph[str], positions: Positions) -> tuple[Problem, ...]:
+    """Return what is no mistake for certain, but looks like one: a stage may be there for its ledger alone."""
+    found = Problems(positions)
+    for name in (name for name in nowhere if name in spec.stages and not digraph.out_degree(name)):
+        found.add(("stages", name), f"no output needs stage '{name}'", hint="it runs; name it in outputs", key=True)
     return found.sorted()

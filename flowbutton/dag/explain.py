@@ -1,11 +1,12 @@
 """Pydantic's findings in the words of the pipeline file.
 
 Here: each finding of a `ValidationError` becomes a problem with its place and a hint.
-Imports pydantic, `model.errors`.
+Imports pydantic, `model`.
 """
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin
@@ -13,8 +14,10 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from flowbutton.dag.problems import Path, Problems
+from flowbutton.dag.load import read_scalar
+from flowbutton.dag.problems import Path, Problems, show_value
 from flowbutton.model.near import closest, did_you_mean
+from flowbutton.model.units import Unfit
 
 _WANTED = {
     "string_type": "text",
@@ -37,23 +40,51 @@ _BEYOND = {
     "less_than_equal": ("le", "above"),
     "less_than": ("lt", "not below"),
 }
+_MAPPINGS = ("dict_type", "model_type", "model_attributes_type")
+_SECTIONS = {"uses": "stages", "command": "stages", "partitioner": "sources", "type": "params"}
+_FOREIGN = {
+    **dict.fromkeys(
+        ("input", "inputs", "in", "needs", "depends", "depends_on"), "bind it under for_each, gather or share"
+    ),
+    **dict.fromkeys(("output", "publish", "publishdir"), "results are named under 'outputs', at the top of the file"),
+    **dict.fromkeys(("script", "shell", "run", "cmd", "exec"), "name a function by 'uses', or a program by 'command'"),
+    **dict.fromkeys(("cpus", "cpu", "threads", "memory", "mem", "time", "timeout"), "see 'resources'"),
+    **dict.fromkeys(("rules", "rule", "tasks", "steps", "jobs", "process", "workflow"), "see 'stages'"),
+    **dict.fromkeys(("config", "args", "arguments", "options", "parameters"), "options of a stage stand under 'with'"),
+    **dict.fromkeys(("if", "condition"), "see 'when'"),
+}
+"""Keys of other engines, and where their meaning stands here."""
+_ZEROS = re.compile(r"0+[0-9]+")
+_FOREIGN_PLACEHOLDER = re.compile(r"\{\{\s*(?:params\.)?([\w-]+)\s*\}\}|\$(?!\$)([A-Za-z]\w*)")
 _LOOKS_BOOL = {"yes", "no", "on", "off", "y", "n"}
 
 
-def explain(error: ValidationError, model: type[BaseModel], problems: Problems, at: Path = ()) -> None:
-    """Add every finding of ``error``, raised by ``model``, to ``problems``; ``at`` is where its value stands."""
-    told: set[Path] = set()
-    for finding in error.errors(include_url=False):
-        place, key = _place(finding["loc"], model)
-        path = (*at, *place)
+def explain(
+    error: ValidationError, model: type[BaseModel], problems: Problems, at: Path = (), *, noun: str = "key"
+) -> list[Path]:
+    """Add every finding of ``error``, raised by ``model``, to ``problems``; ``at`` is where its value stands.
+
+    Returns:
+        The paths of what is wrong: of values, of keys, and of keys that are missing.
+    """
+    findings = [(finding, *_place(finding["loc"], model)) for finding in error.errors(include_url=False)]
+    unknown: dict[Path, list[str]] = {}
+    for finding, place, _ in findings:
+        if finding["type"] == "extra_forbidden":
+            unknown.setdefault(place[:-1], []).append(str(place[-1]))
+    told: list[Path] = []
+    for finding, place, key in findings:
+        path, missing = (*at, *place), finding["type"] == "missing"
         # Of a union every member reports; the first is told, so its order is from the likeliest to the rarest.
-        if path in told and finding["type"] != "missing":
+        if path in told:
             continue
-        told.add(path)
-        what, hint = _words(finding, model, place)
-        if finding["type"] == "missing":
-            path = path[:-1]
-        problems.add(path, what, hint=hint, key=key or finding["type"] == "extra_forbidden")
+        told.append(path)
+        if missing and closest(str(place[-1]), unknown.get(place[:-1], ())):
+            continue  # the key is there, but misspelt: that is told
+        what, hint = _words(finding, model, place, noun)
+        of_key = key or finding["type"] == "extra_forbidden"
+        problems.add(path[:-1] if missing else path, what, hint=hint, key=of_key)
+    return told
 
 
 def _place(loc: tuple[str | int, ...], model: type[BaseModel]) -> tuple[Path, bool]:
@@ -72,58 +103,89 @@ def _has_names(model: type[BaseModel], path: Path) -> bool:
     return any(_is_model(kind) or get_origin(kind) is dict for kind in _kinds_at(model, path))
 
 
-def _words(finding: ErrorDetails, model: type[BaseModel], path: Path) -> tuple[str, str]:
+def _words(finding: ErrorDetails, model: type[BaseModel], path: Path, noun: str) -> tuple[str, str]:
     kind, value, context = finding["type"], finding["input"], finding.get("ctx", {})
-    last = path[-1] if path else ""
-    if kind == "extra_forbidden" and value is None and " " in str(last):
-        return f"unknown key '{last}'", "a comma ends a text inside { }: put quotes around the whole text"
+    last = str(path[-1]) if path else ""
     if kind == "extra_forbidden":
-        return f"unknown key '{last}'", did_you_mean(str(last), _known(model, path[:-1]))
+        return f"unknown {noun} '{last}'", _hint_of_key(last, value, _known(model, path[:-1]), top=len(path) == 1)
     if kind == "missing":
-        return f"'{last}' is missing", f"add '{last}: ...'"
+        shown = "flowbutton: 1" if path == ("flowbutton",) else f"{last}: ..."
+        return f"the {noun} '{last}' is missing", f"add '{shown}'"
     if kind == "value_error":
-        return str(context["error"]), ""
+        reason = context["error"]
+        return (reason.what, reason.hint) if isinstance(reason, Unfit) else (str(reason), "")
     if kind == "literal_error" and last == "flowbutton":
-        return f"the language's version is {_show(value)}, and this flowbutton reads {context['expected']}", ""
+        hint = "write 'flowbutton: 1', or install the flowbutton that the file is written for"
+        return f"the language's version is {show_value(value)}, and this flowbutton reads {context['expected']}", hint
     if kind == "literal_error":
         return _not_one_of(value, _choices(model, path), str(context["expected"]))
     if kind == "too_short":
         return f"'{last}' is empty", "name one at least"
     if kind in _BEYOND:
         bound, word = _BEYOND[kind]
-        return f"{_show(value)} is {word} {context[bound]}", ""
+        return f"{show_value(value)} is {word} {context[bound]}", ""
     if kind in _WANTED:
-        return f"{_show(value)} is given where {_WANTED[kind]} is wanted", _hint(kind, value)
-    return f"{_show(value)} does not fit: {finding['msg'][0].lower()}{finding['msg'][1:]}", ""
+        return f"{show_value(value)} is given where {_WANTED[kind]} is wanted", _hint(kind, value, path)
+    return f"{show_value(value)} does not fit: {finding['msg'][0].lower()}{finding['msg'][1:]}", ""
+
+
+def _hint_of_key(name: str, value: Any, known: list[str], *, top: bool) -> str:
+    if value is None and " " in name:
+        return "a comma ends a text inside { }: put quotes around the whole text"
+    if closest(name, known) is None and top and isinstance(value, Mapping):
+        for word, section in _SECTIONS.items():
+            if word in value:
+                return f"indent it, so that it stands under '{section}'"
+    if closest(name, known) is None and name.lower() in _FOREIGN:
+        return _FOREIGN[name.lower()]
+    return did_you_mean(name, known)
 
 
 def _not_one_of(value: Any, choices: list[str], expected: str) -> tuple[str, str]:
     if isinstance(value, str) and choices:
         hint = did_you_mean(value, choices) if closest(value, choices) else ""
         return f"'{value}' is not one of {', '.join(choices)}", hint
-    return f"{_show(value)} is given where {expected} is wanted", ""
+    if isinstance(value, bool) and choices:
+        return f"{show_value(value)} is not one of {', '.join(choices)}", ""
+    return f"{show_value(value)} is given where {expected} is wanted", ""
 
 
-def _hint(kind: str, value: Any) -> str:
+def _hint(kind: str, value: Any, path: Path) -> str:
+    if isinstance(value, str) and (foreign := foreign_placeholder(value)):
+        return f"a placeholder is written {foreign}"
     if isinstance(value, str) and "${" in value:
         return "placeholders stand in 'from', 'with', 'when' and 'tolerate' only"
     if kind.startswith("bool") and isinstance(value, str) and value.lower() in _LOOKS_BOOL:
         return "yes, no, on and off are text here; write true or false"
+    if kind.startswith(("int", "float")) and isinstance(value, str):
+        return hint_of_number(value)
     if kind == "string_type" and isinstance(value, bool | int | float):
         return "put quotes around it"
+    if kind in _MAPPINGS and not path:
+        return "a pipeline begins with 'flowbutton: 1', and goes on with 'name: ...'"
+    if kind in _MAPPINGS and isinstance(value, list):
+        return "write 'name: value' without the '-' before it"
+    if kind in _MAPPINGS and path[-1:] == ("tolerate",) and isinstance(value, int):
+        return f"write {{records: {value}}}"
+    if kind in _MAPPINGS and isinstance(value, str) and len(path) == 2 and path[0] == "stages":
+        return f'write {{uses: "{value}"}}, and bind its arguments'
     return ""
 
 
-def _show(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"'{value}'" if isinstance(value, str) else str(value)
+def hint_of_number(text: str) -> str:
+    """Return what to write for a text where a number is wanted; empty if it does not look like one."""
+    plain = text.replace("_", "").replace(",", "").strip()
+    if isinstance(read_scalar(text), int | float):
+        return "remove the quotes"
+    if _ZEROS.fullmatch(text):
+        return f"write {text.lstrip('0') or '0'}; octal numbers are written 0o{text.lstrip('0') or '0'}"
+    return f"write {plain}" if isinstance(read_scalar(plain), int | float) else ""
+
+
+def foreign_placeholder(text: str) -> str:
+    """Return our way to write a placeholder of another language (``{{ params.x }}``, ``$x``); empty for other texts."""
+    match = _FOREIGN_PLACEHOLDER.fullmatch(text)
+    return f'"${{params.{match[1] or match[2]}}}"' if match else ""
 
 
 def _known(model: type[BaseModel], path: Path) -> list[str]:

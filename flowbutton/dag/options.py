@@ -18,7 +18,7 @@ from flowbutton.dag.problems import Path, Problems
 from flowbutton.model.canonical import Json
 from flowbutton.model.docstrings import read_docstring
 from flowbutton.model.partitioner import Partitioner
-from flowbutton.model.units import parse_bytes
+from flowbutton.model.units import Unfit, parse_bytes
 
 
 def check_options(model: type[BaseModel], given: Mapping[str, Json], problems: Problems, path: Path) -> dict[str, Json]:
@@ -30,7 +30,7 @@ def check_options(model: type[BaseModel], given: Mapping[str, Json], problems: P
     try:
         checked = model.model_validate_json(text, strict=True)
     except ValidationError as error:
-        explain(error, model, problems, path)
+        explain(error, model, problems, path, noun="option")
         return {}
     return dict(checked.model_dump(mode="json"))
 
@@ -46,8 +46,8 @@ def check_cut_options(
         if field is not None and field.annotation is int and isinstance(value, str):
             try:
                 amounts[name] = parse_bytes(value)
-            except ValueError as error:
-                problems.add((*path, name), str(error))
+            except Unfit as error:
+                problems.add((*path, name), error.what, hint=error.hint)
                 del amounts[name]
     return check_options(model, amounts, problems, path)
 

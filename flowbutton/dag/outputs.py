@@ -21,17 +21,37 @@ SUFFIX = "suffix"
 """In braces in an output's name: the extension that the stage gave its file (an index is ``.bai`` or ``.csi``)."""
 
 
-def find_alternatives(name: str, spec: Spec, code: Code, problems: Problems) -> list[Producer]:
-    """Return the producers that an output names, checked."""
+def check_files(spec: Spec, problems: Problems) -> None:
+    """Report an output that is a file where another one needs a folder."""
+    for name in spec.outputs:
+        for number in range(1, len(parts := name.split("/"))):
+            folder = "/".join(parts[:number])
+            if folder in spec.outputs:
+                what = f"'{folder}' is an output, so it can't be a folder too"
+                problems.add(("outputs", name), what, hint="rename one of them", key=True)
+
+
+def find_alternatives(name: str, spec: Spec, code: Code, optional: set[str], problems: Problems) -> list[Producer]:
+    """Return the producers that an output names, checked; ``optional`` are the stages that `when` may drop."""
     path = ("outputs", name)
+    if problems.touch(path):
+        return []
     if name.startswith("/") or {"", ".", ".."} & {*name.split("/")}:
-        problems.add(path, f"'{name}' is no name of a file under the results", hint="write folder/file.txt", key=True)
+        what, why = f"'{name}' is no name of a file", "outputs stay in the results folder, which --results names"
+        problems.add(path, what, why=why, hint="write file.txt or folder/file.txt", key=True)
     if {*"{}"} & {*_COLUMN.sub("", name)} or not all(_NAME.fullmatch(column) for column in _COLUMN.findall(name)):
         problems.add(path, f"the braces in '{name}' hold no column's name", hint="write {column}", key=True)
         return []
-    found = []
+    found: list[Producer] = []
     for number, text in enumerate(spec.outputs[name]):
-        at = (*path, number)
+        at = (*path, number) if len(spec.outputs[name]) > 1 else path
+        if name in spec.stages and text.partition(".")[0] == name and "." in text:
+            hint = f"write '{text}: {name}': the file's name comes first, then the stage"
+            problems.add(path, f"'{text}' names no result", hint=hint)
+            continue
+        if found and found[-1].name not in optional:
+            what = f"this alternative is never taken: '{found[-1]}' is always there"
+            problems.add(at, what, hint="put it before, or remove it")
         producer = find_producer(text, spec, code, problems, at)
         if producer is None:
             continue

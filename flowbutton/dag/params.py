@@ -1,32 +1,33 @@
-"""Values of params, and putting them in where ``${params.x}`` stands.
+"""Values of params: types, bounds, and where they come from.
 
 Precedence, weakest first: the default in the pipeline file, the params file, the command line (``-p name=value``).
 A relative path as a ``uri`` counts from the pipeline file's folder when the file's default says it, and from the
 current folder when the params file or the command line does; what begins with a scheme (``sample:``, ``s3://``) stays.
 On the command line a list is written with commas, and ``null`` means null where the param is nullable.
 
+Not here: putting them in where ``${params.x}`` stands (`dag.placeholders`).
 Pure: folders and environment are handed in. Imports `model.units`, `model.canonical`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from flowbutton.dag.explain import hint_of_number
 from flowbutton.dag.load import read_scalar
-from flowbutton.dag.problems import Path, Problems
+from flowbutton.dag.placeholders import Value, substitute
+from flowbutton.dag.problems import Path, Position, Positions, Problems, show_path, show_value
 from flowbutton.dag.spec import Param, Spec
 from flowbutton.model.canonical import Json
-from flowbutton.model.near import did_you_mean
-from flowbutton.model.units import parse_bytes, parse_duration
-
-Value = None | bool | int | float | str | list["Value"]
+from flowbutton.model.near import closest, did_you_mean
+from flowbutton.model.units import Unfit, parse_bytes, parse_duration
 
 _BOUNDED = ("int", "float", "bytes", "duration")
 _AS_WRITTEN = ("string", "choice", "uri", "bytes", "duration")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_PLACEHOLDER = re.compile(r"\$\$|\$\{([^}]*)(\}?)")
 
 
 def absolute(uri: str, folder: str) -> str:
@@ -43,136 +44,112 @@ def resolve(
     env: Mapping[str, str],
     folder: str,
     cwd: str,
+    file_positions: Positions | None = None,
 ) -> dict[str, Value]:
-    """Return the value of every param; one that has a problem gets its default, or is left out if it has none."""
+    """Return the value of every param; one that has a problem gets its default, or is left out if it has none.
+
+    ``file_positions``: where things stand in the params file; what it does not know was given by a program.
+    """
     values: dict[str, Value] = {}
     sound: dict[str, Param] = {}
     for name, param in spec.params.items():
-        before = len(problems)
-        _check_declaration(name, param, spec, problems)
-        if len(problems) == before:
+        if not problems.touch(("params", name)):
+            _check_declaration(name, param, spec, problems)
+        if not problems.touch(("params", name)):
             sound[name] = param
             if param.has_default:
                 _default(name, param, values, problems, env=env, folder=folder)
     defaults = dict(values)
-    texts = {name: _from_text(sound[name], text) if name in sound else text for name, text in command_line.items()}
-    for given, origin in ((params_file, "params file"), (texts, "command line")):
-        _check_known(given, origin, spec, problems)
-        _take({name: raw for name, raw in given.items() if name in sound}, origin, sound, values, problems, cwd)
+    for name, raw in params_file.items():
+        _take(name, raw, _Origin(name, name, file_positions), spec, sound, values, problems, cwd)
+    for name, text in command_line.items():
+        read = _from_text(sound[name], text) if name in sound else text
+        _take(name, read, _Origin(name, f"-p {name}={text}"), spec, sound, values, problems, cwd)
     given_names = {*params_file, *command_line}
     for name, param in spec.params.items():
-        if not param.has_default and name not in given_names:
+        if not param.has_default and name not in given_names and not problems.touch(("params", name)):
             hint = f"give it by -p {name}=..." + (f" ({param.help})" if param.help else "")
             problems.add(("params", name), f"param '{name}' has no value", hint=hint, key=True)
     return _withdraw(spec, values, defaults, given_names)
 
 
-def _check_known(given: Mapping[str, object], origin: str, spec: Spec, problems: Problems) -> None:
-    for name in given:
-        if name not in spec.params:
-            what = f"there is no param called '{name}'"
-            problems.add_outside(what, hint=did_you_mean(name, spec.params), given_by=origin)
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Whence a value comes: ``given_by`` in words, or the key ``name`` of a file."""
+
+    name: str
+    given_by: str
+    positions: Positions | None = None
+
+    def of_name(self) -> dict[str, str | int]:
+        """Return the place of the name."""
+        return self._place((), None if self.positions is None else self.positions.of_key((self.name,)))
+
+    def of_value(self, at: tuple[int, ...]) -> dict[str, str | int]:
+        """Return the place of the value, or of its item ``at``."""
+        path: Path = (self.name, *at)
+        return self._place(path, None if self.positions is None else self.positions.of_value(path))
+
+    def _place(self, at: Path, position: Position | None) -> dict[str, str | int]:
+        if self.positions is None or position is None or (self.name,) not in self.positions.keys:
+            return {"given_by": self.given_by}
+        place: dict[str, str | int] = {"file": self.positions.file, "line": position.line, "column": position.column}
+        return place | ({"at": show_path(at)} if at else {})
 
 
 def _take(
-    given: Mapping[str, object],
-    origin: str,
+    name: str,
+    raw: object,
+    origin: _Origin,
+    spec: Spec,
     params: Mapping[str, Param],
     values: dict[str, Value],
     problems: Problems,
     cwd: str,
 ) -> None:
-    for name, raw in given.items():
+    if name not in spec.params:
+        headed = isinstance(raw, dict)
+        hint = "write its lines at the left edge, without this one" if headed else did_you_mean(name, spec.params)
+        problems.add_outside((), f"there is no param called '{name}'", hint=hint, **origin.of_name())
+    elif name in params:
         try:
             values[name] = parse_value(params[name], raw, folder=cwd)
-        except ValueError as error:
-            problems.add_outside(f"param '{name}': {error}", hint=params[name].help, given_by=origin)
+        except Unfit as error:
+            hint = error.hint or params[name].help
+            problems.add_outside(("params", name), error.what, hint=hint, **origin.of_value(error.at))
 
 
 def parse_value(param: Param, raw: object, *, folder: str) -> Value:
     """Return the typed value of what a file says.
 
     Raises:
-        ValueError: it is not of the param's type, or out of its bounds.
+        Unfit: it is not of the param's type, or out of its bounds.
     """
     if raw is None:
         if not param.nullable:
-            raise ValueError("null is not allowed, since the param is not nullable")
+            raise Unfit("null is not allowed, since the param is not nullable")
         return None
     if param.type == "list":
         if not isinstance(raw, list):
-            raise ValueError(f"{raw!r} is not a list")
-        return [_parse(param.items or "string", item, folder) for item in raw]
+            raise Unfit(f"{show_value(raw)} is not a list", "write [a, b]")
+        return [_parse_item(param, item, number, folder) for number, item in enumerate(raw)]
     value = _parse(param.type, raw, folder)
     if param.type == "choice" and value not in param.choices:
-        raise ValueError(f"'{value}' is not one of {', '.join(param.choices)}; {did_you_mean(str(raw), param.choices)}")
+        hint = did_you_mean(str(value), param.choices) if closest(str(value), param.choices) else ""
+        raise Unfit(f"'{value}' is not one of {', '.join(param.choices)}", hint)
     if param.type in _BOUNDED and isinstance(value, int | float):
         for bound, beyond, word in ((param.min, -1, "below"), (param.max, 1, "above")):
             if bound is not None and (value - _bound(param, bound)) * beyond > 0:
                 unit = f" {param.unit}" if param.unit else ""
-                raise ValueError(f"{raw} is {word} {bound}{unit}")
+                raise Unfit(f"{raw} is {word} {bound}{unit}")
     return value
 
 
-def substitute(
-    value: Json, *, values: Mapping[str, Value], env: Mapping[str, str], problems: Problems, path: Path
-) -> Json:
-    """Put in ``${params.NAME}`` and ``${env:NAME}``; ``$$`` is a ``$``.
-
-    A text that is one placeholder becomes the param's value, of its type; inside a longer text the value is written
-    out. What can't be put in is a problem at ``path``, and stays as it is.
-    """
-    if isinstance(value, Mapping):
-        return {
-            key: substitute(item, values=values, env=env, problems=problems, path=(*path, key))
-            for key, item in value.items()
-        }
-    if isinstance(value, str):
-        return _fill(value, values, env, problems, path)
-    if isinstance(value, Sequence):
-        return [
-            substitute(item, values=values, env=env, problems=problems, path=(*path, number))
-            for number, item in enumerate(value)
-        ]
-    return value
-
-
-def _fill(text: str, values: Mapping[str, Value], env: Mapping[str, str], problems: Problems, path: Path) -> Json:
-    whole = _PLACEHOLDER.fullmatch(text)
-    if whole is not None and whole[2]:
-        return _look_up(whole[1], values, env, problems, path)
-
-    def written(match: re.Match[str]) -> str:
-        if match[0] == "$$":
-            return "$"
-        if not match[2]:
-            problems.add(path, f"'{match[0]}' is not closed", hint="write ${params.NAME}; $$ is a plain $")
-            return match[0]
-        return _written(match[1], _look_up(match[1], values, env, problems, path), problems, path)
-
-    return _PLACEHOLDER.sub(written, text)
-
-
-def _look_up(inside: str, values: Mapping[str, Value], env: Mapping[str, str], problems: Problems, path: Path) -> Value:
-    kind, name = ("env", inside[4:]) if inside.startswith("env:") else ("params", inside.removeprefix("params."))
-    if kind == "params" and not inside.startswith("params."):
-        hint = "there are ${params.NAME} and ${env:NAME}; $$ is a plain $"
-        problems.add(path, f"unknown placeholder '${{{inside}}}'", hint=hint)
-    elif kind == "params" and name not in values:
-        problems.add(path, f"there is no param called '{name}'", hint=did_you_mean(name, values))
-    elif kind == "env" and name not in env:
-        problems.add(path, f"the environment variable '{name}' is not set", hint=f"run: export {name}=...")
-    else:
-        return env[name] if kind == "env" else values[name]
-    return f"${{{inside}}}"
-
-
-def _written(inside: str, value: Value, problems: Problems, path: Path) -> str:
-    if value is None or isinstance(value, list):
-        kind = "null" if value is None else "a list"
-        problems.add(path, f"'${{{inside}}}' is {kind}, which can't stand inside a text", hint="let it stand alone")
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _parse_item(param: Param, item: object, number: int, folder: str) -> Value:
+    try:
+        return _parse(param.items or "string", item, folder)
+    except Unfit as error:
+        raise Unfit(f"item {number + 1}: {error.what}", error.hint, at=(number,)) from error
 
 
 def _default(
@@ -185,8 +162,8 @@ def _default(
         return
     try:
         values[name] = parse_value(param, raw, folder=folder)
-    except ValueError as error:
-        problems.add(path, f"the default does not fit: {error}")
+    except Unfit as error:
+        problems.add((*path, *error.at), error.what, hint=error.hint)
 
 
 def _withdraw(spec: Spec, values: dict[str, Value], defaults: Mapping[str, Value], given: set[str]) -> dict[str, Value]:
@@ -215,10 +192,15 @@ def _check_declaration(name: str, param: Param, spec: Spec, problems: Problems) 
         elif bound is not None:
             try:
                 _bound(param, bound)
-            except ValueError as error:
-                problems.add(("params", name, field), str(error))
-    if bool(param.choices) != (param.type == "choice"):
-        wrong("choices" if param.choices else "type", "'choices' and 'type: choice' go together")
+            except Unfit as error:
+                problems.add(("params", name, field), error.what, hint=error.hint)
+    both = param.min is not None and param.max is not None and not problems.touch(("params", name))
+    if both and _bound(param, param.min) > _bound(param, param.max):
+        wrong("min", f"min is {param.min}, which is above max, {param.max}", "exchange them")
+    if param.choices and param.type != "choice":
+        wrong("choices", f"'choices' does not go with 'type: {param.type}'", "it does with choice")
+    if param.type == "choice" and not param.choices:
+        wrong("type", "a choice has nothing to choose from", "add 'choices: [a, b]'")
     if param.items is not None and param.type != "list":
         wrong("items", f"'items' does not go with 'type: {param.type}'", "it does with list")
     if param.default_with and not param.nullable:
@@ -229,7 +211,7 @@ def _check_declaration(name: str, param: Param, spec: Spec, problems: Problems) 
             problems.add(path, f"there is no param called '{other}'", hint=did_you_mean(other, spec.params))
 
 
-def _bound(param: Param, bound: int | float | str) -> float:
+def _bound(param: Param, bound: object) -> float:
     value = _parse(param.type, bound, "")
     assert isinstance(value, int | float)
     return value
@@ -239,30 +221,33 @@ def _parse(kind: str, raw: object, folder: str) -> Value:
     if kind == "bool":
         if isinstance(raw, bool):
             return raw
-        raise ValueError(f"{raw!r} is not a bool; write true or false")
+        raise Unfit(f"{show_value(raw)} is not a bool", "write true or false")
     if kind in ("int", "float"):
         return _number(kind, raw)
-    if kind == "bytes" and isinstance(raw, int | str):
-        return parse_bytes(raw)
-    if not isinstance(raw, str):
-        raise ValueError(f"{raw!r} is not text; put quotes around it")
+    if kind == "bytes":
+        return parse_bytes(raw if isinstance(raw, int | str) else show_value(raw))
     if kind == "duration":
-        return parse_duration(raw)
+        return parse_duration(show_value(raw) if not isinstance(raw, str) else raw)
+    if not isinstance(raw, str):
+        raise Unfit(f"{show_value(raw)} is not text", "put quotes around it")
     return absolute(raw, folder) if kind == "uri" else raw
 
 
 def _number(kind: str, raw: object) -> int | float:
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise ValueError(f"{raw!r} is not {'a whole number' if kind == 'int' else 'a number'}")
+        hint = hint_of_number(raw) if isinstance(raw, str) else ""
+        raise Unfit(f"{show_value(raw)} is not {'a whole number' if kind == 'int' else 'a number'}", hint)
     if kind == "float":
         return float(raw)
     if raw != int(raw):
-        raise ValueError(f"{raw!r} is not a whole number")
+        raise Unfit(f"{raw!r} is not a whole number")
     return int(raw)
 
 
 def _from_text(param: Param, text: str) -> object:
     """Return what a file would say, of a text from the command line."""
+    if text == "null" and param.type not in ("string", "choice", "uri"):
+        return None
     if param.nullable and text == "null":
         return None
     if param.type == "list":
@@ -272,4 +257,4 @@ def _from_text(param: Param, text: str) -> object:
 
 
 def _from_item(kind: str, text: str) -> object:
-    return text if kind in _AS_WRITTEN else read_scalar(text.strip())
+    return text if kind in _AS_WRITTEN or not text.strip() else read_scalar(text.strip())

@@ -18,30 +18,39 @@ from flowbutton.dag.problems import Positions, Problems
 from flowbutton.dag.spec import Profile, Spec, read_spec
 from flowbutton.dag.wires import FindPartitioner, FindStage
 from flowbutton.model.canonical import Json, digest_bytes
+from flowbutton.model.errors import SpecError
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A pipeline file that follows the language. ``digest`` is that of its text."""
+    """A pipeline file that was read. ``digest`` is that of its text.
+
+    ``problems`` are those of the text alone; ``spec`` is without what they are about. `prepare` tells them.
+    """
 
     path: Path
     text: str
     digest: str
     spec: Spec
-    positions: Positions
+    problems: Problems
+
+    @property
+    def positions(self) -> Positions:
+        """Where each key and value stands."""
+        return self.problems.positions
 
 
 def read_pipeline(path: Path, text: str) -> Pipeline:
     """Read a pipeline file's text.
 
     Raises:
-        SpecError: it is no YAML, or does not follow the language.
+        SpecError: it is no YAML, or so far from the language that no more can be told of it.
     """
     document = load(text, file=str(path))
     spec = read_spec(document)
-    document.problems.raise_if_any()
-    assert spec is not None  # else there was a problem
-    return Pipeline(path, text, digest_bytes(text.encode()), spec, document.positions)
+    if spec is None:
+        raise SpecError(document.problems.sorted())
+    return Pipeline(path, text, digest_bytes(text.encode()), spec, document.problems)
 
 
 def prepare(
@@ -54,6 +63,7 @@ def prepare(
     params_file: Mapping[str, Json] | None = None,
     command_line: Mapping[str, str] | None = None,
     profile: Profile | None = None,
+    params_positions: Positions | None = None,
 ) -> Graph:
     """Give the params their values, and make the graph.
 
@@ -61,11 +71,12 @@ def prepare(
         env: The environment, for ``${env:NAME}``.
         cwd: The current folder, absolute; relative paths in ``params_file`` and ``command_line`` count from it.
         profile: The chosen profile; only its resources are used here.
+        params_positions: Where things stand in the file of ``params_file``.
 
     Raises:
-        SpecError: values or graph have problems; both are told.
+        SpecError: the file, values or the graph have problems; all are told.
     """
-    problems = Problems(pipeline.positions)
+    problems = pipeline.problems.copy()
     folder = (cwd / pipeline.path).parent.as_posix()
     values = resolve(
         pipeline.spec,
@@ -75,10 +86,8 @@ def prepare(
         env=env,
         folder=folder,
         cwd=cwd.as_posix(),
+        file_positions=params_positions,
     )
-    # Without a value for each param the graph's own problems can't be told from those that follow of it.
-    if len(values) < len(pipeline.spec.params):
-        problems.raise_if_any()
     return build(
         pipeline.spec,
         values,

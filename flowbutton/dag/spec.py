@@ -27,31 +27,45 @@ from pydantic import (
 from flowbutton.dag.explain import explain
 from flowbutton.dag.graph import Mode, OnError
 from flowbutton.dag.load import Document
-from flowbutton.model.units import parse_bytes, parse_duration
+from flowbutton.dag.partial import without
+from flowbutton.dag.problems import show_value
+from flowbutton.model.units import Unfit, parse_bytes, parse_duration
 
 ParamType = Literal["string", "int", "float", "bool", "bytes", "duration", "choice", "uri", "list"]
 ItemType = Literal["string", "int", "float", "bool", "bytes", "duration", "uri"]
 
 WHEN = re.compile(r"\$\{params\.([A-Za-z][A-Za-z0-9_-]*)\}")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ValueError(f"'{text}' is no name: a letter first, then letters, digits, _ and -")
+    if not NAME.fullmatch(text):
+        raise Unfit(f"'{text}' is no name", "a letter comes first, then letters, digits, _ and -")
     return text
 
 
-def _condition(text: str) -> str:
-    if not WHEN.fullmatch(text):
-        raise ValueError(f"{text!r} is no condition: write ${{params.NAME}} of a bool or a nullable param, alone")
-    return text
+def _condition(value: object) -> object:
+    if not isinstance(value, str) or not WHEN.fullmatch(value):
+        hint = "write ${params.NAME} of a bool or a nullable param, alone"
+        raise Unfit(f"{show_value(value)} is no condition", hint)
+    return value
+
+
+def _version(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise Unfit(f"{show_value(value)} is no version of the language", "write 'flowbutton: 1', without quotes or point")
+
+
+def _whole(value: object) -> object:
+    """Take ``1e3`` for the whole number that it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _amount(parse: Callable[[Any], float]) -> Callable[[object], float]:
     def read(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise ValueError(f"{value!r} is not an amount")
+            return parse(show_value(value))
         return parse(value)
 
     return read
@@ -61,8 +75,14 @@ def _count(value: object) -> object:
     if isinstance(value, str) and WHEN.fullmatch(value):
         return value
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{value!r} is no number of records: write 0 or more, or ${{params.NAME}} of an int, alone")
+        raise Unfit(
+            f"{show_value(value)} is no number of records", "write 0 or more, or ${params.NAME} of an int, alone"
+        )
     return value
+
+
+def _element(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _listed(value: object) -> object:
@@ -74,10 +94,12 @@ def _memory(value: object) -> object:
 
 
 Name = Annotated[str, AfterValidator(_name)]
-Condition = Annotated[str, AfterValidator(_condition)]
+Condition = Annotated[str, BeforeValidator(_condition)]
+Whole = Annotated[StrictInt, BeforeValidator(_whole)]
 Bytes = Annotated[int, BeforeValidator(_amount(parse_bytes))]
 Seconds = Annotated[float, BeforeValidator(_amount(parse_duration)), Field(gt=0)]
 Number = StrictInt | StrictFloat | str
+Element = Annotated[str, BeforeValidator(_element)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
 Options = dict[str, Any]
 
@@ -154,23 +176,33 @@ class StageSpec(Model):
     """A stage: its code, what its arguments are bound to, its options, and how its tasks are run."""
 
     uses: str | None = None
-    command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    command: Annotated[tuple[Element, ...], Field(min_length=1)] | None = None
+    stdin: str | None = None
+    stdout: str | None = None
+    outputs: Annotated[dict[str, str], Field(min_length=1)] | str | None = None
+    version: Annotated[Whole, Field(ge=1)] | None = None
     for_each: dict[str, str] = Field(default_factory=dict)
     mode: Mode | None = None
     gather: dict[str, Gather] = Field(default_factory=dict)
-    fan_in: Annotated[StrictInt, Field(ge=2)] | None = None
+    fan_in: Annotated[Whole, Field(ge=2)] | None = None
     share: dict[str, str] = Field(default_factory=dict)
     options: Options = Field(alias="with", default_factory=dict)
     when: Condition | None = None
     resources: ResourcesSpec = ResourcesSpec()
-    retries: Annotated[StrictInt, Field(ge=0)] = 2
+    retries: Annotated[Whole, Field(ge=0)] = 2
     on_error: OnError = "fail"
     tolerate: Tolerate = Tolerate(records=0)
 
     @model_validator(mode="after")
     def _one_code(self) -> StageSpec:
         if (self.uses is None) == (self.command is None):
-            raise ValueError("a stage has one of 'uses' (a stage's name, or module:function) and 'command'")
+            what = "a stage has one of 'uses' and 'command'"
+            raise Unfit(what, "write 'uses: NAME' of a registered stage, or 'uses: module:function'")
+        given = [name for name in ("stdin", "stdout", "outputs", "version") if getattr(self, name) is not None]
+        if self.command is None and given:
+            raise Unfit(
+                f"'{given[0]}' belongs to a stage of a 'command'", f"remove it: the code of '{self.uses}' says it"
+            )
         return self
 
 
@@ -178,7 +210,7 @@ class Profile(Model):
     """Where and with what to run; never what is computed, so no params."""
 
     executor: str | None = None
-    workers: Annotated[StrictInt, Field(ge=1)] | None = None
+    workers: Annotated[Whole, Field(ge=1)] | None = None
     store: str | None = None
     results: str | None = None
     resources: dict[str, ResourcesSpec] = Field(default_factory=dict)
@@ -187,7 +219,7 @@ class Profile(Model):
 class Spec(Model):
     """A whole pipeline file."""
 
-    flowbutton: Literal[1]
+    flowbutton: Annotated[Literal[1], BeforeValidator(_version)]
     name: Name
     params: dict[Name, Param] = Field(default_factory=dict)
     sources: dict[Name, SourceSpec] = Field(default_factory=dict)
@@ -197,11 +229,19 @@ class Spec(Model):
 
 
 def read_spec(document: Document) -> Spec | None:
-    """Check a document against the language; None, and problems in ``document.problems``, where it does not hold."""
+    """Check a document against the language; what does not hold is in ``document.problems``.
+
+    Returns:
+        What the document says but for what is wrong in it, so that the rest can be checked too; None where too little
+        is left for that.
+    """
     if document.value is None:
         return None
     try:
         return Spec.model_validate(document.value)
     except ValidationError as error:
-        explain(error, Spec, document.problems)
+        rest = without(document.value, explain(error, Spec, document.problems))
+    try:
+        return Spec.model_validate(rest)
+    except ValidationError:
         return None

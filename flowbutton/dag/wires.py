@@ -13,7 +13,7 @@ import networkx as nx
 
 from flowbutton.dag.commands import command_of
 from flowbutton.dag.graph import BindingKind, Producer
-from flowbutton.dag.params import Value
+from flowbutton.dag.placeholders import Value
 from flowbutton.dag.problems import Path, Problems
 from flowbutton.dag.spec import WHEN, Gather, Spec
 from flowbutton.model.errors import FlowbuttonError
@@ -52,15 +52,19 @@ class Wire:
 
 
 def find_code(spec: Spec, *, find_stage: FindStage, find_partitioner: FindPartitioner, problems: Problems) -> Code:
-    """Find all partitioners and stage definitions that the file names."""
+    """Find all partitioners and stage definitions that the file names; not of what is wrong already."""
     partitioners: dict[str, Partitioner] = {}
     definitions: dict[str, StageDefinition] = {}
     for name, source in spec.sources.items():
+        if problems.touch(("sources", name)):
+            continue
         try:
             partitioners[name] = find_partitioner(source.partitioner)
         except FlowbuttonError as error:
             problems.add(("sources", name, "partitioner"), error.what, why=error.why, hint=error.hint)
     for name, stage in spec.stages.items():
+        if problems.touch(("stages", name)):
+            continue
         uses, place = stage.uses, "uses"
         if uses is None:
             command = command_of(name, spec, partitioners, problems)
@@ -75,9 +79,12 @@ def find_code(spec: Spec, *, find_stage: FindStage, find_partitioner: FindPartit
 
 
 def find_wires(spec: Spec, code: Code, problems: Problems) -> list[Wire]:
-    """Resolve every reference of every stage."""
+    """Resolve every reference of every stage, but for arguments that its function does not have."""
     wires: list[Wire] = []
     for stage, argument, kind, text, path, gather in _references(spec):
+        definition = code.definitions.get(stage)
+        if definition is not None and argument not in definition.inputs:
+            continue
         producer = find_producer(text, spec, code, problems, path)
         if producer is not None:
             wires.append(Wire(stage, argument, kind, producer, path, gather))
@@ -90,6 +97,8 @@ def find_producer(text: str, spec: Spec, code: Code, problems: Problems, path: P
     if name in spec.sources:
         return Producer(name, output if dot else None)
     if name not in spec.stages:
+        if problems.touch(("sources", name)) or problems.touch(("stages", name)) or "${" in text:
+            return None
         hint = did_you_mean(name, [*spec.sources, *spec.stages])
         problems.add(path, f"there is no source or stage called '{name}'", hint=hint)
         return None
@@ -122,17 +131,22 @@ def digraph_of(names: Iterable[str], edges: Iterable[tuple[str, str, str]]) -> n
     return digraph
 
 
-def check_circles(spec: Spec, digraph: nx.DiGraph[str], problems: Problems) -> None:
-    """Report each group of stages that wait for each other, by one circle through it."""
+def check_circles(spec: Spec, wires: list[Wire], digraph: nx.DiGraph[str], problems: Problems) -> None:
+    """Report each group of stages that wait for each other, by one circle through it, with its lines."""
     if {*spec.sources} & {*spec.stages}:
         return  # two nodes of one name would look like a circle; that problem is told already
     for group in nx.strongly_connected_components(digraph):
         first = min(group, key=list(digraph).index)
         if len(group) == 1 and not digraph.has_edge(first, first):
             continue
-        circle = [edge[0] for edge in nx.find_cycle(digraph.subgraph(group), first)]
-        shown = " → ".join([*circle, circle[0]])
-        problems.add(("stages", first), f"these stages wait for each other: {shown}", hint="cut the circle", key=True)
+        edges = [(edge[0], edge[1]) for edge in nx.find_cycle(digraph.subgraph(group), first)]
+        shown = " → ".join([*(producer for producer, _ in edges), first])
+        places = {
+            (wire.producer.name, wire.stage): problems.positions.of_value(wire.path).line for wire in reversed(wires)
+        }
+        why = "; ".join(f"{edge[1]} takes {edge[0]} (line {places[edge]})" for edge in edges)
+        what = "this stage waits for itself" if len(edges) == 1 else f"these stages wait for each other: {shown}"
+        problems.add(("stages", first), what, why=why, hint="take one of these out", key=True)
 
 
 def dropped_by_when(
@@ -148,6 +162,17 @@ def dropped_by_when(
         for name, node in nodes.items()
         if node.when is not None and not _holds(node.when, spec, values, problems, (room, name, "when"))
     }
+    return _with_followers(dropped, wires, code)
+
+
+def may_be_dropped(spec: Spec, wires: list[Wire], code: Code) -> set[str]:
+    """Return the sources and stages that some values of the params drop."""
+    sources = {name for name, source in spec.sources.items() if source.when is not None}
+    stages = {name for name, stage in spec.stages.items() if stage.when is not None}
+    return _with_followers(sources | stages, wires, code)
+
+
+def _with_followers(dropped: set[str], wires: list[Wire], code: Code) -> set[str]:
     while True:
         more = {
             wire.stage
@@ -166,12 +191,13 @@ def _holds(when: str, spec: Spec, values: Mapping[str, Value], problems: Problem
     name = match[1]
     param = spec.params.get(name)
     if param is None:
-        problems.add(path, f"there is no param called '{name}'", hint=did_you_mean(name, spec.params))
+        if not problems.touch(("params", name)):
+            problems.add(path, f"there is no param called '{name}'", hint=did_you_mean(name, spec.params))
         return True
-    if param.type != "bool" and not param.nullable:
+    if param.type != "bool" and not param.nullable and not problems.touch(("params", name)):
         what = f"the param '{name}' is always there, so it is no condition"
         problems.add(path, what, hint="a condition is a bool, or a param with 'nullable: true'")
-    return values[name] is not None and values[name] is not False
+    return values.get(name, True) is not None and values.get(name, True) is not False
 
 
 def _references(spec: Spec) -> Iterator[tuple[str, str, BindingKind, str, Path, Gather | None]]:

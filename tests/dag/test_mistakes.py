@@ -49,18 +49,19 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "3:1 stagez: unknown key 'stagez'; did you mean 'stages'?",
     ]),
     "version": ("flowbutton: 1\n", "flowbutton: 2\n", [
-        "1:13 flowbutton: the language's version is 2, and this flowbutton reads 1",
+        "1:13 flowbutton: the language's version is 2, and this flowbutton reads 1; write 'flowbutton: 1', or"
+        " install the flowbutton that the file is written for",
     ]),
     "tolerance of another kind": ("fan_in: 8", "tolerate: {records: -1}", [
-        "26:89 stages.summary.tolerate.records: -1 is no number of records: write 0 or more, or "
+        "26:89 stages.summary.tolerate.records: -1 is no number of records; write 0 or more, or "
         "${params.NAME} of an int, alone",
     ]),
     "tolerance by a param of another type": ("fan_in: 8", 'tolerate: {records: "${params.report}"}', [
-        "26:89 stages.summary.tolerate.records: '${params.report}' is no number of records: its "
-        "value is True; use an int param",
+        "26:89 stages.summary.tolerate.records: '${params.report}' is no number of records: its value is "
+        "true; use an int param",
     ]),
     "missing key": ("name: small\n", "", [
-        "1:1: 'name' is missing; add 'name: ...'",
+        "1:1: the key 'name' is missing; add 'name: ...'",
     ]),
     "unknown stage key": ("fan_in: 8", "fanin: 8", [
         "26:69 stages.summary.fanin: unknown key 'fanin'; did you mean 'fan_in'?",
@@ -84,28 +85,28 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "uri, list; did you mean 'bytes'?",
     ]),
     "name with a dot": ("  index: {uses", "  in.dex: {uses", [
-        "11:3 stages.in.dex: 'in.dex' is no name: a letter first, then letters, digits, _ and -",
+        "11:3 stages.\"in.dex\": 'in.dex' is no name; a letter comes first, then letters, digits, _ and -",
     ]),
     "uses and command": ("{uses: genomics.merge_quality,", "{uses: genomics.merge_quality, command: [cat],", [
-        "26:12 stages.summary: a stage has one of 'uses' (a stage's name, or module:function) and 'command'",
+        "26:12 stages.summary: a stage has one of 'uses' and 'command'; write 'uses: NAME' of a registered "
+        "stage, or 'uses: module:function'",
     ]),
     "condition with code": ('when: "${params.report}"', 'when: "${params.report} == true"', [
-        "31:88 stages.report.when: '${params.report} == true' is no condition: write ${params.NAME} of a "
-        "bool or a nullable param, alone",
+        "31:88 stages.report.when: '${params.report} == true' is no condition; write ${params.NAME} of a bool"
+        " or a nullable param, alone",
     ]),
     "memory without unit sense": ("fan_in: 8", "resources: {memory: 4Gb, timeout: 15}", [
-        "26:103 stages.summary.resources.timeout: 15 is not a duration; write 90s, 15m or 2h",
+        "26:103 stages.summary.resources.timeout: 15 is not a duration; say the unit: 15s, 15m or 15h",
     ]),
     "default of another type": ("default: 1MiB", "default: 1 MB/s", [
-        "5:32 params.size.default: the default does not fit: '1 MB/s' is not an amount of bytes; write "
-        "32MiB or 1.5GB",
+        "5:32 params.size.default: '1 MB/s' is not an amount of bytes; write 32MiB or 1.5GB",
     ]),
     "unknown param": ("${params.size}", "${params.sise}", [
         "8:69 sources.reads.with.size: there is no param called 'sise'; did you mean 'size'?",
     ]),
     "unknown placeholder": ("from: ref.fa", 'from: "${run.id}/ref.fa"', [
         "9:41 sources.reference.from: unknown placeholder '${run.id}'; there are ${params.NAME} and "
-        "${env:NAME}; $$ is a plain $",
+        "${env:NAME}, and nothing is calculated; $$ is a plain $",
     ]),
     "environment": ("from: ref.fa", 'from: "${env:REF}/ref.fa"', [
         "9:41 sources.reference.from: the environment variable 'REF' is not set; run: export REF=...",
@@ -117,7 +118,7 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "17:54 stages.survey.gather.profiles: stage 'align' has no output 'profiles'; did you mean 'profile'?",
     ]),
     "output of a stage with one": ("report.html: report", "report.html: report.html", [
-        "34:16 outputs.report.html[0]: stage 'report' has one output, without a name; write 'report'",
+        "34:16 outputs.\"report.html\": stage 'report' has one output, without a name; write 'report'",
     ]),
     "unknown code": ("genomics.survey", "genomics.surveys", [
         "17:18 stages.survey.uses: there is no stage called 'genomics.surveys'; there are: ...",
@@ -126,29 +127,28 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "9:28 sources.reference.partitioner: there is no partitioner called 'hole'; installed: fastq, whole",
     ]),
     "circle": ("share: {reference: reference}", "share: {reference: survey}", [
-        "11:3 stages.index: these stages wait for each other: index → align → survey → index; cut the circle",
+        "11:3 stages.index: these stages wait for each other: index → align → survey → index; align takes "
+        "index (line 15); survey takes align (line 17); index takes survey (line 11); take one of these out",
         "11:62 stages.index.share.reference: 'survey' gives Quality, but 'reference' takes Path",
     ]),
     "circle of one": ("gather: {parts: quality}", "gather: {parts: summary}", [
-        "26:3 stages.summary: these stages wait for each other: summary → summary; cut the circle",
+        "26:3 stages.summary: this stage waits for itself; summary takes summary (line 26); take one of these"
+        " out",
     ]),
     "argument not bound": ("    share: {index: index}\n    with", "    with", [
         "12:3 stages.align: the argument 'index' of genomics.align is not bound; bind it under for_each or "
         "share; it takes Path",
     ]),
     "unknown argument": ("gather: {profiles:", "gather: {profile:", [
-        "17:3 stages.survey: the argument 'profiles' of genomics.survey is not bound; bind it under "
-        "gather; it takes Sequence[Path]",
-        "17:44 stages.survey.gather.profile: genomics.survey has no argument 'profile'; did you mean 'profiles'?",
+        "17:44 stages.survey.gather.profile: genomics.survey has no argument 'profile'; did you mean "
+        "'profiles'?",
     ]),
     "an option as an argument": (
         "share: {index: index}\n    with: {preset: sr}",
         "share: {index: index, preset: sr}", [
-        "13:5 stages.align.with: 'preset' is missing; add 'preset: ...'",
-        "15:27 stages.align.share.preset: genomics.align has no argument 'preset'; it is an option: write "
-        "it under 'with'",
-        "15:35 stages.align.share.preset: there is no source or stage called 'sr'; there are: align, bam, "
-        "call, index, quality, reads, reference, regions, report, summary, survey, variants",
+        "13:5 stages.align.with: the option 'preset' is missing; add 'preset: ...'",
+        "15:27 stages.align.share.preset: genomics.align has no argument 'preset'; it is an option: write it "
+        "under 'with'",
     ]),
     "bound twice": ("share: {index: index}\n    with", "share: {index: index, reads: reads}\n    with", [
         "15:27 stages.align.share.reads: the argument 'reads' is bound twice; keep one",
@@ -162,8 +162,8 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "to share; bind it under gather, or under for_each",
     ]),
     "gather into one": ("share: {quality: summary, variants: variants}", "gather: {quality: summary}", [
-        "31:53 stages.report.gather.quality: 'quality' can't gather; it takes Quality; annotate it as "
-        "Sequence[...] or Parts, or share",
+        "31:53 stages.report.gather.quality: 'quality' can't gather; it takes Quality; bind it under share or"
+        " for_each; what gathers takes a Sequence[...] or Parts",
     ]),
     "for_each over one task": ("for_each: {region: regions}", "for_each: {region: survey}", [
         "21:24 stages.call.for_each.region: stage 'survey' has one task, and makes no items to go through; "
@@ -207,7 +207,7 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "return the type that it gathers",
     ]),
     "unknown option": ("{preset: sr}", "{preset: sr, sed: 5}", [
-        "16:24 stages.align.with.sed: unknown key 'sed'; did you mean 'seed'?",
+        "16:24 stages.align.with.sed: unknown option 'sed'; did you mean 'seed'?",
     ]),
     "value of an option": ("{preset: sr}", "{preset: hifi, seed: no}", [
         "16:20 stages.align.with.preset: 'hifi' is not one of sr, map-ont",
@@ -221,36 +221,36 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "8:69 sources.reads.with.size: '5 apples' is not an amount of bytes; write 32MiB or 1.5GB",
     ]),
     "output of a source": ("report.html: report", "report.html: reads", [
-        "34:16 outputs.report.html[0]: 'reads' is a source, and outputs are results of stages; name a stage",
+        "34:16 outputs.\"report.html\": 'reads' is a source, and outputs are results of stages; name a stage",
     ]),
     "output of many files": ('"{sample}.bam"', "one.bam", [
-        "35:3 outputs.one.bam: stage 'bam' has a task per item, but the output has one name; put a key "
+        "35:3 outputs.\"one.bam\": stage 'bam' has a task per item, but the output has one name; put a key "
         "column into the name: {sample}",
     ]),
     "output of one file": ("report.html:", '"{sample}.html":', [
-        "34:3 outputs.{sample}.html: stage 'report' has one task, so there is no '{sample}'; remove it "
-        "from the name",
+        "34:3 outputs.\"{sample}.html\": stage 'report' has one task, so there is no '{sample}'; remove it from"
+        " the name",
     ]),
     "column of an output": ('"{sample}.bam"', '"{lane}.bam"', [
-        "35:3 outputs.{lane}.bam: the items of stage 'bam' have no key column 'lane'; there are: sample",
+        "35:3 outputs.\"{lane}.bam\": the items of stage 'bam' have no key column 'lane'; there are: sample",
     ]),
     "output with a format": ('"{sample}.bam"', '"{sample!r}.bam"', [
-        "35:3 outputs.{sample!r}.bam: the braces in '{sample!r}.bam' hold no column's name; write {column}",
+        "35:3 outputs.\"{sample!r}.bam\": the braces in '{sample!r}.bam' hold no column's name; write {column}",
     ]),
     "output with half a brace": ('"{sample}.bam"', '"{sample.bam"', [
-        "35:3 outputs.{sample.bam: the braces in '{sample.bam' hold no column's name; write {column}",
+        "35:3 outputs.\"{sample.bam\": the braces in '{sample.bam' hold no column's name; write {column}",
     ]),
     "output outside the results": ("report.html:", "../report.html:", [
-        "34:3 outputs.../report.html: '../report.html' is no name of a file under the results; write "
-        "folder/file.txt",
+        "34:3 outputs.\"../report.html\": '../report.html' is no name of a file; outputs stay in the results "
+        "folder, which --results names; write file.txt or folder/file.txt",
     ]),
     "output of several": ("variants.vcf\n", "variants\n", [
-        "33:20 outputs.variants.vcf.gz[0]: stage 'variants' has several outputs; choose one: variants.vcf, "
+        "33:20 outputs.\"variants.vcf.gz\": stage 'variants' has several outputs; choose one: variants.vcf, "
         "variants.index",
     ]),
     "one name twice": ("  report: {uses", "  reads: {uses", [
         "31:3 stages.reads: a source and a stage are both called 'reads'; rename one of them",
-        "34:16 outputs.report.html[0]: there is no source or stage called 'report'; there are: align, bam, "
+        "34:16 outputs.\"report.html\": there is no source or stage called 'report'; there are: align, bam, "
         "call, index, quality, reads, reference, regions, summary, survey, variants",
     ]),
     "condition that always holds": ("${params.report}", "${params.size}", [
@@ -261,14 +261,15 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "31:88 stages.report.when: there is no param called 'reports'; did you mean 'report'?",
     ]),
     "zip or cross": ("for_each: {reads: reads}\n    share: {index: index}", "for_each: {reads: reads, index: call}", [
-        "12:3 stages.align: these stages wait for each other: align → survey → regions → call → align; cut "
-        "the circle",
-        "14:15 stages.align.for_each: stage 'align' goes through 2 things at once, and does not say how; "
-        "add 'mode: zip' (first with first, second with second) or 'mode: cross' (each with each)",
+        "12:3 stages.align: these stages wait for each other: align → survey → regions → call → align; survey"
+        " takes align (line 16); regions takes survey (line 17); call takes regions (line 20); align takes "
+        "call (line 14); take one of these out",
+        "14:15 stages.align.for_each: stage 'align' goes through 2 things at once, and does not say how; add "
+        "'mode: zip' (first with first, second with second) or 'mode: cross' (each with each)",
         "14:37 stages.align.for_each.index: 'call' gives bytes, but 'index' takes Path",
     ]),
     "comma in a text": ("default: 1MiB", "default: 1MiB, help: Bytes, as stored", [
-        "5:51 params.size.as stored: unknown key 'as stored'; a comma ends a text inside { }: put quotes "
+        "5:51 params.size.\"as stored\": unknown key 'as stored'; a comma ends a text inside { }: put quotes "
         "around the whole text",
     ]),
     "double key and another mistake": ("fan_in: 8", "fan_in: 8, fan_in: 1, retries: -1", [
@@ -280,8 +281,9 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "2:25 profiles.a.workers: 0 is below 1",
     ]),
     "command": ("{uses: genomics.merge_quality,", "{command: [cat],", [
-        "26:22 stages.summary.command: stages of a command can't be run by this version; wrap the program "
-        "in a function, and name it by 'uses: module:function'",
+        "26:13 stages.summary.command: the command has no output; add 'outputs: {name: file}', or 'stdout: "
+        "file' to keep what it prints",
+        "26:38 stages.summary.gather.parts: the command does not name '{parts}'; name it, or remove it",
     ]),
     "profile for no stage": ("outputs:", "profiles: {big: {resources: {aling: {memory: 4GiB}}}}\noutputs:", [
         "32:30 profiles.big.resources.aling: there is no stage called 'aling'; did you mean 'align'?",

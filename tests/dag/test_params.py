@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbutton.dag.params import Value, absolute, resolve, substitute
+from flowbutton.dag.params import absolute, resolve
+from flowbutton.dag.placeholders import Value, substitute
 from flowbutton.dag.problems import Positions, Problems
 from flowbutton.dag.spec import Spec
 
@@ -73,19 +74,19 @@ def test_text_of_the_command_line_is_read_by_the_params_type(param: Mapping[str,
 @pytest.mark.parametrize(
     ("param", "text", "said"),
     [
-        ({"type": "int", "help": "How many"}, "many", "param 'x': 'many' is not a whole number; How many"),
-        ({"type": "int"}, "1.5", "param 'x': 1.5 is not a whole number"),
-        ({"type": "int"}, "0755", "param 'x': '0755' is not a whole number"),
-        ({"type": "int", "min": 10, "unit": "bp"}, "9", "param 'x': 9 is below 10 bp"),
-        ({"type": "bytes", "max": "1MiB"}, "2MiB", "param 'x': 2MiB is above 1MiB"),
-        ({"type": "bool"}, "yes", "param 'x': 'yes' is not a bool; write true or false"),
-        ({"type": "bool"}, "null", "param 'x': null is not allowed, since the param is not nullable"),
-        ({"type": "duration"}, "15", "param 'x': '15' is not a duration; write 90s, 15m or 2h"),
-        ({"type": "list", "items": "int"}, "1,b", "param 'x': 'b' is not a whole number"),
+        ({"type": "int", "help": "How many"}, "many", "'many' is not a whole number; How many"),
+        ({"type": "int"}, "1.5", "1.5 is not a whole number"),
+        ({"type": "int"}, "0755", "'0755' is not a whole number; write 755; octal numbers are written 0o755"),
+        ({"type": "int", "min": 10, "unit": "bp"}, "9", "9 is below 10 bp"),
+        ({"type": "bytes", "max": "1MiB"}, "2MiB", "2MiB is above 1MiB"),
+        ({"type": "bool"}, "yes", "'yes' is not a bool; write true or false"),
+        ({"type": "bool"}, "null", "null is not allowed, since the param is not nullable"),
+        ({"type": "duration"}, "15", "'15' is not a duration; say the unit: 15s, 15m or 15h"),
+        ({"type": "list", "items": "int"}, "1,b", "item 2: 'b' is not a whole number"),
         (
             {"type": "choice", "choices": ["zip", "cross"]},
             "corss",
-            "param 'x': 'corss' is not one of zip, cross; did you mean 'cross'?",
+            "'corss' is not one of zip, cross; did you mean 'cross'?",
         ),
     ],
 )
@@ -97,7 +98,7 @@ def test_all_problems_of_all_origins_are_told() -> None:
     params = {"size": {"type": "int", "default": 1}, "reads": {"type": "uri", "help": "Reads"}}
     values, told = resolved(params, file={"size": "5"}, line={"reeds": "a"})
     assert told == [
-        "param 'size': '5' is not a whole number",
+        "'5' is not a whole number; remove the quotes",
         "there is no param called 'reeds'; did you mean 'reads'?",
         "param 'reads' has no value; give it by -p reads=... (Reads)",
     ]
@@ -112,10 +113,13 @@ def test_all_problems_of_all_origins_are_told() -> None:
             "'min' does not go with 'type: string'; it does with int, float, bytes, duration",
         ),
         ({"type": "int", "default": 1, "max": "much"}, "'much' is not a whole number"),
-        ({"type": "choice", "default": None, "nullable": True}, "'choices' and 'type: choice' go together"),
+        (
+            {"type": "choice", "default": None, "nullable": True},
+            "a choice has nothing to choose from; add 'choices: [a, b]'",
+        ),
         ({"type": "int", "default": 1, "items": "int"}, "'items' does not go with 'type: int'; it does with list"),
-        ({"type": "int", "default": 0, "min": 1}, "the default does not fit: 0 is below 1"),
-        ({"type": "string", "default": 5}, "the default does not fit: 5 is not text; put quotes around it"),
+        ({"type": "int", "default": 0, "min": 1}, "0 is below 1"),
+        ({"type": "string", "default": 5}, "5 is not text; put quotes around it"),
         (
             {"type": "int", "default": 1, "default_with": ["y"], "nullable": True},
             "there is no param called 'y'; there are: x",
@@ -201,7 +205,7 @@ def test_placeholders_are_filled(value: Any, wanted: Any) -> None:
     [
         ("${params.m}", "there is no param called 'm'"),
         ("a ${n}", "unknown placeholder '${n}'"),
-        ("${params.n + 1}", "there is no param called 'n + 1'"),
+        ("${params.n + 1}", "unknown placeholder '${params.n + 1}'"),
         ("${env:NOWHERE}", "the environment variable 'NOWHERE' is not set"),
         ("${params.n", "'${params.n' is not closed"),
         ("a${params.none}", "'${params.none}' is null, which can't stand inside a text"),
