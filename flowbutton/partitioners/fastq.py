@@ -13,6 +13,7 @@ Format: Cock et al. 2010, doi:10.1093/nar/gkp1137. Imports `flowbutton.model`, n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, ClassVar, cast
 
@@ -247,8 +248,11 @@ def _coding(info: ObjectInfo, data: DataAccess) -> str:
 
 
 def _first_text(head: bytes, file: str) -> bytes:
-    """Return the text of a gzip file's first step; empty if it is damaged, which the index will say better."""
-    try:
-        return next(gzip_members.inflate_members(lambda a, b: head[a:b], 0, len(head), file=file), b"")
-    except BadInput:
-        return b""
+    """Return the text at the start of a gzip file, as far as ``head`` has it; of damage the index will tell better."""
+    text = b""
+    with suppress(BadInput):
+        for step in gzip_members.inflate_members(lambda a, b: head[a:b], 0, len(head), file=file):
+            text += step
+            if len(text) >= _HEAD:
+                break
+    return text
