@@ -44,7 +44,7 @@ from flowbutton.model.executor import Executor
 from flowbutton.model.store import Store
 from flowbutton.stages.code import identify
 from flowbutton.stores.access import StoreAccess
-from flowbutton.stores.leases import Lease, LeaseOwner, acquire
+from flowbutton.stores.leases import CLEANING, Lease, LeaseOwner, hold, renewing
 from flowbutton.stores.opening import open_store
 from flowbutton.stores.uris import path_of, scheme_of
 from flowbutton.worker.context import forget_contexts
@@ -125,14 +125,12 @@ def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
         KeyboardInterrupt: the user stopped it; everything is stopped, and running again goes on from there.
     """
     opened = _open(graph, settings)
-    lease = acquire(
-        opened.store,
-        _name(graph, settings),
-        owner=LeaseOwner.current(),
-        ttl_s=LEASE_TTL_S,
-        now=time.monotonic,
-        wait_s=settings.wait_s,
-    )
+    name = _name(graph, settings)
+    with hold(opened.store, name, beside=lambda: [CLEANING], ttl_s=LEASE_TTL_S, wait_s=settings.wait_s) as lease:
+        return _journaled(graph, settings, spec_text, opened, lease)
+
+
+def _journaled(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, lease: Lease) -> Report:
     hidden = Hidden.of(spec_text, os.environ)
     journal = Journal(runs_folder(settings.store), new_run_id(), settings.listeners, hidden)
     try:
@@ -146,7 +144,6 @@ def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
         raise
     finally:
         journal.close(opened.store)
-        lease.release()
 
 
 def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, journal: Journal, lease: Lease) -> Report:
@@ -205,7 +202,7 @@ def _drive(
             ranks=_ranks(opened.expansion),
             now=time.monotonic,
             pause=time.sleep,
-            tick=_renewing(lease),
+            tick=renewing(lease, time.monotonic),
         )
         with _draining_on_term(drive.drain):
             return drive.run(fresh, reused)
@@ -268,19 +265,6 @@ def _ranks(expansion: Expansion) -> Callable[[str], int]:
         lengths[name] = 1 + max((lengths[following] for following in digraph.successors(name)), default=0)
     longest = max(lengths.values(), default=0)
     return lambda node: lengths.get(node, longest + 1)  # transpositions are short and much waits for them
-
-
-def _renewing(lease: Lease) -> Callable[[], None]:
-    """Return a function that renews the lease a few times within its life, whenever it is called."""
-    last = time.monotonic()
-
-    def tick() -> None:
-        nonlocal last
-        if time.monotonic() - last > LEASE_TTL_S / 5:
-            lease.renew()
-            last = time.monotonic()
-
-    return tick
 
 
 @contextmanager
