@@ -1,7 +1,10 @@
-"""A package as pip installs it: a module beside its dist-info, in a folder for PYTHONPATH."""
+"""Packages as pip installs them: modules beside their dist-info, in a folder for PYTHONPATH."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,4 +21,13 @@ def install(folder: Path, distribution: str, entry_points: Mapping[str, str], mo
     (info / "entry_points.txt").write_text("\n".join(lines))
     for name, text in modules.items():
         (folder / name).write_text(text)
+    return folder
+
+
+def pip_install(package: Path, folder: Path) -> Path:
+    """Install a package into a folder for PYTHONPATH, as pip does it, without the network; return the folder."""
+    copy = folder.with_name(f"{folder.name}-source")
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "results"))
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--target", str(folder), str(copy)], check=True, capture_output=True, timeout=120)
     return folder
