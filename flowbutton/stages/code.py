@@ -85,6 +85,15 @@ def identify(function: Callable[..., Any]) -> CodeIdentity:
     return closure.identity()
 
 
+@cache
+def identify_module(name: str) -> CodeIdentity:
+    """Return the identity of a module as a whole: a library by its version, a local one by all of its code."""
+    top = name.partition(".")[0]
+    closure = _Closure("" if top in sys.stdlib_module_names or top in _distributions() else top)
+    closure.take_whole(name)
+    return closure.identity()
+
+
 def _by_source(function: Callable[..., Any]) -> CodeIdentity:
     """Identify a function that stands in no module (a notebook's, a local one) by its own text alone."""
     text = textwrap.dedent(inspect.getsource(function))
@@ -117,7 +126,7 @@ class _Closure:
         module = _parse(module_name)
         known = name in module.definitions or name in module.imports
         if module.dynamic or not known:
-            self._take_whole(module_name)
+            self.take_whole(module_name)
         elif name in module.definitions and (module_name, name) not in self._seen:
             facts = _facts(module_name, name)
             self._seen[module_name, name] = facts.digest
@@ -125,7 +134,8 @@ class _Closure:
         if name in module.imports:
             self._take_import(*module.imports[name], attributes)
 
-    def _take_whole(self, module_name: str) -> None:
+    def take_whole(self, module_name: str) -> None:
+        """Take in all of a local module, or the version of a library."""
         if not self._is_local(module_name):
             self._take_library(module_name)
         elif (module_name, "*") not in self._seen:
@@ -134,7 +144,7 @@ class _Closure:
             self._seen[module_name, "*"] = facts.digest
             self._follow(module, facts)
             for base in module.stars:
-                self._take_whole(base)
+                self.take_whole(base)
 
     def _follow(self, module: _Module, facts: _Facts) -> None:
         for name, attributes in facts.names:
@@ -163,7 +173,7 @@ class _Closure:
                 self.take(module_name, path[0], path[1:])
                 return
             module_name, path = inner, path[1:]
-        self._take_whole(module_name)
+        self.take_whole(module_name)
 
     def _take_library(self, module_name: str) -> None:
         top = module_name.partition(".")[0]
@@ -261,11 +271,13 @@ def _bound_by(statement: ast.AST) -> Iterator[str]:
 
 
 def _names_in(node: ast.AST) -> Iterator[tuple[str, list[str]]]:
-    """Yield the names that are used inside ``node``, each with the attributes that follow it: ``a.b.c`` → a, [b, c]."""
+    """Yield the names that are read inside ``node``, each with the attributes that follow it: ``a.b.c`` → a, [b, c]."""
     inner: set[int] = set()
     for child in ast.walk(node):  # parents come before their children
-        if id(child) in inner:
+        if id(child) in inner or (isinstance(child, ast.Name) and not isinstance(child.ctx, ast.Load)):
             continue
+        if isinstance(child, ast.AugAssign) and isinstance(child.target, ast.Name):
+            yield child.target.id, []  # it is read, too
         attributes: list[str] = []
         found: ast.AST = child
         while isinstance(found, ast.Attribute):
