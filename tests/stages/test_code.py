@@ -127,6 +127,13 @@ def test_one_name_of_a_module_does_not_bring_the_others(identity: Identify) -> N
     assert found.whole == ()
 
 
+def test_a_name_that_is_only_bound_is_no_use_of_it(identity: Identify) -> None:
+    text = "from pack.counting import other\n\n\nclass Work:\n    other: int = 1\n\n    def go(self):\n        other = 2\n"
+    assert [*identity({**FILES, "pack/stages.py": text}, "pack.stages:Work").parts] == ["pack.stages:Work"]
+    text = "TOTAL = 1\n\n\ndef work():\n    global TOTAL\n    TOTAL += 1\n"
+    assert [*identity({**FILES, "pack/stages.py": text}).parts] == ["pack.stages:TOTAL", "pack.stages:work"]
+
+
 def test_a_neighbour_in_the_folder_is_local_too(identity: Identify) -> None:
     files = {"mine.py": "import beside\n\ndef work():\n    return beside.answer()\n"}
     first = identity({**files, "beside.py": "def answer():\n    return 1\n"}, "mine:work")
