@@ -105,12 +105,10 @@ def _tell(decision: Decision, wish: Wish, verb: str) -> None:
     for kind, entries in decision.keys.items():
         size = sum(entry.size for entry in entries)
         click.echo(f"{verb}: {kind.value}, {counted(len(entries), 'file')}, {show_bytes(size)}")
-    young = (
-        f"; {show_bytes(decision.young_bytes)} of it only since it is young (--grace)" if decision.young_bytes else ""
-    )
-    click.echo(f"{verb}: {show_bytes(decision.bytes)} in all; {show_bytes(decision.stays_bytes)} stay{young}")
+    stay = f"{show_bytes(decision.stays_bytes)} stay"
+    if decision.young_bytes:
+        stay += f", {show_bytes(decision.young_bytes)} of it only since it is young (--grace)"
+    click.echo(f"{verb}: {show_bytes(decision.bytes)} in all; {stay}")
     if wish.keep_bytes is not None and decision.stays_bytes > wish.keep_bytes:
-        click.echo(
-            f"more than {show_bytes(wish.keep_bytes)} stay: the latest runs need them. Name a run, or give --all",
-            err=True,
-        )
+        limit = show_bytes(wish.keep_bytes)
+        click.echo(f"more than {limit} stay: the latest runs need it. Name a run, or give --all", err=True)
