@@ -24,7 +24,7 @@ from flowbutton.engine.tasks import RangeReader, Result, RowsInput, Task
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Bug, CorruptObject, FlowbuttonError, NotInStore, ResourceExhausted, WorkerLost
 from flowbutton.model.executor import Call, Event, Executor, Lost, Progressed, Raised, Returned, Started, TimedOut
-from flowbutton.model.records import Row, TaskRecord
+from flowbutton.model.records import Outline, Row
 from flowbutton.stores.layout import run_key
 from flowbutton.stores.records import put_selection
 from flowbutton.worker.messages import PackWritten, TaskFailed, decode
@@ -242,17 +242,17 @@ class Drive:
         found = steadily(lambda: self._records.commit(stage_digest, rows), pause=self._pause)
         self._finish(stage_digest, found)
 
-    def _finish(self, stage_digest: str, found: Sequence[tuple[Row, TaskRecord]]) -> None:
+    def _finish(self, stage_digest: str, found: Sequence[tuple[Row, Outline]]) -> None:
         done: list[tuple[Task, Result]] = []
         attempts: list[int] = []
         readers: list[RangeReader | None] = []
-        for row, record in found:
-            result = Result.of(StoredRow(stage_digest, row), record, reused=False)
+        for row, outline in found:
+            result = Result.of(StoredRow(stage_digest, row), outline, reused=False)
             for number in self._twins.pop(row.fingerprint, ()):
                 task = self._tasks.pop(number)
                 done.append((task, result))
                 attempts.append(self._schedule.attempts(number) + 1)
-                readers.append(content_reader(self._expansion, task, record, self._records))
+                readers.append(content_reader(self._expansion, task, result, self._records))
                 self._schedule.done(number, result.measures.wall_s)  # what waited for its twin is not known there
         self.ended.ran += len(done)
         ended = zip(done, attempts, strict=True)

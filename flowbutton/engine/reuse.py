@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.tasks import RangeReader, Result, Task
 from flowbutton.model.errors import CorruptObject
-from flowbutton.model.records import Artifact, Row, TaskRecord
+from flowbutton.model.records import Artifact, Outline, Row
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import digest_in
 from flowbutton.stores.objects import Objects
@@ -26,38 +26,43 @@ class Records:
     def __init__(self, store: Store) -> None:
         self.store, self.objects = store, Objects(store)
         self._logs: dict[str, RecordLog] = {}
-        self._rows: dict[str, dict[str, Row]] = {}
 
     def log(self, stage_digest: str) -> RecordLog:
-        """Return the log of a stage digest; read once when first asked for."""
+        """Return the log of a stage digest, as far as it was read."""
         if stage_digest not in self._logs:
             self._logs[stage_digest] = RecordLog(self.store, stage_digest)
-            self._rows[stage_digest] = self._logs[stage_digest].load()
         return self._logs[stage_digest]
 
     def reload(self, stage_digest: str) -> None:
         """Read again what is there: after a worker was lost its packs may hold finished tasks."""
-        self._rows[stage_digest] = self.log(stage_digest).load()
+        self.log(stage_digest).load()
 
-    def find(self, stage_digest: str, fingerprints: Iterable[str]) -> dict[str, tuple[Row, TaskRecord]]:
-        """Return rows and records of those fingerprints that are done and whose artifacts are still there."""
-        log = self.log(stage_digest)
-        rows = self._rows[stage_digest]
-        wanted = [rows[mark] for mark in dict.fromkeys(fingerprints) if mark in rows]
+    def find(self, stage_digest: str, fingerprints: Iterable[str]) -> dict[str, tuple[Row, Outline]]:
+        """Return rows and outlines of those fingerprints that are done and whose artifacts are still there.
+
+        The first look is for the manifest of exactly these, which a finished stage left; only if there is none, all
+        that is known of the stage digest is read.
+        """
+        log, marks = self.log(stage_digest), list(dict.fromkeys(fingerprints))
+        if not log.is_whole and any(log.row(mark) is None for mark in marks):
+            log.lookup(marks)
+        wanted = [row for row in map(log.row, marks) if row is not None]
         found = zip(wanted, self._read(log, wanted), strict=True)
-        return {row.fingerprint: (row, record) for row, record in found if record is not None and self._whole(record)}
+        return {row.fingerprint: (row, outline) for row, outline in found if outline and self._whole(outline)}
 
     def was_done(self, stage_digest: str, fingerprint: str) -> bool:
         """Return whether a task was done once, whatever became of its record and artifacts since."""
-        return fingerprint in self._rows.get(stage_digest, {})
+        return self.log(stage_digest).was_named(fingerprint)
 
-    def commit(self, stage_digest: str, rows: Sequence[Row]) -> list[tuple[Row, TaskRecord]]:
-        """Name rows; return the winning row and record of each fingerprint."""
+    def commit(self, stage_digest: str, rows: Sequence[Row]) -> list[tuple[Row, Outline]]:
+        """Name rows; return the winning row and outline of each fingerprint."""
         log = self.log(stage_digest)
-        winners = log.commit(rows)
-        self._rows[stage_digest].update(winners)
-        chosen = list(winners.values())
-        return list(zip(chosen, log.read_many(chosen), strict=True))
+        chosen = list(log.commit(rows).values())
+        return list(zip(chosen, log.outlines(chosen), strict=True))
+
+    def artifact(self, stored: StoredRow) -> Artifact:
+        """Return the one artifact of a task whose content decides about others."""
+        return self.log(stored.stage).read(stored.row).artifacts[""]
 
     def reader(self, artifact: Artifact) -> RangeReader:
         """Return ``read(start, stop)`` for an artifact."""
@@ -72,28 +77,27 @@ class Records:
         if digest is not None and not self.objects.is_sound(digest):
             self.objects.delete(digest)
 
-    def heal(self, record: TaskRecord) -> bool:
+    def heal(self, outline: Outline) -> bool:
         """Return whether a record's artifacts are sound to the last byte; delete those that are not."""
-        kept = [item.digest for item in record.artifacts.values() if item.inline is None]
-        damaged = [digest for digest in kept if not self.objects.is_sound(digest)]
+        damaged = [digest for digest in outline.objects if not self.objects.is_sound(digest)]
         for digest in damaged:
             self.objects.delete(digest)
         return not damaged
 
-    def _read(self, log: RecordLog, rows: Sequence[Row]) -> list[TaskRecord | None]:
+    def _read(self, log: RecordLog, rows: Sequence[Row]) -> list[Outline | None]:
         try:
-            return list(log.read_many(rows))
+            return list(log.outlines(rows))
         except CorruptObject:
             return [self._read_one(log, row) for row in rows]
 
-    def _read_one(self, log: RecordLog, row: Row) -> TaskRecord | None:
+    def _read_one(self, log: RecordLog, row: Row) -> Outline | None:
         try:
-            return log.read(row)
+            return log.outlines([row])[0]
         except CorruptObject:  # a damaged record is an absent one: its task runs again
             return None
 
-    def _whole(self, record: TaskRecord) -> bool:
-        return all(item.inline is not None or self.objects.has(item.digest) for item in record.artifacts.values())
+    def _whole(self, outline: Outline) -> bool:
+        return all(map(self.objects.has, outline.objects))
 
 
 def settle(
@@ -113,20 +117,19 @@ def settle(
             found = records.find(stage_digest, [task.fingerprint for task in tasks])
             done: list[tuple[int, Result, RangeReader | None]] = []
             for task in tasks:
-                wants = expansion.node_of(task.id).wants_content
-                if task.fingerprint not in found or (wants and not records.heal(found[task.fingerprint][1])):
+                known = found.get(task.fingerprint)
+                if known is None or (expansion.node_of(task.id).wants_content and not records.heal(known[1])):
                     fresh.append(task)
                     continue
-                row, record = found[task.fingerprint]
-                result = Result.of(StoredRow(stage_digest, row), record, reused=True)
+                result = Result.of(StoredRow(stage_digest, known[0]), known[1], reused=True)
                 tell(task, result)
-                done.append((task.id, result, content_reader(expansion, task, record, records)))
+                done.append((task.id, result, content_reader(expansion, task, result, records)))
             following += expansion.done(done) if done else []
         ready = following
     return fresh
 
 
-def content_reader(expansion: Expansion, task: Task, record: TaskRecord, records: Records) -> RangeReader | None:
+def content_reader(expansion: Expansion, task: Task, result: Result, records: Records) -> RangeReader | None:
     """Return the reader of a task's one artifact where its node decides by it."""
     wants = expansion.node_of(task.id).wants_content
-    return records.reader(record.artifacts[""]) if wants else None
+    return records.reader(records.artifact(result.stored)) if wants else None

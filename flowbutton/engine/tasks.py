@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from flowbutton.model.canonical import Json, canonical, digest_bytes
 from flowbutton.model.pieces import IndexPart, Key
-from flowbutton.model.records import ASIDE, LedgerCounts, Measures, TaskRecord
+from flowbutton.model.records import LedgerCounts, Measures, Outline
 from flowbutton.model.stage import Resources
 from flowbutton.worker.payload import Input, StoredRow
 
@@ -61,12 +61,9 @@ class Result:
     reused: bool
 
     @classmethod
-    def of(cls, stored: StoredRow, record: TaskRecord, *, reused: bool) -> Result:
+    def of(cls, stored: StoredRow, outline: Outline, *, reused: bool) -> Result:
         """Take from a task record what planning needs; inline data stay in the store."""
-        # A consumer sees a file's extension too, so it is part of what names the content.
-        named = {name: item for name, item in record.artifacts.items() if name != ASIDE}
-        artifacts = {name: (item.digest + item.suffix, item.size) for name, item in named.items()}
-        return cls(stored, artifacts, record.ledger, record.measures, reused)
+        return cls(stored, outline.artifacts, outline.ledger, outline.measures, reused)
 
     def content(self, output: str | None) -> Json:
         """Return what names an output's content in fingerprints: its digest, or those of all named outputs."""

@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
+# Made once: `json.dumps` makes an encoder for each call, which costs more than a small value.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
 
 def canonical(value: Json) -> bytes:
     """Encode ``value`` so that equal values, and only those, give equal bytes.
@@ -23,7 +26,7 @@ def canonical(value: Json) -> bytes:
         TypeError: ``value`` holds something that is not JSON (a tuple counts as a list).
         ValueError: a float is not finite.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _encode(value).encode()
 
 
 def digest_bytes(data: bytes | bytearray | memoryview) -> str:

@@ -10,7 +10,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowbutton.model.canonical import Json, canonical, digest_bytes
 from flowbutton.model.errors import CorruptObject
@@ -74,31 +74,28 @@ class LedgerCounts:
     samples: tuple[str, ...] = ()  # the first few records set aside, in words
 
     def to_json(self) -> dict[str, Json]:
-        """Return the JSON form; the inverse of `from_json`."""
-        return {
+        """Return the JSON form, what says nothing left out; the inverse of `from_json`."""
+        value: dict[str, Json] = {
             "consumed": dict(self.consumed),
-            "out": self.out,
             "filtered": dict(self.filtered),
             "set_aside": dict(self.set_aside),
             "apart": dict(self.apart),
             "samples": list(self.samples),
         }
+        if self.out is not None:
+            value["out"] = self.out
+        return {name: part for name, part in value.items() if part or name == "out"}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> LedgerCounts:
         """Read the JSON form."""
-        return cls(
-            consumed=value["consumed"],
-            out=value["out"],
-            filtered=value["filtered"],
-            set_aside=value["set_aside"],
-            apart=value["apart"],
-            samples=tuple(value["samples"]),
-        )
+        return cls(**{**value, "samples": tuple(value.get("samples", ()))}) if value else NOTHING_COUNTED
 
 
-@dataclass(frozen=True, slots=True)
-class Measures:
+NOTHING_COUNTED = LedgerCounts()
+
+
+class Measures(NamedTuple):
     """What a task cost. Not part of any identity."""
 
     wall_s: float = 0.0
@@ -167,8 +164,36 @@ class TaskRecord:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Outline(NamedTuple):
+    """What the engine needs of a task record, without inline data and log.
+
+    ``artifacts``: of each output what names its content, which is its digest and, since a consumer sees that too, a
+    file's extension; and its size in bytes. ``objects``: the digests of what lies in objects of its own.
+    """
+
+    artifacts: Mapping[str, tuple[str, int]]
+    objects: tuple[str, ...]
+    ledger: LedgerCounts
+    measures: Measures
+
+    @classmethod
+    def read(cls, line: bytes) -> Outline:
+        """Read a record's line that is known to be sound."""
+        value = json.loads(line[: line.rindex(b" ")])
+        items = value["artifacts"]
+        return cls(
+            {
+                name: (item["digest"] + item.get("suffix", ""), item["size"])
+                for name, item in items.items()
+                if name != ASIDE
+            },
+            tuple([item["digest"] for item in items.values() if "inline" not in item]),
+            LedgerCounts.from_json(value["ledger"]),
+            Measures(*value["measures"]),
+        )
+
+
+class Row(NamedTuple):
     """Where a task record lies: what a segment or manifest says of one task. ``digest`` is that of its line."""
 
     fingerprint: str

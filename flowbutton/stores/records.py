@@ -17,7 +17,7 @@ from typing import Any
 
 from flowbutton.model.canonical import Json, digest_bytes, digest_json
 from flowbutton.model.errors import CorruptObject, NotInStore
-from flowbutton.model.records import Row, TaskRecord
+from flowbutton.model.records import Outline, Row, TaskRecord
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import (
     manifest_key,
@@ -86,6 +86,8 @@ class RecordLog:
         self._packs: set[str] = set()
         self._damaged: set[Row] = set()
         self._next: int | None = None
+        self.is_whole = False
+        """Whether all that was committed has been read once."""
 
     def load(self) -> dict[str, Row]:
         """Read all that is committed, commit what lies in packs that no segment names, return the rows."""
@@ -94,6 +96,7 @@ class RecordLog:
         for key in self._store.list(manifests_prefix(self._stage)):
             self._apply(self._read_segment(key))
         self.commit([*self._unnamed()])
+        self.is_whole = True
         return self._sound(self._rows)
 
     def refresh(self) -> dict[str, Row]:
@@ -132,11 +135,11 @@ class RecordLog:
         key = manifest_key(self._stage, _set_digest(fingerprints))
         manifest = {row.fingerprint: row for row in self._read_segment(key).rows}
         if manifest.keys() >= set(fingerprints) and not self._damaged.intersection(manifest.values()):
-            for fingerprint, row in manifest.items():
-                self._rows.setdefault(fingerprint, row)
-            return {fingerprint: self._rows[fingerprint] for fingerprint in fingerprints}
-        rows = self.load()
-        return {fingerprint: rows[fingerprint] for fingerprint in fingerprints if fingerprint in rows}
+            self._apply(Segment([*manifest.values()]))
+        else:
+            self.load()
+        found = {fingerprint: self.row(fingerprint) for fingerprint in fingerprints}
+        return {fingerprint: row for fingerprint, row in found.items() if row is not None}
 
     def finish(self, fingerprints: Sequence[str]) -> None:
         """Write the manifest of a finished stage: the rows of all its fingerprints, in their order.
@@ -165,6 +168,22 @@ class RecordLog:
             CorruptObject: a record is damaged or gone. All damaged ones among ``rows`` count as absent from now on:
                 `lookup` leaves them out, and a `commit` of another row for the fingerprint takes them back.
         """
+        return [TaskRecord.read(line) for line in self._lines(rows)]
+
+    def outlines(self, rows: Sequence[Row]) -> list[Outline]:
+        """Return of the records that rows name what the engine needs, in order. Raises as `read_many`."""
+        return [Outline.read(line) for line in self._lines(rows)]
+
+    def row(self, fingerprint: str) -> Row | None:
+        """Return the row of a fingerprint as far as it was looked for; None if there is none or it is damaged."""
+        row = self._rows.get(fingerprint)
+        return None if row in self._damaged else row
+
+    def was_named(self, fingerprint: str) -> bool:
+        """Return whether a row named the fingerprint, damaged or not."""
+        return fingerprint in self._rows
+
+    def _lines(self, rows: Sequence[Row]) -> list[bytes]:
         lines: dict[Row, bytes] = {}
         for group in _neighbours(rows):
             start = group[0].offset
@@ -180,7 +199,7 @@ class RecordLog:
                 key=pack_key(self._stage, damaged[0].pack),
                 byte=damaged[0].offset,
             )
-        return [TaskRecord.read(lines[row]) for row in rows]
+        return [lines[row] for row in rows]
 
     def _news(self, offered: Iterable[Row]) -> Segment | None:
         """Return what a segment must say so that every offered fingerprint has a sound row; None if nothing."""

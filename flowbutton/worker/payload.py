@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowbutton.model.bundle import Interval
 from flowbutton.model.canonical import Json
@@ -21,8 +21,7 @@ PAYLOAD_LIMIT = 64 * 1024
 """Bytes that a call may carry: what serverless functions take, with room."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRow:
+class StoredRow(NamedTuple):
     """A task record's place: the row, and the stage digest under which it lies."""
 
     stage: str
