@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from flowbutton.dag.graph import Graph
 from flowbutton.dag.load import load as load_yaml
@@ -28,8 +28,11 @@ from flowbutton.engine.journal import Listener
 from flowbutton.engine.run import Report, Settings, Status
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Failure, FlowbuttonError, MissingInput, OptionError, Problem
-from flowbutton.model.near import did_you_mean
+from flowbutton.model.kinds import HEAD_BYTES, kind_of
+from flowbutton.model.near import closest, did_you_mean
 from flowbutton.model.registry import load as load_registered
+from flowbutton.model.stage import StageDefinition
+from flowbutton.stages.by_value import given_stage
 from flowbutton.stages.define import find_stage
 from flowbutton.stores.uris import default_store
 from flowbutton.worker.context import partitioner_named
@@ -38,6 +41,8 @@ _SUFFIXES = (".yaml", ".yml")
 
 Given = Json | os.PathLike[str] | Sequence[os.PathLike[str]]
 """A param's value as Python has it: what YAML could say, or a path."""
+StageFunction = Callable[..., Any] | StageDefinition
+"""A typed function, decorated as a stage or not."""
 
 
 class RunFailed(FlowbuttonError):
@@ -175,6 +180,7 @@ def load(
     params: Mapping[str, Given] | None = None,
     params_file: str | os.PathLike[str] | None = None,
     profile: str | None = None,
+    stages: Mapping[str, StageFunction] | None = None,
     texts: Mapping[str, str] | None = None,
 ) -> Pipeline:
     """Read a pipeline and check all of it; nothing runs, and no data are read.
@@ -184,11 +190,13 @@ def load(
         params: Values of params, typed; relative paths count from the current folder. They go before ``params_file``.
         params_file: A YAML or JSON file of params.
         profile: A profile of the pipeline file.
+        stages: Functions by the names under which the file uses them. One that workers can't import (of a script, a
+            notebook, a closure) is sent to them by value.
         texts: Values of params as the command line writes them; they go before ``params``.
 
     Raises:
         MissingInput: the pipeline or the params file is not there.
-        OptionError: there is no such profile.
+        OptionError: there is no such profile, or a function can't be a stage.
         SpecError: the pipeline or its params have problems; all are told.
     """
     path = find_pipeline(os.fspath(pipeline))
@@ -199,7 +207,7 @@ def load(
     with importable(path):
         graph = prepare(
             file,
-            find_stage=find_stage,
+            find_stage=_finder(file, stages or {}),
             find_partitioner=partitioner_named,
             env=os.environ,
             cwd=Path.cwd(),
@@ -209,6 +217,16 @@ def load(
             params_positions=places.without(typed),
         )
     return Pipeline(file, graph, chosen or Profile())
+
+
+def _finder(file: PipelineFile, stages: Mapping[str, StageFunction]) -> Callable[[str], StageDefinition]:
+    """Return what finds stages: among those that are given, by name, then as all are found."""
+    used = {stage.uses for stage in file.spec.stages.values() if stage.uses is not None}
+    for name in stages:
+        if name not in used:
+            raise OptionError(f"no stage uses '{name}'", why="", hint=did_you_mean(name, used), file=str(file.path))
+    given = {name: given_stage(name, stage) for name, stage in stages.items()}
+    return lambda uses: given[uses] if uses in given else find_stage(uses)
 
 
 def find_pipeline(name: str) -> Path:
@@ -274,17 +292,32 @@ def _nearest(path: Path, shipped: Mapping[str, Path]) -> str:
 
 def _read(path: Path, kind: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise OptionError(
-            f"the {kind} file is not text", why=str(error), hint="save it as UTF-8", file=str(path)
+        data = path.read_bytes()
+    except PermissionError as error:
+        raise MissingInput(
+            f"the {kind} file can't be read", why="you may not", hint=f"run: chmod u+r {path}", file=str(path)
         ) from error
     except OSError as error:
-        near = get_close_matches(path.name, [file.name for file in path.parent.glob("*")], n=1)
-        hint = f"did you mean '{path.with_name(near[0])}'?" if near and near[0] != path.name else "check the name"
+        near = closest(path.name, (file.name for file in path.parent.glob("*")))
+        hint = f"did you mean '{path.with_name(near)}'?" if near not in (None, path.name) else "check the name"
         raise MissingInput(
             f"the {kind} file can't be read", why=str(error.strerror), hint=hint, file=str(path)
         ) from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _no_text(path, kind, data, error.start) from error
+
+
+def _no_text(path: Path, kind: str, data: bytes, byte: int) -> OptionError:
+    found = kind_of(data[:HEAD_BYTES]) or ("not text" if b"\0" in data else "not in UTF-8")
+    if found.startswith(("text", "not in")):
+        before = data[:byte].decode("utf-8", errors="replace")
+        place: dict[str, str | int] = {"line": before.count("\n") + 1, "column": len(before) - before.rfind("\n")}
+        return OptionError(f"the {kind} file is {found}", why="", hint="save it as UTF-8", file=str(path), **place)
+    return OptionError(
+        f"the {kind} file is {found}", why="", hint=f"give the {kind} file, which is YAML", file=str(path)
+    )
 
 
 def _params_of(file: str | os.PathLike[str] | None) -> tuple[dict[str, Json], Positions]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.errors import FlowbuttonError, OptionError
 from flowbutton.model.executor import Executor
 from flowbutton.model.store import Store
+from flowbutton.stages.by_value import Carried, carried
 from flowbutton.stages.code import identify
 from flowbutton.stores.access import StoreAccess
 from flowbutton.stores.leases import CLEANING, Lease, LeaseOwner, hold, renewing
@@ -193,7 +195,7 @@ def _drive(
     journal: Journal,
     lease: Lease,
 ) -> Ended:
-    with scratch_folder(), _executor(settings) as executor:
+    with scratch_folder(), _executor(opened.expansion.graph, settings) as executor:
         drive = Drive(
             opened.expansion,
             opened.records,
@@ -209,7 +211,7 @@ def _drive(
 
 
 @contextmanager
-def _executor(settings: Settings) -> Iterator[Executor]:
+def _executor(graph: Graph, settings: Settings) -> Iterator[Executor]:
     if scheme_of(settings.store) == "memory" and settings.executor != "serial":
         raise OptionError(
             f"the store {settings.store} can't be used by executor '{settings.executor}'",
@@ -217,7 +219,9 @@ def _executor(settings: Settings) -> Iterator[Executor]:
             hint="choose --executor serial, or a folder as --store",
         )
     slots = settings.workers or cpu_slots()
-    executor = open_executor(settings.executor, work, slots=slots, memory_bytes=memory_bytes())
+    by_value = carried(stage.definition for stage in graph.stages.values())
+    carry = partial(work, find=Carried(by_value)) if by_value else work
+    executor = open_executor(settings.executor, carry, slots=slots, memory_bytes=memory_bytes())
     try:
         yield executor
     finally:

@@ -14,23 +14,24 @@ import traceback
 from flowbutton.model.errors import Bug, FlowbuttonError, NoSpace, ResourceExhausted
 from flowbutton.model.executor import Emit
 from flowbutton.model.records import TaskRecord
+from flowbutton.stages.define import find_stage
 from flowbutton.stores.records import write_pack
 from flowbutton.worker.context import WorkerContext, context_for
 from flowbutton.worker.logs import Capture, Captured
 from flowbutton.worker.messages import PackWritten, TaskFailed, encode
 from flowbutton.worker.payload import CallOrder, TaskOrder
-from flowbutton.worker.perform import Performer
+from flowbutton.worker.perform import FindStage, Performer
 
 PACK_ITEMS = 256
 PACK_BYTES = 1024**2
 PACK_AGE_S = 1.0
 
 
-def work(payload: bytes, emit: Emit) -> bytes:
-    """Run a call. Everything that happened is in the messages; the answer is empty."""
+def work(payload: bytes, emit: Emit, find: FindStage = find_stage) -> bytes:
+    """Run a call, whose stage is what ``find`` returns. All that happened is in the messages; the answer is empty."""
     order = CallOrder.read(payload, lambda store, digest: context_for(store).objects.get(digest))
     context = context_for(order.store)
-    pack, performer = _Pack(order, context, emit), Performer(order, context)
+    pack, performer = _Pack(order, context, emit), Performer(order, context, find)
     with Capture() as capture:
         for position, task in enumerate(order.tasks):
             emit.at(position)

@@ -11,7 +11,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -39,6 +39,8 @@ from flowbutton.worker.payload import (
 )
 from flowbutton.worker.transpose import transpose
 
+FindStage = Callable[[str], StageDefinition]
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -57,8 +59,8 @@ def perform(order: CallOrder, task: TaskOrder, context: WorkerContext) -> TaskRe
 class Performer:
     """Does the tasks of one call; what they have in common is looked up once, when the first one needs it."""
 
-    def __init__(self, order: CallOrder, context: WorkerContext) -> None:
-        self.order, self.context = order, context
+    def __init__(self, order: CallOrder, context: WorkerContext, find: FindStage = find_stage) -> None:
+        self.order, self.context, self._find = order, context, find
         self._stages: dict[str, StageDefinition] = {}
 
     def perform(self, task: TaskOrder) -> TaskRecord:
@@ -79,7 +81,7 @@ class Performer:
 
     def _stage(self, uses: str) -> StageDefinition:
         if uses not in self._stages:
-            self._stages[uses] = find_stage(uses)
+            self._stages[uses] = self._find(uses)
         return self._stages[uses]
 
 
