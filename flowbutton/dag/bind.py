@@ -248,7 +248,17 @@ class _Check:
             made = self._made(wire) if wire.producer.name in self.spec.stages else None
             several = made is not None and set(made) != {""}
             names = ", ".join(f"{wire.producer.name}.{output}" for output in made or ())
-            self._add(wire.path, what, "", f"choose one output: {names}" if several else "")
+            self._add(wire.path, what, "", f"choose one output: {names}" if several else self._who_gives(parameter))
+
+    def _who_gives(self, parameter: Parameter) -> str:
+        """Return a hint: the stages that give what an argument takes."""
+        names = [
+            name if not output else f"{name}.{output}"
+            for name, definition in self.code.definitions.items()
+            for output, kind in definition.outputs.items()
+            if name != self.stage and bare(kind) is not Any and fits(kind, parameter.type)
+        ]
+        return f"what gives it: {', '.join(names)}" if names else ""
 
     def _wants(self, parameter: Parameter) -> str:
         shown = show_type(parameter.type)

@@ -110,7 +110,8 @@ def _words(finding: ErrorDetails, model: type[BaseModel], path: Path, noun: str)
         return f"unknown {noun} '{last}'", _hint_of_key(last, value, _known(model, path[:-1]), top=len(path) == 1)
     if kind == "missing":
         shown = "flowbutton: 1" if path == ("flowbutton",) else f"{last}: ..."
-        return f"the {noun} '{last}' is missing", f"add '{shown}'"
+        place = " under 'with'" if noun == "option" else ""
+        return f"the {noun} '{last}' is missing", f"add '{shown}'{place}"
     if kind == "value_error":
         reason = context["error"]
         return (reason.what, reason.hint) if isinstance(reason, Unfit) else (str(reason), "")
@@ -161,6 +162,8 @@ def _hint(kind: str, value: Any, path: Path) -> str:
         return hint_of_number(value)
     if kind == "string_type" and isinstance(value, bool | int | float):
         return "put quotes around it"
+    if kind == "string_type" and path[:1] == ("sources",) and path[-1:] == ("from",):
+        return "write a path, or a pattern such as 'reads/*.fastq.gz' for several files"
     if kind in _MAPPINGS and not path:
         return "a pipeline begins with 'flowbutton: 1', and goes on with 'name: ...'"
     if kind in _MAPPINGS and isinstance(value, list):

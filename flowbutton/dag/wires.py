@@ -16,7 +16,7 @@ from flowbutton.dag.graph import BindingKind, Producer
 from flowbutton.dag.placeholders import Value
 from flowbutton.dag.problems import Path, Problems
 from flowbutton.dag.spec import WHEN, Gather, Spec
-from flowbutton.model.errors import FlowbuttonError
+from flowbutton.model.errors import FlowbuttonError, MissingExtra
 from flowbutton.model.near import did_you_mean
 from flowbutton.model.partitioner import Partitioner
 from flowbutton.model.stage import StageDefinition
@@ -55,13 +55,22 @@ def find_code(spec: Spec, *, find_stage: FindStage, find_partitioner: FindPartit
     """Find all partitioners and stage definitions that the file names; not of what is wrong already."""
     partitioners: dict[str, Partitioner] = {}
     definitions: dict[str, StageDefinition] = {}
+    missing: set[str] = set()
+
+    def tell(path: Path, error: FlowbuttonError) -> None:
+        """Tell why code was not found; what one installation cures is told once."""
+        if not (isinstance(error, MissingExtra) and error.hint in missing):
+            problems.add(path, error.what, why=error.why, hint=error.hint)
+        if isinstance(error, MissingExtra):
+            missing.add(error.hint)
+
     for name, source in spec.sources.items():
         if problems.touch(("sources", name)):
             continue
         try:
             partitioners[name] = find_partitioner(source.partitioner)
         except FlowbuttonError as error:
-            problems.add(("sources", name, "partitioner"), error.what, why=error.why, hint=error.hint)
+            tell(("sources", name, "partitioner"), error)
     for name, stage in spec.stages.items():
         if problems.touch(("stages", name)):
             continue
@@ -74,7 +83,7 @@ def find_code(spec: Spec, *, find_stage: FindStage, find_partitioner: FindPartit
         try:
             definitions[name] = find_stage(uses)
         except FlowbuttonError as error:
-            problems.add(("stages", name, place), error.what, why=error.why, hint=error.hint)
+            tell(("stages", name, place), error)
     return Code(partitioners, definitions)
 
 

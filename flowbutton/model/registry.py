@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from flowbutton.model.errors import MissingExtra, OptionError
+from flowbutton.model.near import did_you_mean
 
 _EXTRAS = {
     **dict.fromkeys(("numpy", "pysam", "pyminimap2", "isal"), "genomics"),
@@ -35,7 +36,7 @@ def load(group: str, name: str) -> Any:
         raise OptionError(
             f"there is no {group.rstrip('s')} called '{name}'",
             why="",
-            hint=f"installed: {', '.join(sorted(registered(group))) or 'none'}",
+            hint=did_you_mean(name, registered(group), listed="installed"),
         )
     try:
         return point.load()

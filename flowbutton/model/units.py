@@ -64,7 +64,7 @@ def _bytes_hint(match: re.Match[str] | None) -> str:
     letter = match[2][:1].upper() if match else ""
     if match is None or letter not in {*"KMGTP"}:
         return _BYTES_HINT
-    return f"write {match[1]}{letter}iB (a {letter}iB is a power of 1024) or {match[1]}{letter}B (of 1000)"
+    return f"write {match[1]}{letter}iB (in units of 1024) or {match[1]}{letter}B (in units of 1000)"
 
 
 def _duration_hint(text: str) -> str:

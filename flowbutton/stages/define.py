@@ -12,9 +12,13 @@ from __future__ import annotations
 import collections.abc
 import importlib
 import inspect
+import pkgutil
+import sys
+import traceback
 import typing
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -23,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 from flowbutton.model.bundle import Parts
 from flowbutton.model.command import ADDRESS
 from flowbutton.model.errors import OptionError
+from flowbutton.model.near import closest, did_you_mean
 from flowbutton.model.registry import load, missing_extra, registered
 from flowbutton.model.stage import LedgerRule, Parameter, Resources, Scratch, StageDefinition, Tally
 
@@ -141,13 +146,15 @@ def find_stage(uses: str) -> StageDefinition:
     if ":" in uses:
         module_name, _, attribute = uses.partition(":")
         return _local_stage(uses, module_name, attribute)
-    domain = uses.partition(".")[0]
+    domain, dot, rest = uses.partition(".")
     if domain not in registered("stages"):
+        close = closest(domain, registered("stages")) if dot else None
         known = ", ".join(sorted(registered("stages")))
-        raise OptionError(f"there is no stage called '{uses}'", why=f"no domain '{domain}'", hint=f"domains: {known}")
+        hint = f"did you mean '{close}.{rest}'?" if close else f"of your own: module:function; domains: {known}"
+        raise OptionError(f"there is no stage called '{uses}'", why=f"no domain '{domain}'", hint=hint)
     found = stages_of(domain)
     if uses not in found:
-        raise OptionError(f"there is no stage called '{uses}'", why="", hint=f"there are: {', '.join(sorted(found))}")
+        raise OptionError(f"there is no stage called '{uses}'", why="", hint=did_you_mean(uses, found))
     return found[uses]
 
 
@@ -165,7 +172,7 @@ def _local_stage(uses: str, module_name: str, attribute: str) -> StageDefinition
     if not callable(target):
         names = [name for name, value in vars(module).items() if isinstance(value, StageDefinition)]
         what = f"module '{module_name}' has no function '{attribute}'"
-        raise OptionError(what, why="", hint=f"stages in it: {', '.join(names) or 'none'}")
+        raise OptionError(what, why="", hint=did_you_mean(attribute, names, listed="stages in it"))
     try:
         return describe(target, uses=uses, version=1, ledger=None, resources=None)
     except (TypeError, NameError) as error:
@@ -178,8 +185,18 @@ def _import(uses: str, module_name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and not f"{module_name}.".startswith(f"{error.name}."):
             raise missing_extra(error, f"stage '{uses}'") from error
-        hint = "modules beside the pipeline file are found by their names"
-        raise OptionError(f"there is no module '{module_name}'", why=str(error), hint=hint) from error
-    except Exception as error:  # the author's module runs here, and may raise anything
-        why = f"{type(error).__name__}: {error}"
+        raise OptionError(f"there is no module '{module_name}'", why="", hint=_hint_of_module(uses)) from error
+    except (Exception, SystemExit) as error:  # the author's module runs here, and may raise anything
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = "" if last.filename.startswith("<") else f" ({Path(last.filename).name}, line {last.lineno})"
+        why = f"{type(error).__name__}: {error}{place}"
         raise OptionError(f"module '{module_name}' can't be imported", why=why, hint="correct it") from error
+
+
+def _hint_of_module(uses: str) -> str:
+    module_name, _, attribute = uses.partition(":")
+    beside = {module.name for module in pkgutil.iter_modules(sys.path[:1])}  # the pipeline's folder
+    close = closest(module_name.removesuffix(".py"), beside)
+    if close is not None:
+        return f"did you mean '{close}:{attribute}'?"
+    return "modules beside the pipeline file are found by their names"

@@ -20,6 +20,7 @@ import click
 from flowbutton import __version__
 from flowbutton.model.errors import FlowbuttonError, Problem, SpecError
 from flowbutton.ui.exits import Exit, exit_of
+from flowbutton.ui.usage import usage_text
 
 _LINE = ("file", "line", "column")
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
@@ -104,7 +105,7 @@ def guarded(action: Callable[[], int]) -> int:
         complain(show(error))
         return exit_of(error)
     except click.ClickException as error:
-        error.show()
+        complain(usage_text(error))
         return Exit.USAGE
     except (KeyboardInterrupt, click.Abort):
         complain("stopped. Finished tasks are kept: the same command goes on from there")

@@ -44,6 +44,17 @@ class KeyValue(click.ParamType[tuple[str, str]]):
         return name, text
 
 
+def _once(
+    ctx: click.Context, param: click.Parameter, given: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """Refuse a param that is given twice: of two values one would be lost in silence."""
+    names = [name for name, _ in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise click.BadParameter(f"'{name}' is given twice", ctx, param)
+    return given
+
+
 def what(command: CommandT) -> CommandT:
     """Add what says which pipeline with which params."""
     for decorate in (
@@ -52,7 +63,13 @@ def what(command: CommandT) -> CommandT:
             "--params-file", type=click.Path(path_type=Path), metavar="FILE", help="Params from YAML or JSON."
         ),
         click.option(
-            "-p", "params", type=KeyValue(), multiple=True, metavar="NAME=VALUE", help="A param; may be repeated."
+            "-p",
+            "params",
+            type=KeyValue(),
+            multiple=True,
+            callback=_once,
+            metavar="NAME=VALUE",
+            help="A param; may be repeated.",
         ),
         click.argument("pipeline"),
     ):

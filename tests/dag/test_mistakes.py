@@ -129,7 +129,8 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
     "circle": ("share: {reference: reference}", "share: {reference: survey}", [
         "11:3 stages.index: these stages wait for each other: index → align → survey → index; align takes "
         "index (line 15); survey takes align (line 17); index takes survey (line 11); take one of these out",
-        "11:62 stages.index.share.reference: 'survey' gives Quality, but 'reference' takes Path",
+        "11:62 stages.index.share.reference: 'survey' gives Quality, but 'reference' takes Path; what gives "
+        "it: align.profile, variants.vcf, variants.index, bam.bam, bam.bai",
     ]),
     "circle of one": ("gather: {parts: quality}", "gather: {parts: summary}", [
         "26:3 stages.summary: this stage waits for itself; summary takes summary (line 26); take one of these"
@@ -146,7 +147,7 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
     "an option as an argument": (
         "share: {index: index}\n    with: {preset: sr}",
         "share: {index: index, preset: sr}", [
-        "13:5 stages.align.with: the option 'preset' is missing; add 'preset: ...'",
+        "13:5 stages.align.with: the option 'preset' is missing; add 'preset: ...' under 'with'",
         "15:27 stages.align.share.preset: genomics.align has no argument 'preset'; it is an option: write it "
         "under 'with'",
     ]),
@@ -177,7 +178,8 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "under for_each or share",
     ]),
     "types": ("gather: {parts: quality}", "gather: {parts: call}", [
-        "26:59 stages.summary.gather.parts: 'call' gives bytes, but 'parts' takes Sequence[Quality]",
+        "26:59 stages.summary.gather.parts: 'call' gives bytes, but 'parts' takes Sequence[Quality]; what "
+        "gives it: survey, quality",
     ]),
     "reader": (
         "quality: {uses: genomics.read_quality, for_each: {reads: reads}}",
@@ -189,7 +191,8 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "'profiles' takes Sequence[Path]; choose one output: align.alignments, align.profile",
     ]),
     "parts of no bundle": ("{from: align.alignments, match: sample}", "{from: align.profile, match: sample}", [
-        "30:26 stages.bam.gather.alignments: 'align.profile' gives Path, but 'alignments' takes Parts",
+        "30:26 stages.bam.gather.alignments: 'align.profile' gives Path, but 'alignments' takes Parts; what "
+        "gives it: align.alignments",
     ]),
     "unknown match": ("match: sample", "match: sampel", [
         "30:58 stages.bam.gather.alignments.match: the items of stage 'bam' have no key column 'sampel'; "
@@ -266,7 +269,8 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "call (line 14); take one of these out",
         "14:15 stages.align.for_each: stage 'align' goes through 2 things at once, and does not say how; add "
         "'mode: zip' (first with first, second with second) or 'mode: cross' (each with each)",
-        "14:37 stages.align.for_each.index: 'call' gives bytes, but 'index' takes Path",
+        "14:37 stages.align.for_each.index: 'call' gives bytes, but 'index' takes Path; what gives it: index,"
+        " variants.vcf, variants.index, bam.bam, bam.bai",
     ]),
     "comma in a text": ("default: 1MiB", "default: 1MiB, help: Bytes, as stored", [
         "5:51 params.size.\"as stored\": unknown key 'as stored'; a comma ends a text inside { }: put quotes "
