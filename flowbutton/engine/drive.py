@@ -138,7 +138,11 @@ class Drive:
             payload = self._order(submit.tasks).payload(self._put_object)
             calls.append(Call(submit.call, payload, submit.memory_bytes, submit.timeout_s))
             self._journal.event(
-                "submitted", call=submit.call, stage=submit.tasks[0].node, tasks=[task.id for task in submit.tasks]
+                "submitted",
+                call=submit.call,
+                stage=submit.tasks[0].node,
+                tasks=[task.id for task in submit.tasks],
+                memory_bytes=submit.memory_bytes,
             )
         if calls:
             self._executor.submit(calls)

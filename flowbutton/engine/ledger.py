@@ -6,8 +6,10 @@ said came out. Imports `flowbutton.model`, `dag`, `engine` nodes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from flowbutton.dag.graph import BindingKind, Graph
 from flowbutton.engine.nodes import Node
@@ -44,6 +46,14 @@ class LedgerLine:
             "apart": dict(counts.apart),
             "samples": list(counts.samples),
         }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> LedgerLine:
+        """Read the JSON form."""
+        counts = Counts(
+            out=value["out"], **{name: value[name] for name in ("filtered", "set_aside", "apart", "samples")}
+        )
+        return cls(value["stage"], value["unit"], value["emitted"], value["consumed"], counts)
 
     def __str__(self) -> str:
         parts = [f"{self.consumed:,} {self.unit} in"]
