@@ -50,11 +50,30 @@ class Identified(Protocol):
         """Return what the answer depends on besides inputs and options."""
 
 
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What an identity was found from: while it holds, the identity does.
+
+    ``sources`` are digests of the source texts that were read, by module. ``places`` are the files that names of
+    modules meant, None where there was no such module.
+    """
+
+    sources: Mapping[str, str]
+    places: Mapping[str, str | None]
+
+    def holds(self) -> bool:
+        """Return whether all modules are where they were, with the text that they had."""
+        return all(_shown(_source_of(name)) == place for name, place in self.places.items()) and all(
+            _source_digest(name) == digest for name, digest in self.sources.items()
+        )
+
+
 @dataclass(slots=True)
 class _Module:
     """One parsed local module: its top-level definitions, imports, and whether it must be taken whole."""
 
     name: str
+    digest: str  # of its source text
     tree: ast.Module
     importer: str  # what relative imports start from
     definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
@@ -77,12 +96,23 @@ def identify(function: Callable[..., Any]) -> CodeIdentity:
     """Return the identity of ``function``'s code. Cached for the life of the process: code does not change under it."""
     if isinstance(function, Identified):
         return function.code_identity()
-    module = inspect.getmodule(function)
+    name = global_name(function)
+    return _by_source(function) if name is None else follow(*name)[0]
+
+
+def global_name(function: Callable[..., Any]) -> tuple[str, str] | None:
+    """Return the module of a function and its top-level name there; None where its identity is told in another way."""
+    module = None if isinstance(function, Identified) else inspect.getmodule(function)
     if module is None or not hasattr(function, "__qualname__") or "<locals>" in function.__qualname__:
-        return _by_source(function)
-    closure = _Closure(module.__name__.partition(".")[0])
-    closure.take(module.__name__, function.__qualname__.partition(".")[0])
-    return closure.identity()
+        return None
+    return module.__name__, function.__qualname__.partition(".")[0]
+
+
+def follow(module: str, name: str) -> tuple[CodeIdentity, Witness]:
+    """Return the identity of a top-level name of a module, and what it was found from."""
+    closure = _Closure(module.partition(".")[0])
+    closure.take(module, name)
+    return closure.identity(), closure.witness()
 
 
 @cache
@@ -106,6 +136,8 @@ class _Closure:
 
     def __init__(self, package: str) -> None:
         self._package, self._folder = package, _folder_of(package)
+        self._modules: set[str] = set()
+        self._looked: set[str] = {package}
         self._seen: dict[tuple[str, str], str] = {}
         self._libraries: dict[str, str] = {}
 
@@ -118,12 +150,21 @@ class _Closure:
         parts = {f"{module}:{name}": dump for (module, name), dump in sorted(self._seen.items())}
         return CodeIdentity(total.hexdigest(), parts, dict(sorted(self._libraries.items())))
 
+    def witness(self) -> Witness:
+        names = sorted(self._modules | self._looked)
+        sources = {name: _parse(name).digest for name in sorted(self._modules)}
+        return Witness(sources, {name: _shown(_source_of(name)) for name in names})
+
+    def _parsed(self, module_name: str) -> _Module:
+        self._modules.add(module_name)
+        return _parse(module_name)
+
     def take(self, module_name: str, name: str, attributes: Sequence[str] = ()) -> None:
         """Take in a top-level name of a local module and all that it names; ``attributes`` follow it where it is used.
 
         A name that is nowhere in the module is one of a module that makes its names when it runs: that counts whole.
         """
-        module = _parse(module_name)
+        module = self._parsed(module_name)
         known = name in module.definitions or name in module.imports
         if module.dynamic or not known:
             self.take_whole(module_name)
@@ -139,7 +180,7 @@ class _Closure:
         if not self._is_local(module_name):
             self._take_library(module_name)
         elif (module_name, "*") not in self._seen:
-            module = _parse(module_name)
+            module = self._parsed(module_name)
             facts = _facts(module_name, None)
             self._seen[module_name, "*"] = facts.digest
             self._follow(module, facts)
@@ -167,13 +208,17 @@ class _Closure:
             return
         path = [*attributes] if name is None else [name, *attributes]
         while path:
-            module = _parse(module_name)
+            module = self._parsed(module_name)
             inner = f"{module_name}.{path[0]}"
-            if path[0] in module.definitions or path[0] in module.imports or _find(inner) is None:
+            if path[0] in module.definitions or path[0] in module.imports or self._place(inner) is None:
                 self.take(module_name, path[0], path[1:])
                 return
             module_name, path = inner, path[1:]
         self.take_whole(module_name)
+
+    def _place(self, module_name: str) -> Path | None:
+        self._looked.add(module_name)
+        return _source_of(module_name)
 
     def _take_library(self, module_name: str) -> None:
         top = module_name.partition(".")[0]
@@ -187,7 +232,10 @@ class _Closure:
         if top == self._package:
             return True
         installed = top in sys.stdlib_module_names or top in _distributions()
-        return not installed and self._folder is not None and _folder_of(top) == self._folder
+        if installed or self._folder is None:
+            return False
+        self._looked.add(top)
+        return _folder_of(top) == self._folder
 
 
 @cache
@@ -237,13 +285,27 @@ def _folder_of(top: str) -> Path | None:
     return place.parent.parent if place.name == "__init__.py" else place.parent
 
 
+def _source(module_name: str) -> bytes:
+    place = _source_of(module_name)
+    return place.read_bytes() if place is not None else b""
+
+
+@cache
+def _source_digest(module_name: str) -> str:
+    return hashlib.sha256(_source(module_name)).hexdigest()
+
+
+def _shown(place: Path | None) -> str | None:
+    return None if place is None else str(place)
+
+
 @cache
 def _parse(module_name: str) -> _Module:
-    place = _source_of(module_name)
-    text = place.read_text(encoding="utf-8") if place is not None else ""
+    place, source = _source_of(module_name), _source(module_name)
     is_package = place is not None and place.name == "__init__.py"
     importer = f"{module_name}.__init__" if is_package else module_name
-    module = _Module(module_name, _stripped(ast.parse(text)), importer)
+    digest = hashlib.sha256(source).hexdigest()
+    module = _Module(module_name, digest, _stripped(ast.parse(source.decode("utf-8"))), importer)
     for statement in module.tree.body:
         for name in _bound_by(statement):
             module.definitions.setdefault(name, []).append(statement)

@@ -12,6 +12,15 @@ import pytest
 from flowbutton.stages import code
 from flowbutton.stages.code import CodeIdentity, identify
 
+CACHES = (
+    code.identify,
+    code._parse,
+    code._facts,
+    code._version,
+    code._find,
+    code._distributions,
+    code._source_digest,
+)
 Identify = Callable[..., CodeIdentity]
 
 STAGES = '''
@@ -66,7 +75,7 @@ def _forget(folder: Path) -> None:
         if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
     importlib.invalidate_caches()
-    for cached in (code.identify, code._parse, code._facts, code._version, code._find, code._distributions):
+    for cached in CACHES:
         cached.cache_clear()
 
 
@@ -128,7 +137,9 @@ def test_one_name_of_a_module_does_not_bring_the_others(identity: Identify) -> N
 
 
 def test_a_name_that_is_only_bound_is_no_use_of_it(identity: Identify) -> None:
-    text = "from pack.counting import other\n\n\nclass Work:\n    other: int = 1\n\n    def go(self):\n        other = 2\n"
+    text = (
+        "from pack.counting import other\n\n\nclass Work:\n    other: int = 1\n\n    def go(self):\n        other = 2\n"
+    )
     assert [*identity({**FILES, "pack/stages.py": text}, "pack.stages:Work").parts] == ["pack.stages:Work"]
     text = "TOTAL = 1\n\n\ndef work():\n    global TOTAL\n    TOTAL += 1\n"
     assert [*identity({**FILES, "pack/stages.py": text}).parts] == ["pack.stages:TOTAL", "pack.stages:work"]
