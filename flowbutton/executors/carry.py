@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 import pickletools
 
-from flowbutton.model.errors import MissingExtra, OptionError
+from flowbutton.model.errors import OptionError
 from flowbutton.model.executor import Work
 
 
@@ -16,7 +16,6 @@ def packed(work: Work) -> bytes:
     """Return a pickle of ``work``: names of importable functions (also inside partials), the code of all others.
 
     Raises:
-        MissingExtra: it has to travel by value, and cloudpickle is not installed.
         OptionError: it holds something that can't travel (an open file, a lock).
     """
     try:
@@ -30,15 +29,9 @@ def packed(work: Work) -> bytes:
 
 
 def _by_value(work: Work) -> bytes:
+    import cloudpickle
+
     name = getattr(work, "__qualname__", repr(work))
-    try:
-        import cloudpickle
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"the work function '{name}' can't be imported by other processes",
-            why="it is defined in a script or inside another function, and cloudpickle is not installed",
-            hint="define it at the top level of a module, or run: pip install cloudpickle",
-        ) from error
     try:
         data: bytes = cloudpickle.dumps(work)
     except (pickle.PicklingError, AttributeError, TypeError) as error:

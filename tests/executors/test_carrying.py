@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pickle
-import sys
 import threading
 
 import pytest
 
 from flowbutton.executors.carry import packed
-from flowbutton.model.errors import MissingExtra, OptionError
+from flowbutton.model.errors import OptionError
 from flowbutton.model.executor import Emit
 from flowbutton.testing.carried import perform
 
@@ -18,13 +17,6 @@ def test_an_importable_function_travels_by_name() -> None:
     data = packed(perform)
     assert len(data) < 100
     assert pickle.loads(data) is perform
-
-
-def test_without_cloudpickle_the_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    with pytest.raises(MissingExtra, match="lambda") as caught:
-        packed(lambda payload, _: payload)
-    assert "pip install cloudpickle" in caught.value.hint
 
 
 def test_what_cannot_travel_is_named() -> None:
