@@ -17,6 +17,7 @@ from flowbutton.ui.clean_command import clean_command
 from flowbutton.ui.dag_command import dag_command
 from flowbutton.ui.debug_command import debug_command
 from flowbutton.ui.errors import guarded
+from flowbutton.ui.new_command import new_command
 from flowbutton.ui.plan_command import plan_command
 from flowbutton.ui.run_command import run_command
 from flowbutton.ui.schema_command import schema_command
@@ -44,6 +45,7 @@ for _command in (
     partitioners_command,
     schema_command,
     dag_command,
+    new_command,
 ):
     commands.add_command(_command)
 

@@ -1,0 +1,1 @@
+"""A partitioner for flowbutton, and a stage that reads its pieces."""
