@@ -77,6 +77,29 @@ def _safe(text: str) -> str:
     return cleaned if cleaned.strip(".") else "_"
 
 
+def check_folder(results: Path) -> None:
+    """Refuse a results folder that can't be written to, before hours are spent on what would go there.
+
+    Raises:
+        OptionError: it is a file, or may not be written to.
+    """
+    place = results
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        what, why, hint = (
+            "the results can't go into a file",
+            f"'{place}' is one",
+            "remove it, or choose another --results",
+        )
+    elif not os.access(place, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        what, why = "the results folder can't be written to", f"you may not write in '{place}'"
+        hint = "change its permissions, or choose another --results"
+    else:
+        return
+    raise OptionError(what, why=why, hint=hint, file=str(results))
+
+
 def publish(found: Mapping[str, Artifact], results: Path, objects: Objects) -> list[dict[str, object]]:
     """Write artifacts under their names in ``results``; return name, path, digest and bytes of each.
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import zlib
 
+ZIP = "a ZIP archive (an Excel or Word file, say)"
 _BEGINNINGS = (
     (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"%PDF-", "a PDF"),
-    (b"PK\x03\x04", "a ZIP archive (an Excel or Word file, say)"),
+    (b"PK\x03\x04", ZIP),
     (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"),
     (b"CRAM", "CRAM"),
     (b"NCBI.sra", "an SRA archive"),
@@ -32,6 +33,8 @@ _BEGINNINGS = (
     (b"<!doctype html", "a web page"),
     (b"<html", "a web page"),
 )
+PACKED = {"a gzip file", "a bzip2 file", "an xz file", "a zstd file", "an SRA archive", ZIP}
+"""Kinds that may hold any other."""
 _GZIP = b"\x1f\x8b"
 HEAD_BYTES = 512
 """How many of a file's first bytes `kind_of` wants."""

@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import PurePath
 from typing import Any, ClassVar, cast
 
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import BadInput, MissingInput, OptionError, TruncatedInput
+from flowbutton.model.kinds import PACKED, kind_of
 from flowbutton.model.partitioner import Partitioner, Reader
 from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Place, Source
 from flowbutton.model.store import DataAccess
@@ -232,6 +234,7 @@ def _heads(lanes: Sequence[NamedLane], data: DataAccess) -> dict[str, ObjectInfo
 def _coding(info: ObjectInfo, data: DataAccess) -> str:
     """Tell a file's coding by its first bytes, and look at its first record."""
     head = data.read(info.uri, 0, _HEAD)
+    _refuse_other(head, info.uri)
     for magic, packer in _OTHER_PACKERS.items():
         if head.startswith(magic):
             raise BadInput(
@@ -245,6 +248,16 @@ def _coding(info: ObjectInfo, data: DataAccess) -> str:
         return "plain"
     check_start(_first_text(head, info.uri), info.uri)
     return "bgzf" if bgzf.block_size(head) is not None else "gzip"
+
+
+def _refuse_other(head: bytes, uri: str) -> None:
+    """Refuse what is certainly something else: a picture, alignments, a spreadsheet."""
+    found = kind_of(head)
+    if found is None or found in PACKED:
+        return
+    made = f"make reads of it: samtools fastq -o reads.fastq.gz {PurePath(uri).name}"
+    hint = made if found in ("BAM", "CRAM", "SAM") else "check which file is meant"
+    raise BadInput(f"this is {found}, not FASTQ", why="", hint=hint, file=uri, byte=0)
 
 
 def _first_text(head: bytes, file: str) -> bytes:

@@ -128,9 +128,13 @@ def _readable(uri: str, path: Path) -> Iterator[None]:
         raise MissingInput(
             f"'{path.name}' {'does not exist' if missing else 'can not be read'}",
             why="" if missing else (error.strerror or ""),
-            hint=_advice(path) if missing else "name a file that you may read",
+            hint=_advice(path) if missing else _remedy(path),
             file=uri,
         ) from error
+
+
+def _remedy(path: Path) -> str:
+    return f"name its files: {path.name}/*" if path.is_dir() else f"you may not read it: chmod u+r {path.name}"
 
 
 def _advice(path: Path) -> str:

@@ -14,6 +14,7 @@ import traceback
 from flowbutton.model.errors import Bug, FlowbuttonError, NoSpace, ResourceExhausted
 from flowbutton.model.executor import Emit
 from flowbutton.model.records import TaskRecord
+from flowbutton.model.registry import missing_extra
 from flowbutton.stages.define import find_stage
 from flowbutton.stores.records import write_pack
 from flowbutton.worker.context import WorkerContext, context_for
@@ -102,6 +103,8 @@ def classify(error: BaseException) -> FlowbuttonError:
     """Turn what a function raised into an error of the right failure class."""
     if isinstance(error, FlowbuttonError):
         return error
+    if isinstance(error, ModuleNotFoundError):
+        return missing_extra(error, "stage")
     if isinstance(error, MemoryError):
         return ResourceExhausted(
             "a task ran out of memory", why=str(error), hint="give the stage more under resources: memory"
