@@ -1,37 +1,44 @@
-"""Runs of the past, read back from their folders. Imports `flowbutton.engine.journal`, `ui.view`."""
+"""Runs of the past, read back from their folders. Imports `flowbutton.engine` (folders), `stores.leases`, `ui.view`."""
 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
-from flowbutton.engine.folders import run_folders
+from flowbutton.engine.folders import Standing, run_folders, standing
 from flowbutton.engine.journal import read_events
 from flowbutton.model.errors import MissingInput
+from flowbutton.stores.leases import LeaseOwner
 from flowbutton.ui.view import RunView
 from flowbutton.ui.words import shown_time
 
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run as its folder tells it. Times are seconds since 1970; both 0 where nothing was written."""
+    """A run as its folder tells it. Times are seconds since 1970; both 0 where nothing was written.
+
+    ``status`` is how it ended, or what has become of its driver.
+    """
 
     folder: Path
     pipeline: str
     view: RunView
     began_s: float
     last_s: float
+    status: str
 
     def __str__(self) -> str:
-        status = self.view.status or "unfinished: still running, or killed"
         began = f"{datetime.fromtimestamp(self.began_s).astimezone():%Y-%m-%d %H:%M:%S}" if self.began_s else "?"
         done = sum(stage.done for stage in self.view.stages.values())
         reused = sum(stage.reused for stage in self.view.stages.values())
         took = shown_time(self.last_s - self.began_s)
-        return f"{self.folder.name}  {self.pipeline}: {status}, {done} ran, {reused} reused, from {began} for {took}"
+        return (
+            f"{self.folder.name}  {self.pipeline}: {self.status}, {done} ran, {reused} reused, from {began} for {took}"
+        )
 
 
 def find_run(folder: Path, name: str | None) -> Path:
@@ -65,4 +72,6 @@ def read_run(folder: Path) -> PastRun:
     for event in read_events(folder):
         times.append(datetime.fromisoformat(event["at"]).timestamp())
         view.apply(event["event"], event, times[-1])
-    return PastRun(folder, pipeline, view, times[1 if len(times) > 1 else 0], times[-1])
+    status = standing(folder, LeaseOwner.current())
+    began_s = times[1] if len(times) > 1 else 0.0
+    return PastRun(folder, pipeline, view, began_s, time.time() if status == Standing.RUNNING else times[-1], status)

@@ -18,12 +18,10 @@ _SHOWN_RUNS = 20
 @click.option("--all", "every", is_flag=True, help=f"List the last {_SHOWN_RUNS} runs.")
 def status_command(run: str | None, store: str | None, results: Path, every: bool) -> int:
     """Show the latest RUN of a store, or the one named."""
-    from rich.console import Console
-
     from flowbutton.engine.folders import run_folders
     from flowbutton.engine.run import runs_folder
     from flowbutton.ui.history import read_run
-    from flowbutton.ui.summary import stage_table
+    from flowbutton.ui.summary import ledger_texts, plain_console, stage_table
 
     place = store_of(store, results)
     if every:
@@ -32,7 +30,7 @@ def status_command(run: str | None, store: str | None, results: Path, every: boo
         return 0
     found = read_run(run_folder(place, run))
     click.echo(str(found))
-    Console(highlight=False).print(stage_table(list(found.view.stages.values()), {}))
+    plain_console().print(stage_table(list(found.view.stages.values()), ledger_texts(found.view)))
     for failure in found.view.failures:
         click.echo(f"failed: {failure['stage']}: {failure['error']}")
     if found.view.error:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flowbutton.engine.aside import aside_file
+from flowbutton.engine.ledger import LedgerLine
 from flowbutton.engine.run import Report, Settings, Status
 from flowbutton.model.errors import MissingInput
 from flowbutton.model.units import show_bytes
@@ -34,10 +35,8 @@ def exit_after(report: Report) -> Exit:
 
 def print_summary(report: Report, view: RunView) -> None:
     """Print a table of stages, the outputs, and the run's folder."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_FILES
-    console.print(stage_table(list(view.stages.values()), {line.stage: str(line) for line in report.ledger}))
+    console = plain_console()
+    console.print(stage_table(list(view.stages.values()), ledger_texts(view)))
     if report.outputs:
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column()
@@ -54,6 +53,19 @@ def print_summary(report: Report, view: RunView) -> None:
             told = f"{counted(sum(line.counts.set_aside.values()), 'record')} set aside by '{line.stage}'"
             console.print(f"{told}: {shown_path(aside_file(report.folder, line.stage))}", markup=False, soft_wrap=True)
     console.print(f"run folder: {shown_path(report.folder)}", markup=False, soft_wrap=True)
+
+
+def plain_console() -> Console:
+    """Return where tables go: as wide as they need where that is no terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_FILES
+    return console
+
+
+def ledger_texts(view: RunView) -> dict[str, str]:
+    """Return the balance of each finished stage that counts records."""
+    return {stage.name: str(LedgerLine.from_json(stage.ledger)) for stage in view.stages.values() if stage.ledger}
 
 
 def stage_table(stages: list[StageView], ledger: dict[str, str]) -> Table:

@@ -131,9 +131,10 @@ def test_status_of_a_failed_run_tells_the_failure(place):
     assert "failed: count: the stage's code raised ValueError: the text says refuse" in told
 
 
-def test_status_of_a_killed_run_says_that_it_is_unfinished(place):
+def test_status_tells_a_run_at_work_from_one_that_was_killed(place):
     started = place.start_waiting()
-    assert "unfinished: still running, or killed" in place.call("status").stdout
+    assert "texts: running, 5 ran" in place.call("status").stdout
     started.kill()
     started.wait()
-    assert "unfinished: still running, or killed" in place.call("status").stdout
+    assert "texts: killed, 5 ran" in place.call("status").stdout
+    assert "texts: killed" in place.call("status", "--all").stdout

@@ -1,0 +1,80 @@
+"""``flowbutton show``: one run in full. Imports click, `flowbutton.ui`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowbutton.model.units import show_bytes
+from flowbutton.ui.finding import of_store, run_folder, store_of
+from flowbutton.ui.words import shown_path, shown_time
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from flowbutton.ui.account import Account
+
+
+@click.command("show")
+@click.argument("run", default="latest")
+@of_store
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show_command(run: str, store: str | None, results: Path, as_json: bool) -> int:
+    """Show RUN in full: what was asked, what stages did and cost, outputs, failures.
+
+    RUN is a run's id or 'latest'.
+    """
+    from flowbutton.ui.account import account_of
+
+    account = account_of(run_folder(store_of(store, results), run))
+    if as_json:
+        click.echo(json.dumps(account.to_json(), indent=2, default=str))
+    else:
+        _print(account)
+    return 0
+
+
+def _print(account: Account) -> None:
+    from flowbutton.ui.failures import failures_text
+    from flowbutton.ui.summary import ledger_texts, plain_console, stage_table
+
+    past, asked = account.past, account.asked
+    console = plain_console()
+    click.echo(str(past))
+    if asked is not None:
+        for name, value in asked.params.items():
+            click.echo(f"  {name}: {json.dumps(value, ensure_ascii=False)}")
+        workers = f", {asked.workers} workers" if asked.workers else ""
+        click.echo(f"of {shown_path(asked.file) if asked.file else '?'}, by executor {asked.executor}{workers}")
+        click.echo(f"flowbutton {asked.flowbutton}, Python {asked.python}, on {asked.driver.host.partition(' ')[0]}")
+    console.print(stage_table([*past.view.stages.values()], ledger_texts(past.view)))
+    if account.costs:
+        console.print(_cost_table(account))
+    for output in account.outputs:
+        click.echo(f"output {output['name']}: {show_bytes(output['bytes'])}, digest {output['digest']}")
+    if account.errors:
+        click.echo(failures_text(account.errors, past.folder))
+    click.echo(f"run folder: {shown_path(past.folder)}")
+
+
+def _cost_table(account: Account) -> Table:
+    """Return what the tasks cost that ran: the slowest, memory against what was declared, bytes read per byte owned."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("cost", "slowest task", "peak memory", "of declared", "read", "per owned byte"):
+        table.add_column(name, justify="left" if name == "cost" else "right", no_wrap=True)
+    for stage, cost in account.costs.items():
+        slowest, ratio = cost.slowest, cost.amplification
+        table.add_row(
+            stage,
+            f"{shown_time(slowest.wall_s)} ({slowest.task})" if slowest else "",
+            show_bytes(cost.peak_bytes) if cost.peak_bytes else "",
+            f"{cost.peak_bytes / cost.declared_bytes:.0%}" if cost.declared_bytes else "",
+            show_bytes(cost.read_bytes) if cost.read_bytes else "",
+            f"{ratio:.2f}" if ratio is not None else "",
+        )
+    return table
