@@ -17,10 +17,12 @@ from flowbutton.ui.clean_command import clean_command
 from flowbutton.ui.dag_command import dag_command
 from flowbutton.ui.debug_command import debug_command
 from flowbutton.ui.errors import guarded
+from flowbutton.ui.logs_command import logs_command
 from flowbutton.ui.new_command import new_command
 from flowbutton.ui.plan_command import plan_command
 from flowbutton.ui.run_command import run_command
 from flowbutton.ui.schema_command import schema_command
+from flowbutton.ui.show_command import show_command
 from flowbutton.ui.status_command import status_command
 from flowbutton.ui.validate_command import validate_command
 
@@ -39,6 +41,8 @@ for _command in (
     plan_command,
     validate_command,
     status_command,
+    logs_command,
+    show_command,
     clean_command,
     debug_command,
     stages_command,
