@@ -10,7 +10,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,7 +32,7 @@ from flowbutton.engine.journal import Journal, Listener, new_run_id
 from flowbutton.engine.ledger import LedgerLine
 from flowbutton.engine.past import PastRun, keep_past, read_past
 from flowbutton.engine.planning import History, plan_of
-from flowbutton.engine.publish import publications, publish
+from flowbutton.engine.publish import check_folder, publications, publish
 from flowbutton.engine.reuse import Records, settle
 from flowbutton.engine.scratch import scratch_folder
 from flowbutton.engine.sources import probe_sources
@@ -44,7 +44,7 @@ from flowbutton.model.errors import FlowbuttonError, OptionError
 from flowbutton.model.executor import Executor
 from flowbutton.model.store import Store
 from flowbutton.stages.by_value import Carried, carried
-from flowbutton.stages.code import identify
+from flowbutton.stages.kept_code import identify_kept
 from flowbutton.stores.access import StoreAccess
 from flowbutton.stores.leases import CLEANING, Lease, LeaseOwner, hold, renewing
 from flowbutton.stores.opening import open_store
@@ -96,6 +96,11 @@ class Report:
     ran: int = 0
     reused: int = 0
 
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The published files by the names of their outputs."""
+        return {str(output["name"]): Path(str(output["path"])) for output in self.outputs}
+
 
 @dataclass(slots=True)
 class _Opened:
@@ -123,9 +128,11 @@ def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
 
     Raises:
         Locked: another run holds the same pipeline and results.
+        OptionError: the results folder can't be written to.
         FlowbuttonError: a source is missing, the ledger is broken, or the disk is full; told in ``error.json`` too.
         KeyboardInterrupt: the user stopped it; everything is stopped, and running again goes on from there.
     """
+    check_folder(settings.results)
     opened = _open(graph, settings)
     name = _name(graph, settings)
     with hold(opened.store, name, beside=lambda: [CLEANING], ttl_s=LEASE_TTL_S, wait_s=settings.wait_s) as lease:
@@ -243,12 +250,12 @@ def _name(graph: Graph, settings: Settings) -> str:
 
 
 def _history(opened: _Opened, name: str, hidden: Hidden) -> History:
-    identities = Identities(opened.expansion, identify, hidden)
+    identities = Identities(opened.expansion, identify_kept, hidden)
     return History(identities, read_past(opened.store, name), opened.records.was_done)
 
 
 def _code_digest(function: Callable[..., Any]) -> str:
-    return identify(function).digest
+    return identify_kept(function).digest
 
 
 def runs_folder(store: str) -> Path:
