@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,6 +34,7 @@ from flowbutton.model.near import closest, did_you_mean
 from flowbutton.model.registry import load as load_registered
 from flowbutton.model.stage import StageDefinition
 from flowbutton.stages.by_value import given_stage
+from flowbutton.stages.code import changed_modules, look_at
 from flowbutton.stages.define import find_stage
 from flowbutton.stores.uris import default_store
 from flowbutton.worker.context import partitioner_named
@@ -70,6 +72,15 @@ class Pipeline:
     """A pipeline that has been read and checked, with a value for each param. `load` makes it.
 
     Nothing of it changes: other params mean another `load`, which costs milliseconds.
+
+    >>> pipeline = flowbutton.load("words.yaml")
+    >>> print(pipeline.plan())  # doctest: +ELLIPSIS
+    stage  tasks  done  to run...
+    >>> report = pipeline.run(executor="serial")
+    >>> report.status
+    <Status.DONE: 'done'>
+    >>> report.files["total.json"].read_text()
+    '4'
     """
 
     file: PipelineFile
@@ -166,11 +177,13 @@ class Pipeline:
     def plan_in(self, settings: Settings) -> Plan:
         """Plan with settings that were made before."""
         with importable(self.file.path):
+            _check_modules(self.file)
             return engine.plan(self.graph, settings, spec_text=self.file.text)
 
     def run_in(self, settings: Settings) -> Report:
         """Run with settings that were made before; failed tasks are told in the report, and not raised."""
         with importable(self.file.path):
+            _check_modules(self.file)
             return engine.run(self.graph, settings, spec_text=self.file.text)
 
 
@@ -184,6 +197,12 @@ def load(
     texts: Mapping[str, str] | None = None,
 ) -> Pipeline:
     """Read a pipeline and check all of it; nothing runs, and no data are read.
+
+    >>> flowbutton.load("words.yaml", params={"least": 4}).params["least"]
+    4
+    >>> flowbutton.load("words.yaml", params={"laest": 4})
+    Traceback (most recent call last):
+    flowbutton.model.errors.SpecError: the pipeline has 1 problem. correct them and run again
 
     Args:
         pipeline: A pipeline file, or the name of one that ships (``genomics``).
@@ -216,6 +235,7 @@ def load(
             profile=chosen,
             params_positions=places.without(typed),
         )
+        _check_modules(file)
     return Pipeline(file, graph, chosen or Profile())
 
 
@@ -227,6 +247,34 @@ def _finder(file: PipelineFile, stages: Mapping[str, StageFunction]) -> Callable
             raise OptionError(f"no stage uses '{name}'", why="", hint=did_you_mean(name, used), file=str(file.path))
     given = {name: given_stage(name, stage) for name, stage in stages.items()}
     return lambda uses: given[uses] if uses in given else find_stage(uses)
+
+
+def _check_modules(file: PipelineFile) -> None:
+    """Refuse code that is not what workers, who import it afresh, would run.
+
+    Raises:
+        OptionError: a module beside the file was changed since it was imported, or its name is that of another one.
+    """
+    for stage in file.spec.stages.values():
+        name, colon, _ = (stage.uses or "").partition(":")
+        top = sys.modules.get(name.partition(".")[0])
+        if not colon or top is None:
+            continue
+        look_at(name)
+        found = PathFinder.find_spec(top.__name__)
+        if found is not None and found.origin and top.__file__ and not Path(found.origin).samefile(top.__file__):
+            raise OptionError(
+                f"the module '{top.__name__}' of this pipeline is not the one that this Python has imported",
+                why=f"it is {found.origin}, and {top.__file__} was there before",
+                hint="rename one of them, or load this pipeline in another process",
+            )
+    changed = changed_modules()
+    if changed:
+        raise OptionError(
+            f"the module '{changed[0]}' was changed since this Python imported it",
+            why="workers would run the new code, and this process knows the old one",
+            hint="restart Python (in a notebook: the kernel), or give functions of the notebook by stages=",
+        )
 
 
 def find_pipeline(name: str) -> Path:

@@ -285,7 +285,31 @@ def _folder_of(top: str) -> Path | None:
     return place.parent.parent if place.name == "__init__.py" else place.parent
 
 
+_LOOKED_AT: dict[str, tuple[Path, tuple[int, int]]] = {}
+
+
+def changed_modules() -> list[str]:
+    """Return the modules whose files are not what they were when this process first looked at their code."""
+    return sorted(name for name, (place, stamp) in _LOOKED_AT.items() if _stamp(place) != stamp)
+
+
+def look_at(module_name: str) -> None:
+    """Remember what a module's file is like, so that `changed_modules` can tell."""
+    place = _source_of(module_name)
+    if place is not None:
+        _LOOKED_AT.setdefault(module_name, (place, _stamp(place)))
+
+
+def _stamp(place: Path) -> tuple[int, int]:
+    try:
+        status = place.stat()
+    except FileNotFoundError:
+        return (0, 0)
+    return status.st_size, status.st_mtime_ns
+
+
 def _source(module_name: str) -> bytes:
+    look_at(module_name)
     place = _source_of(module_name)
     return place.read_bytes() if place is not None else b""
 
