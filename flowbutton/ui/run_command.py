@@ -6,12 +6,13 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from flowbutton.model.errors import Locked
+from flowbutton.model.errors import FlowbuttonError, Locked
 from flowbutton.ui.errors import complain, warn
 from flowbutton.ui.exits import Exit
 from flowbutton.ui.options import Asked, what, where
@@ -19,6 +20,7 @@ from flowbutton.ui.plan_command import show_plan
 
 if TYPE_CHECKING:
     from flowbutton.ui.asking import Prepared
+    from flowbutton.ui.ci_files import Outcome
     from flowbutton.ui.watch import Watcher
 
 
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="json: every event as a line of JSON.",
 )
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML, a testcase per stage.")
+@click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Append a summary in Markdown.")
 def run_command(
     pipeline: str,
     params: tuple[tuple[str, str], ...],
@@ -54,6 +58,8 @@ def run_command(
     on_conflict: str,
     quiet: bool,
     log_format: str,
+    junit: Path | None,
+    summary: Path | None,
 ) -> int:
     """Run PIPELINE: a file, or the name of one that ships (genomics).
 
@@ -62,22 +68,33 @@ def run_command(
     asked = Asked(pipeline, dict(params), params_file, profile, store, results, executor, workers)
     if dry_run:
         return show_plan(asked, log_format)
+    from flowbutton.ui.ci_files import CiFiles, Outcome
+
+    files, outcome = CiFiles(junit, summary), Outcome(pipeline, datetime.now(UTC))
+    files.check()
+    style = "quiet" if quiet and log_format == "text" else log_format
+    try:
+        return _run(asked, style, outcome, wait=on_conflict == "wait")
+    except FlowbuttonError as error:
+        outcome.end_with(error)
+        raise
+    finally:
+        files.write(outcome)
+
+
+def _run(asked: Asked, style: str, outcome: Outcome, *, wait: bool) -> int:
+    from flowbutton.engine.run import Status
     from flowbutton.ui.asking import prepare_asked
+    from flowbutton.ui.failures import failures_text
+    from flowbutton.ui.summary import exit_after, last_line, print_summary
 
     found = prepare_asked(asked)
     for problem in found.graph.warnings:
         warn(problem)
-    style = "quiet" if quiet and log_format == "text" else log_format
-    return _run(found, style, wait=on_conflict == "wait")
-
-
-def _run(found: Prepared, style: str, *, wait: bool) -> int:
-    from flowbutton.ui.failures import failures_text
-    from flowbutton.ui.summary import exit_after, last_line, print_summary
-
     begun = time.monotonic()
     signal.signal(signal.SIGTERM, _leave)
     with _watcher(found, style) as watcher:
+        outcome.pipeline, outcome.view = found.graph.name, watcher.view
         settings = replace(found.settings, listeners=(watcher,))
         try:
             report = found.loaded.run_in(settings)
@@ -86,12 +103,16 @@ def _run(found: Prepared, style: str, *, wait: bool) -> int:
                 raise
             click.echo(f"waiting: {error.what}: {error.why}", err=True)
             report = found.loaded.run_in(replace(settings, wait_s=None))
+    elapsed_s = time.monotonic() - begun
+    line = last_line(report, found.settings, elapsed_s)
+    if report.status is not Status.DRAINED:
+        outcome.end(report.errors, line, elapsed_s=elapsed_s)
     if style == "text" and not watcher.view.nothing:
         print_summary(report, watcher.view)
     if report.failures:
         complain(failures_text(report.errors, report.folder))
     if style != "json":
-        click.echo(last_line(report, found.settings, time.monotonic() - begun))
+        click.echo(line)
     return exit_after(report)
 
 
