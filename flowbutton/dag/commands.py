@@ -11,9 +11,11 @@ from pathlib import PurePosixPath
 from flowbutton.dag.problems import Path, Problems
 from flowbutton.dag.spec import Spec, StageSpec
 from flowbutton.model.command import LIST, OUT, WITH, Command, Feed, Slot, Template, parse_template
-from flowbutton.model.near import did_you_mean
+from flowbutton.model.near import closest, did_you_mean
 from flowbutton.model.partitioner import Partitioner, WritesFiles
 
+_SHELL = {"|", ">", ">>", "<", "2>", "&&", "||", ";", "&"}
+"""What a shell would read; no program is likely to want one of these alone."""
 _BRACES = "write {{ and }} for braces of the program's own"
 
 
@@ -55,6 +57,9 @@ class _Check:
         )
 
     def _element(self, text: str, path: Path, *, is_program: bool = False) -> Template:
+        if text in _SHELL:
+            hint = "name a shell where one is wanted: [bash, -c, 'cat \"$1\" | wc -w', bash, '{file}']"
+            self._problems.add(path, f"'{text}' means nothing here: no shell reads a command", hint=hint)
         if "${" in text:
             hint = "name it under 'with', and write {with.NAME} here"
             self._problems.add(path, "params can't stand in a command", hint=hint)
@@ -91,6 +96,7 @@ class _Check:
         if name in known:
             return True
         names = [found for found in known if found]
+        self._used |= {near for near in [closest(name, names)] if kind == "argument" and near is not None}
         hint = did_you_mean(name, names) if names else f"the stage has no {kind} with a name"
         if kind == "argument":
             hint += f"; {_BRACES}" if names else "; bind it under for_each, share or gather"

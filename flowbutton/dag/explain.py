@@ -164,6 +164,8 @@ def _hint(kind: str, value: Any, path: Path) -> str:
         return "put quotes around it"
     if kind == "string_type" and path[:1] == ("sources",) and path[-1:] == ("from",):
         return "write a path, or a pattern such as 'reads/*.fastq.gz' for several files"
+    if kind == "tuple_type" and path[-1:] == ("command",) and isinstance(value, str):
+        return f"write its words as a list: [{', '.join(_quoted(word) for word in value.split())}]"
     if kind in _MAPPINGS and not path:
         return "a pipeline begins with 'flowbutton: 1', and goes on with 'name: ...'"
     if kind in _MAPPINGS and isinstance(value, list):
@@ -173,6 +175,10 @@ def _hint(kind: str, value: Any, path: Path) -> str:
     if kind in _MAPPINGS and isinstance(value, str) and len(path) == 2 and path[0] == "stages":
         return f'write {{uses: "{value}"}}, and bind its arguments'
     return ""
+
+
+def _quoted(word: str) -> str:
+    return word if re.fullmatch(r"[\w./-]+", word) else f'"{word}"'
 
 
 def hint_of_number(text: str) -> str:
