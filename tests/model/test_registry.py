@@ -24,11 +24,11 @@ def installing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inst
     def put(distribution: str, points: Mapping[str, str], modules: Mapping[str, str]) -> Path:
         folder = install(tmp_path / distribution, distribution, points, modules)
         monkeypatch.syspath_prepend(str(folder))
-        registry._points.cache_clear()
+        registry._all_points.cache_clear()
         return folder
 
     yield put
-    registry._points.cache_clear()
+    registry._all_points.cache_clear()
 
 
 def told(group: str, name: str) -> FlowbuttonError:
