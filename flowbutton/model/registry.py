@@ -25,16 +25,15 @@ def registered(group: str) -> dict[str, EntryPoint]:
     return {name: points[0] for name, points in _points(group).items()}
 
 
-def _points(group: str) -> dict[str, list[EntryPoint]]:
-    return _all_points().get(f"flowbutton.{group}", {})
+_all_points = cache(lambda: entry_points())
+"""All entry points, read once: looking for one group opens every distribution all the same."""
 
 
 @cache
-def _all_points() -> dict[str, dict[str, list[EntryPoint]]]:
-    """Read all entry points at once: looking for one group opens every distribution all the same."""
-    found: dict[str, dict[str, list[EntryPoint]]] = {}
-    for point in entry_points():
-        found.setdefault(point.group, {}).setdefault(point.name, []).append(point)
+def _points(group: str) -> dict[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for point in _all_points().select(group=f"flowbutton.{group}"):
+        found.setdefault(point.name, []).append(point)
     return found
 
 

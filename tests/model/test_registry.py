@@ -25,10 +25,12 @@ def installing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inst
         folder = install(tmp_path / distribution, distribution, points, modules)
         monkeypatch.syspath_prepend(str(folder))
         registry._all_points.cache_clear()
+        registry._points.cache_clear()
         return folder
 
     yield put
     registry._all_points.cache_clear()
+    registry._points.cache_clear()
 
 
 def told(group: str, name: str) -> FlowbuttonError:
