@@ -2,7 +2,7 @@
 
 Here: `load` and what it returns, `Pipeline`; the pipelines that ship; profiles; whence stages are imported.
 Not here: what is computed (`dag`, `engine`), what the command line asks (`ui.asking`).
-Imports `flowbutton.model`, `dag`, `engine`, `stages`, `worker.context`.
+Imports `flowbutton.model`, `dag`, `engine`, `profiles`, `stages`, `worker.context`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from flowbutton.model.kinds import HEAD_BYTES, kind_of
 from flowbutton.model.near import closest, did_you_mean
 from flowbutton.model.registry import load as load_registered
 from flowbutton.model.stage import StageDefinition
+from flowbutton.profiles import Config, choose, config_file, read_config
 from flowbutton.stages.by_value import given_stage
 from flowbutton.stages.code import changed_modules, look_at
 from flowbutton.stages.define import find_stage
@@ -208,7 +209,7 @@ def load(
         pipeline: A pipeline file, or the name of one that ships (``genomics``).
         params: Values of params, typed; relative paths count from the current folder. They go before ``params_file``.
         params_file: A YAML or JSON file of params.
-        profile: A profile of the pipeline file.
+        profile: A profile of the pipeline file, or of the user's configuration.
         stages: Functions by the names under which the file uses them. One that workers can't import (of a script, a
             notebook, a closure) is sent to them by value.
         texts: Values of params as the command line writes them; they go before ``params``.
@@ -220,7 +221,7 @@ def load(
     """
     path = find_pipeline(os.fspath(pipeline))
     file = read_pipeline(path, _read(path, "pipeline"))
-    chosen = _profile(file, profile)
+    chosen = choose(file, profile, _config())
     typed = {name: _plain(value) for name, value in (params or {}).items()}
     written, places = _params_of(params_file)
     with importable(path):
@@ -389,15 +390,6 @@ def _plain(value: Given) -> Json:
     return cast(Json, value)
 
 
-def _profile(pipeline: PipelineFile, name: str | None) -> Profile | None:
-    if name is None:
-        return None
-    profiles = pipeline.spec.profiles
-    if name not in profiles:
-        raise OptionError(
-            f"there is no profile called '{name}'",
-            why="",
-            hint=did_you_mean(name, profiles) if profiles else "this pipeline file has no profiles",
-            file=str(pipeline.path),
-        )
-    return profiles[name]
+def _config() -> Config:
+    place = config_file(os.environ)
+    return read_config(_read(place, "configuration"), str(place)) if place.exists() else Config()

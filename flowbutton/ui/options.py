@@ -58,7 +58,7 @@ def _once(
 def what(command: CommandT) -> CommandT:
     """Add what says which pipeline with which params."""
     for decorate in (
-        click.option("--profile", metavar="NAME", help="A profile of the pipeline file."),
+        click.option("--profile", metavar="NAME", help="A profile of the pipeline file, or your own."),
         click.option(
             "--params-file", type=click.Path(path_type=Path), metavar="FILE", help="Params from YAML or JSON."
         ),

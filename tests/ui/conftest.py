@@ -51,6 +51,7 @@ class Place:
         self.write("texts.yaml", PIPELINE)
         shutil.copy(Path(__file__).with_name("texts.py"), folder)
         self.env = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+        self.env["XDG_CONFIG_HOME"] = str(folder / "config")
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the folder."""
