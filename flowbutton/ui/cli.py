@@ -24,6 +24,7 @@ from flowbutton.ui.run_command import run_command
 from flowbutton.ui.schema_command import schema_command
 from flowbutton.ui.show_command import show_command
 from flowbutton.ui.status_command import status_command
+from flowbutton.ui.try_command import try_command
 from flowbutton.ui.validate_command import validate_command
 
 
@@ -50,6 +51,7 @@ for _command in (
     schema_command,
     dag_command,
     new_command,
+    try_command,
 ):
     commands.add_command(_command)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import pdb
-import traceback
 from pathlib import Path
 
 import click
 
-from flowbutton.ui.errors import complain, show
-from flowbutton.ui.exits import Exit, exit_of
+from flowbutton.ui.errors import tell_raised
+from flowbutton.ui.exits import Exit
 from flowbutton.ui.finding import of_store, run_folder, store_of
 from flowbutton.ui.words import shown_time
 
@@ -27,7 +26,6 @@ def debug_command(run: str, task: str, store: str | None, results: Path, debugge
     What it prints is seen, breakpoints work, and nothing is committed.
     """
     from flowbutton.engine.repeat import repeatable
-    from flowbutton.worker.entry import classify
 
     place = store_of(store, results)
     folder = run_folder(place, run)
@@ -37,12 +35,10 @@ def debug_command(run: str, task: str, store: str | None, results: Path, debugge
     try:
         record = found.repeat()
     except (Exception, SystemExit) as error:  # noqa: BLE001  A stage may raise anything: this is what one looks for.
-        traceback.print_exc()
+        code = tell_raised(error)
         if debugger:
             pdb.post_mortem(error.__traceback__)
-        told = classify(error)
-        complain(show(told))
-        return exit_of(told)
+        return code
     click.echo(f"it succeeded, in {shown_time(record.measures.wall_s)}; nothing is committed: run the pipeline again")
     for name, artifact in record.artifacts.items():
         click.echo(f"  {name or 'result'}: {artifact.kind}, {artifact.size:,} bytes, digest {artifact.digest[:16]}")

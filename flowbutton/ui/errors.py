@@ -97,6 +97,16 @@ def _print(text: str, colour: str) -> None:
     click.echo("\n".join(lines), err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
+def tell_raised(error: BaseException) -> Exit:
+    """Print what a stage's function raised, with its traceback; return the exit code."""
+    from flowbutton.worker.entry import classify
+
+    traceback.print_exception(error)
+    told = classify(error)
+    complain(show(told))
+    return exit_of(told)
+
+
 def guarded(action: Callable[[], int]) -> int:
     """Run a command; return its exit code. This is the CLI's wall: whatever is raised is told here."""
     try:
