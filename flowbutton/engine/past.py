@@ -73,8 +73,8 @@ def read_past(store: Store, name: str) -> Past:
 
 
 def keep_past(store: Store, name: str, past: Past, run: PastRun) -> None:
-    """Keep the past under ``name`` with one more run; nothing is written where that one finished what the last did."""
-    if run.nodes and (not past.runs or past.runs[0].nodes != run.nodes):
+    """Keep the past under ``name`` with one more run; nothing is written where none of its stages finished."""
+    if run.nodes:
         store.put(past_key(name), seal(past.after(run).to_json()))
 
 

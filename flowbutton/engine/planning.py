@@ -28,6 +28,12 @@ class History:
     past: Past
     was_done: Callable[[str, str], bool]
 
+    @property
+    def is_as_before(self) -> bool:
+        """Whether the latest run finished all of these stages, and each was made as it is now."""
+        last = self.past.runs[0].nodes if self.past.runs else {}
+        return {name: node.making for name, node in last.items()} == self.identities.makings
+
 
 def plan_of(expansion: Expansion, fresh: Sequence[Task], store: str, history: History) -> Plan:
     """Return the plan: ``fresh`` are the tasks that are ready and not done."""

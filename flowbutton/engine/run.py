@@ -166,7 +166,8 @@ def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, jour
     journal.write("plan.json", found.to_json())
     journal.event("planned", run=journal.run_id, folder=str(journal.folder), nothing=found.nothing_to_run)
     ended = _drive(opened, fresh, reused, settings, journal, lease)
-    keep_past(opened.store, name, history.past, PastRun(journal.run_id, history.identities.finished()))
+    if ended.ran or not history.is_as_before:
+        keep_past(opened.store, name, history.past, PastRun(journal.run_id, history.identities.finished()))
     status = _status(ended)
     outputs: list[dict[str, object]] = []
     if status in (Status.DONE, Status.TOLERATED):
