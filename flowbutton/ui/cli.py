@@ -16,6 +16,7 @@ from flowbutton.ui.catalog_commands import partitioners_command, stages_command
 from flowbutton.ui.clean_command import clean_command
 from flowbutton.ui.dag_command import dag_command
 from flowbutton.ui.debug_command import debug_command
+from flowbutton.ui.doctor_command import doctor_command
 from flowbutton.ui.errors import guarded
 from flowbutton.ui.logs_command import logs_command
 from flowbutton.ui.new_command import new_command
@@ -42,6 +43,7 @@ for _command in (
     plan_command,
     validate_command,
     status_command,
+    doctor_command,
     logs_command,
     show_command,
     clean_command,
