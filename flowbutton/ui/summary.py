@@ -1,12 +1,11 @@
 """What a run came to, for people: tables, outputs, and the last line. Failures: `ui.failures`.
 
-Imports rich, `flowbutton.engine` (values), `ui`.
+Imports rich where tables are made (a run that finds nothing to do makes none), `flowbutton.engine` (values), `ui`.
 """
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from flowbutton.engine.aside import aside_file
 from flowbutton.engine.ledger import LedgerLine
@@ -16,6 +15,10 @@ from flowbutton.model.units import show_bytes
 from flowbutton.ui.exits import Exit
 from flowbutton.ui.view import RunView, StageView
 from flowbutton.ui.words import counted, shown_path, shown_time
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 _WIDTH_OF_FILES = 400
 
@@ -35,6 +38,8 @@ def exit_after(report: Report) -> Exit:
 
 def print_summary(report: Report, view: RunView) -> None:
     """Print a table of stages, the outputs, and the run's folder."""
+    from rich.table import Table
+
     console = plain_console()
     console.print(stage_table(list(view.stages.values()), ledger_texts(view)))
     if report.outputs:
@@ -57,6 +62,8 @@ def print_summary(report: Report, view: RunView) -> None:
 
 def plain_console() -> Console:
     """Return where tables go: as wide as they need where that is no terminal."""
+    from rich.console import Console
+
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES
@@ -70,6 +77,8 @@ def ledger_texts(view: RunView) -> dict[str, str]:
 
 def stage_table(stages: list[StageView], ledger: dict[str, str]) -> Table:
     """Return a table of the stages that have begun."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("stage", "tasks", "reused", "failed", "elapsed", "task time"):
         table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
