@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 GOLDEN = """\
 plan of texts, store file://{folder}/.flowbutton
@@ -64,3 +65,20 @@ def test_a_raised_version(place):
     place.call("run", "texts.yaml", "-q")
     change(place, "texts.py", '@gather_stage("texts.add")', '@gather_stage("texts.add", version=2)')
     assert whys(place) == {"total": ["version 1 → 2"]}
+
+
+def test_another_version_of_a_library(place):
+    def install(version: str) -> None:
+        info = place.folder / f"wordlib-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: wordlib\nVersion: {version}\n")
+        (info / "top_level.txt").write_text("wordlib\n")
+
+    place.write("wordlib.py", "def words(text):\n    return text.split()\n")
+    install("1.0")
+    change(place, "texts.py", "text.split()", "wordlib.words(text)")
+    change(place, "texts.py", "import time\n", "import time\nimport wordlib\n")
+    assert place.call("run", "texts.yaml", "-q").returncode == 0
+    shutil.rmtree(place.folder / "wordlib-1.0.dist-info")
+    install("1.1")
+    assert whys(place) == {"count": ["library changed: wordlib 1.0 → 1.1"], "total": ["after count"]}
