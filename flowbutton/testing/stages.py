@@ -60,6 +60,12 @@ class StageContract(ABC):
         told = [name for name, data in made.items() if str(tmp_path).encode() in data]
         assert not told, f"these outputs hold the path of their folder: {told}"
 
+    def test_its_inputs_stay_as_they_were(self, tmp_path: Path) -> None:
+        self.run(tmp_path / "run")
+        (tmp_path / "fresh").mkdir()
+        self.inputs(tmp_path / "fresh")
+        assert _files(tmp_path / "run" / "inputs") == _files(tmp_path / "fresh")
+
     def test_options_are_plain_values_and_checked(self) -> None:
         chosen = self.stage().options(**self.options())
         assert canonical(chosen.model_dump(mode="json"))
@@ -75,3 +81,8 @@ class StageContract(ABC):
 
 def _bytes(encoded: Encoded) -> bytes:
     return encoded.data if isinstance(encoded.data, bytes) else encoded.data.read_bytes()
+
+
+def _files(folder: Path) -> dict[str, str]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): digest_bytes(path.read_bytes()) for path in paths}

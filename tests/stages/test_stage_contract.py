@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,15 +70,30 @@ def loses(text: Path, tally: Tally) -> int:
     return 1
 
 
-@pytest.mark.parametrize(
-    ("stage", "test"),
-    [
-        (where, "test_no_artifact_names_its_folder"),
-        (where, "test_two_runs_in_two_folders_make_the_same_artifacts"),
-        (once, "test_two_runs_in_two_folders_make_the_same_artifacts"),
-        (loses, "test_what_it_conserves_adds_up"),
-    ],
-)
+@map_stage("test.writes")
+def writes(text: Path) -> int:
+    """Write into its input."""
+    text.write_text(text.read_text().upper())
+    return 1
+
+
+@map_stage("test.endless")
+def endless(text: Path, *, limit: float = math.inf) -> int:
+    """Have an option that is no plain value."""
+    return int(limit > len(text.read_text()))
+
+
+WRONG = [
+    (where, "test_no_artifact_names_its_folder"),
+    (where, "test_two_runs_in_two_folders_make_the_same_artifacts"),
+    (once, "test_two_runs_in_two_folders_make_the_same_artifacts"),
+    (loses, "test_what_it_conserves_adds_up"),
+    (writes, "test_its_inputs_stay_as_they_were"),
+    (endless, "test_options_are_plain_values_and_checked"),
+]
+
+
+@pytest.mark.parametrize(("stage", "test"), WRONG, ids=[f"{stage.uses}-{test}" for stage, test in WRONG])
 def test_a_stage_that_breaks_the_contract_fails_it(stage: StageDefinition, test: str, tmp_path: Path) -> None:
     class Contract(StageContract):
         def stage(self) -> StageDefinition:
@@ -86,5 +103,10 @@ def test_a_stage_that_breaks_the_contract_fails_it(stage: StageDefinition, test:
             (folder / "text").write_text("a\nlonger\n\n")
             return {"text": folder / "text"}
 
-    with pytest.raises(AssertionError):
-        getattr(Contract(), test)(tmp_path)
+    method = getattr(Contract(), test)
+    with pytest.raises((AssertionError, ValueError)):
+        method(tmp_path) if "tmp_path" in inspect.signature(method).parameters else method()
+
+
+def test_every_promise_is_broken_by_a_wrong_stage() -> None:
+    assert {test for _, test in WRONG} == {name for name in dir(StageContract) if name.startswith("test_")}

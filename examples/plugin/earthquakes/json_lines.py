@@ -63,7 +63,7 @@ class JsonLinesReader(Reader):
             try:
                 yield self._object(line, byte, self._before + number)
             except MalformedRecord as error:
-                self._leave_out(error, byte)
+                self._leave_out(error, byte, line)
 
     def as_files(self, folder: Path) -> Mapping[str, Path]:
         """Write the piece's lines as a file, for programs."""
@@ -74,13 +74,14 @@ class JsonLinesReader(Reader):
                 file.write(line.rstrip(b"\r\n") + b"\n")
         return {"": path}
 
-    def _leave_out(self, error: MalformedRecord, byte: int) -> None:
+    def _leave_out(self, error: MalformedRecord, byte: int, line: bytes) -> None:
         """Set a bad line aside, once however often the piece is read; raise where that is not allowed."""
         if self._tally is None:
             raise error
         if byte not in self._aside:
             self._aside.add(byte)
-            self._tally.set_aside(error.what, f"{self._key['file']}, record {error.where['record']}")
+            record = f"{self._key['file']}, record {error.where['record']}"
+            self._tally.set_aside(error.what, record, line=line.decode("utf-8", "backslashreplace"))
 
     def _object(self, line: bytes, byte: int, record: int) -> dict[str, Any]:
         try:

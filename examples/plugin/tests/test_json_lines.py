@@ -84,6 +84,10 @@ def test_bad_lines_are_set_aside_once_where_that_is_allowed(tmp_path: Path) -> N
         assert reader.consumed == 2
     assert found == [{"a": 1}, {"a": 3}]
     assert tally.aside_by == {"a line is not JSON": 1, "a line is JSON, but no object": 1}
+    assert [(kept["record"], kept["line"]) for kept in tally.aside] == [
+        ("some.jsonl, record 2", "no"),
+        ("some.jsonl, record 4", "[]"),
+    ]
 
 
 def test_a_file_without_lines_has_no_pieces(tmp_path: Path) -> None:
