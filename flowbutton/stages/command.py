@@ -184,9 +184,8 @@ def _digest(program: Path, _size: int, _mtime_ns: int) -> str:
 
 def _run(values: CommandLine, scratch: Path) -> None:
     line, command, log = values.elements(), values.command, scratch / "log"
-    for folder in ("home", "tmp"):
-        (scratch / folder).mkdir()
-    begin = log.write_bytes(f"$ {shlex.join(line)}\n".encode(errors="surrogateescape"))
+    (scratch / "tmp").mkdir()
+    begin = log.write_bytes(f"$ {shlex.join(values.shown())}\n".encode(errors="surrogateescape"))
     try:
         code = _run_to_its_end(line, command, values, scratch, log)
     except OSError as error:
@@ -224,7 +223,7 @@ def _run_to_its_end(line: Sequence[str], command: Command, values: CommandLine, 
 def _environment(scratch: Path) -> dict[str, str]:
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     fixed = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-    return {**passed, **fixed, "HOME": str(scratch / "home"), "TMPDIR": str(scratch / "tmp")}
+    return {**passed, **fixed, **dict.fromkeys(("HOME", "TMPDIR"), str(scratch / "tmp"))}
 
 
 def _replay(log: Path) -> None:

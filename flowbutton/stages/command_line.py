@@ -60,6 +60,14 @@ class CommandLine:
         """Return the elements, the program first."""
         return [text for template in self.command.argv for text in self._element(template)]
 
+    def shown(self) -> list[str]:
+        """Return the elements as a log may show them: options may hold what is secret, so their names stand."""
+        return [
+            text
+            for template in self.command.argv
+            for text in ([template] if f"{{{WITH}." in template else self._element(template))
+        ]
+
     def file(self, template: str) -> Path:
         """Return the file that a template of one placeholder names."""
         return self.work / self._element(template)[0]

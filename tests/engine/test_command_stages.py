@@ -18,12 +18,11 @@ flowbutton: 1
 name: programs
 params:
   files: {type: uri, default: "in/*.txt"}
-  word: {type: string, default: hello}
 sources:
   files: {partitioner: whole, from: "${params.files}"}
 """
 WORDS = (
-    HEAD
+    HEAD.replace("sources:", "  word: {type: string, default: hello}\nsources:")
     + """
 stages:
   sorted:
@@ -90,6 +89,21 @@ def test_what_a_program_prints_is_in_the_log(bench: Bench) -> None:
     assert b"to stderr" in text
     assert b"to stdout" in text
     assert b"$ python3 -c" in text
+
+
+def test_the_log_does_not_tell_options(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "hunter2")
+    text = go('[echo, "--token={with.token}", "{file}"]', "{file: files}").replace(
+        "stdout: o", 'stdout: o, with: {token: "${env:TOKEN}"}'
+    )
+    bench.run(text, settings={"executor": "processes"})
+    assert bench.result("f1.txt") == "--token=hunter2 in/file/f1.txt\n"
+    kept = [place for place in (bench.folder / ".flowbutton").rglob("*") if place.is_file()]
+    assert any(b"--token={with.token}" in place.read_bytes() for place in kept)
+    logs = [
+        place for place in kept if b"$ echo" in place.read_bytes() and b"$ echo --token=hunter2" in place.read_bytes()
+    ]
+    assert not logs
 
 
 def go(command: str, items: str) -> str:
