@@ -17,6 +17,7 @@ import yaml
 from flowbutton.dag.problems import Position
 
 _CLOSING = {"{": "}", "[": "]"}
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 _ESCAPES = "in \"double quotes\" a backslash begins an escape; use 'single quotes' where it is meant as itself"
 
 
@@ -37,7 +38,7 @@ def position_of(mark: yaml.Mark) -> Position:
 
 def mistake(error: yaml.MarkedYAMLError, text: str) -> Mistake:
     """Tell what the parser found."""
-    found = _Found(error, text.splitlines())
+    found = _Found(error, _BREAK.split(text))
     for pattern, tell in _TOLD:
         if pattern.search(f"{error.context or ''}; {error.problem or ''}"):
             return tell(found)
@@ -57,6 +58,19 @@ class _Found:
         """Return a line's text; lines are counted from 1."""
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
 
+    def last_open(self) -> Position:
+        """Return where the innermost brace or bracket stands that is open where the parser is; else that place."""
+        stack: list[Position] = []
+        for number, line in enumerate(self.lines[: self.at.line], 1):
+            for column, char in enumerate(line, 1):
+                if (number, column) >= self.at:
+                    break
+                if char in _CLOSING:
+                    stack.append(Position(number, column))
+                elif char in _CLOSING.values() and stack:
+                    stack.pop()
+        return stack[-1] if stack else self.at
+
     def char(self, place: Position) -> str:
         """Return the character at a place."""
         return self.line(place.line)[place.column - 1 : place.column]
@@ -64,16 +78,18 @@ class _Found:
 
 def _open(found: _Found) -> Mistake:
     """Something stands in braces or brackets that can't be there: they were not closed, or a text needs quotes."""
-    opened = found.char(found.begun)
+    begun = found.begun if found.char(found.begun) in _CLOSING else found.last_open()
+    opened, here = found.char(begun), found.char(found.at)
     closing = _CLOSING.get(opened, "}")
-    here = found.char(found.at)
+    if "expected the node content" in found.problem and here and here in "}],:":
+        return Mistake(found.at, f"a value is missing before this '{here}'", "write it, or remove what is left of it")
     if here == "{" and found.line(found.at.line)[found.at.column - 2 : found.at.column - 1] == "$":
         at = Position(found.at.line, found.at.column - 1)
         return Mistake(at, f"a placeholder inside {opened} {closing} needs quotes", 'write "${params.NAME}"')
-    if found.at.line == found.begun.line and here == ":":
+    if found.at.line == begun.line and here == ":":
         hint = "put quotes around a text that has a colon, a comma or a brace"
         return Mistake(found.at, f"a colon stands in a text inside {opened} {closing}", hint)
-    return Mistake(found.begun, f"this '{opened}' is not closed", f"add the '{closing}' that belongs to it")
+    return Mistake(begun, f"this '{opened}' is not closed", f"add the '{closing}' that belongs to it")
 
 
 def _quote(found: _Found) -> Mistake:
@@ -98,12 +114,46 @@ def _block(found: _Found) -> Mistake:
 
 def _indented(found: _Found) -> Mistake:
     """The line's first word is where no key can be; the lines above say which columns would do."""
-    depths = [_depth(found.line(number)) for number in range(found.at.line - 1, found.begun.line - 1, -1)]
+    first = 1 if found.begun == found.at else found.begun.line
+    depths = [_depth(found.line(number)) for number in range(found.at.line - 1, first - 1, -1)]
     known = sorted({depth for depth in depths if depth is not None})
     here = found.at.column - 1
     near = min(known, key=lambda depth: (abs(depth - here), -depth), default=None)
-    hint = f"the line has {here} spaces before it; {near} would fit the lines above" if near not in (None, here) else ""
-    return Mistake(found.at, "this line is not indented as its neighbours are", hint or "align it with them")
+    if near == here:
+        hint = "begin each line with '- ', or none"
+        return Mistake(found.at, "a list and a mapping can't stand at one depth", hint)
+    if near is None:
+        return Mistake(found.at, "this line is not indented as its neighbours are", "align it with them")
+    hint = f"it is indented by {here}; {near} would fit the lines above"
+    return Mistake(found.at, "this line is not indented as its neighbours are", hint)
+
+
+def _outside(found: _Found) -> Mistake:
+    """Something stands after the document's end: a line at the left of all others, or what follows ``...``."""
+    if any(line.startswith("...") for line in found.lines[: found.at.line]):
+        return _second_document(found)
+    return _indented(found)
+
+
+def _block_text(found: _Found) -> Mistake:
+    sign = found.char(found.begun)
+    hint = "write the text on the next lines, indented; or put quotes around a text that begins with it"
+    return Mistake(found.begun, f"after '{sign}' the line ends", hint, why=f"{sign} begins a text of several lines")
+
+
+def _directive(found: _Found) -> Mistake:
+    return Mistake(
+        found.begun, "a line can't begin with %", "put quotes around the text", why="YAML keeps it for itself"
+    )
+
+
+def _no_value(found: _Found) -> Mistake:
+    here = found.char(found.at) or "this"
+    return Mistake(found.at, f"a value can't begin with '{here}'", "put quotes around the text, or remove the sign")
+
+
+def _list_in_line(found: _Found) -> Mistake:
+    return Mistake(found.at, "a list can't begin here", "begin it on the next line, or write [a, b]")
 
 
 def _depth(line: str) -> int | None:
@@ -164,7 +214,9 @@ def _second_anchor(found: _Found) -> Mistake:
 
 
 def _second_document(found: _Found) -> Mistake:
-    return Mistake(found.at, "a second document begins here", "a file holds one pipeline: remove the line '---'")
+    return Mistake(
+        found.at, "a second document begins here", "a file holds one pipeline: remove the line '---' or '...' before it"
+    )
 
 
 def _escape(found: _Found) -> Mistake:
@@ -180,6 +232,11 @@ _TOLD: list[tuple[re.Pattern[str], Callable[[_Found], Mistake]]] = [
         ("found undefined alias", _unknown_alias),
         ("found duplicate anchor", _second_anchor),
         ("but found another document|expected a single document", _second_document),
+        ("while scanning a block scalar", _block_text),
+        ("while scanning a directive", _directive),
+        ("expected '<document start>'", _outside),
+        ("sequence entries are not allowed", _list_in_line),
+        ("while parsing a block node; .*node content", _no_value),
         ("cannot start any token|expected.* indentation|found character '%'", _taken),
         ("while parsing a flow (mapping|sequence|node)", _open),
         ("mapping values are not allowed", _second_colon),

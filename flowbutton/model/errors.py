@@ -159,5 +159,8 @@ class SpecError(FlowbuttonError):
             f"the pipeline has {count} problem{'' if count == 1 else 's'}", why="", hint="correct them and run again"
         )
 
+    def __str__(self) -> str:
+        return "\n".join([f"{self.what}:", *(f"  {problem}" for problem in self.problems)])
+
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.problems,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import example, given
@@ -114,3 +115,21 @@ def test_aliases_of_aliases_do_not_fill_the_memory() -> None:
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     problems = load("\n".join(lines), file="f").problems.sorted()
     assert [p.what for p in problems] == [f"the aliases of this file unfold to more than {NODE_LIMIT:,} values"]
+
+
+PIECES = [
+    "{", "}", "[", "]", ":", ": ", "\n", "\n  ", "- ", "'", '"', "&a ", "*a", "<<: *a", "\t", "!!x ", "#", "|", ">", "%",
+    "@", "\0", "---\n", "...\n", "? ", ",", "stages", "name: x", "$", "\\", "\u2028", "é", "5", "a b",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+@example("  a: 1\nb: 2\n")
+@example("a: [1,\n")
+@example("a: >x\n")
+@example("% x\n")
+def test_any_text_is_read_or_told_of_in_words_of_ours_at_a_place_in_it(text: str) -> None:
+    problems = load(text, file="f").problems.sorted()
+    for problem in problems:
+        assert 1 <= int(problem.where["line"]) <= text.count("\n") + text.count("\u2028") + 1
+        assert not re.search(r"expected|while |scalar|token|<[a-z ]+>", f"{problem.what} {problem.why} {problem.hint}")
