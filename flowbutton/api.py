@@ -2,7 +2,7 @@
 
 Here: `load` and what it returns, `Pipeline`; the pipelines that ship; profiles; whence stages are imported.
 Not here: what is computed (`dag`, `engine`), what the command line asks (`ui.asking`).
-Imports `flowbutton.model`, `dag`, `engine`, `profiles`, `stages`, `worker.context`.
+Imports `flowbutton.model`, `dag`, `profiles`, `stages`, `worker.context`; `engine` when something is planned or run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flowbutton.dag.graph import Graph
 from flowbutton.dag.load import load as load_yaml
@@ -24,9 +24,7 @@ from flowbutton.dag.pipeline import prepare, read_pipeline
 from flowbutton.dag.plan import Plan
 from flowbutton.dag.problems import Positions
 from flowbutton.dag.spec import Profile
-from flowbutton.engine import run as engine
-from flowbutton.engine.journal import Listener
-from flowbutton.engine.run import Report, Settings, Status
+from flowbutton.engine.settings import Settings
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Failure, FlowbuttonError, MissingInput, OptionError, Problem
 from flowbutton.model.kinds import HEAD_BYTES, kind_of
@@ -39,6 +37,10 @@ from flowbutton.stages.code import changed_modules, look_at
 from flowbutton.stages.define import find_stage
 from flowbutton.stores.uris import default_store
 from flowbutton.worker.context import partitioner_named
+
+if TYPE_CHECKING:
+    from flowbutton.engine.journal import Listener
+    from flowbutton.engine.run import Report
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -167,6 +169,8 @@ class Pipeline:
             FlowbuttonError: a source is missing, the ledger is broken, or the disk is full.
             KeyboardInterrupt: the user stopped it; what was done is kept, and running again goes on from there.
         """
+        from flowbutton.engine.run import Status
+
         settings = self.settings(
             store=store, results=results, executor=executor, workers=workers, wait=wait, listener=listener
         )
@@ -177,15 +181,19 @@ class Pipeline:
 
     def plan_in(self, settings: Settings) -> Plan:
         """Plan with settings that were made before."""
+        from flowbutton.engine.run import plan
+
         with importable(self.file.path):
             _check_modules(self.file)
-            return engine.plan(self.graph, settings, spec_text=self.file.text)
+            return plan(self.graph, settings, spec_text=self.file.text)
 
     def run_in(self, settings: Settings) -> Report:
         """Run with settings that were made before; failed tasks are told in the report, and not raised."""
+        from flowbutton.engine.run import run
+
         with importable(self.file.path):
             _check_modules(self.file)
-            return engine.run(self.graph, settings, spec_text=self.file.text)
+            return run(self.graph, settings, spec_text=self.file.text)
 
 
 def load(
@@ -203,7 +211,7 @@ def load(
     4
     >>> flowbutton.load("words.yaml", params={"laest": 4})
     Traceback (most recent call last):
-    flowbutton.model.errors.SpecError: the pipeline has 1 problem. correct them and run again
+    flowbutton.model.errors.SpecError: the pipeline has 1 problem: there is no param called 'laest' ...
 
     Args:
         pipeline: A pipeline file, or the name of one that ships (``genomics``).

@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -133,7 +133,9 @@ class RunCommand:
         values = CommandLine(command, given, {name: arguments[name] for name in command.options}, work)
         for name in (*command.outputs.values(), *([command.stdout] if command.stdout else [])):
             (work / name).parent.mkdir(parents=True, exist_ok=True)
+        links = _links(work / "in")
         _run(values, scratch)
+        _check_links(links, command)
         return _outputs(command, work)
 
 
@@ -218,6 +220,29 @@ def _run_to_its_end(line: Sequence[str], command: Command, values: CommandLine, 
             except BaseException:
                 process.kill()  # a Ctrl-C, where tasks run in the driver
                 raise
+
+
+def _links(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return what the files are like that inputs are links to."""
+    found = [place for place in folder.glob("*/*") if place.is_symlink()]
+    return {place: _stamp(place) for place in found}
+
+
+def _stamp(place: Path) -> tuple[int, int]:
+    status = place.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _check_links(links: Mapping[Path, tuple[int, int]], command: Command) -> None:
+    """Refuse what a program has made if it wrote through a link: into the store, or into the user's own file."""
+    for place, stamp in links.items():
+        if place.is_symlink() and _stamp(place) != stamp:
+            raise CommandFailed(
+                f"the program '{command.argv[0]}' wrote into its input {place.relative_to(place.parents[2])}",
+                why=f"that is a link to {place.readlink()}, which is changed now",
+                hint="restore that file if it is yours, and let the program write to an output",
+                file=str(place.readlink()),
+            )
 
 
 def _environment(scratch: Path) -> dict[str, str]:

@@ -153,19 +153,30 @@ def _transpose(order: CallOrder, context: WorkerContext) -> Done:
     return Done({"": store_one(Encoded("transposed", transpose(bundles)), context.objects)}, LedgerCounts())
 
 
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
 class Meter:
-    """Wall time, CPU time and peak resident memory of what runs in this process, from birth to `stop`."""
+    """Wall time, CPU time and peak resident memory of what runs in this process, from birth to `stop`.
+
+    Programs that it started and waited for count too; the system tells the largest of all that this process ever had,
+    so a smaller one after it is not seen in the peak.
+    """
 
     def __init__(self) -> None:
         _reset_peak()
         self._wall, self._cpu = time.monotonic(), time.process_time()
+        self._programs = resource.getrusage(resource.RUSAGE_CHILDREN)
 
     def stop(self, read_bytes: int, written_bytes: int) -> Measures:
         """Return the measures since birth."""
+        before, after = self._programs, resource.getrusage(resource.RUSAGE_CHILDREN)
+        programs_cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        programs_peak = after.ru_maxrss * _RSS_UNIT if after.ru_maxrss > before.ru_maxrss else 0
         return Measures(
             wall_s=round(time.monotonic() - self._wall, 4),
-            cpu_s=round(time.process_time() - self._cpu, 4),
-            peak_rss_bytes=_peak(),
+            cpu_s=round(time.process_time() - self._cpu + programs_cpu, 4),
+            peak_rss_bytes=max(_peak(), programs_peak),
             read_bytes=read_bytes,
             written_bytes=written_bytes,
         )
@@ -189,5 +200,4 @@ def _forgetting(pid: int) -> int | None:
 
 def _peak() -> int:
     """Return the peak resident memory in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT

@@ -180,6 +180,8 @@ def test_every_public_name_is_there_and_in_the_stub() -> None:
 
 def test_the_examples_in_docstrings_run(place: Path) -> None:
     (place / "words.yaml").write_text((place / "local.yaml").read_text())
-    ended = doctest.testmod(flowbutton.api, extraglobs={"flowbutton": flowbutton})
+    ended = doctest.testmod(
+        flowbutton.api, extraglobs={"flowbutton": flowbutton}, optionflags=doctest.IGNORE_EXCEPTION_DETAIL
+    )
     assert ended.attempted >= 5
     assert ended.failed == 0

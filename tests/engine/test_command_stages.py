@@ -148,6 +148,22 @@ def test_an_output_that_is_not_written_is_told(bench: Bench) -> None:
     assert "wrote: b.txt" in error.why
 
 
+def test_a_program_that_writes_into_its_input_is_told(bench: Bench) -> None:
+    error = failed(bench, one("import sys; open(sys.argv[1], 'a').write('more')"))
+    assert error.what.startswith("the program 'python3' wrote into its input in/file/f")
+    assert "let the program write to an output" in error.hint
+
+
+def test_time_and_memory_of_programs_are_measured(bench: Bench) -> None:
+    program = "held = bytearray(200_000_000); sum(range(2_000_000)); print(len(held))"
+    bench.run(one(program), settings={"executor": "processes", "workers": 1})
+    rows = [line.split("\t") for line in (bench.folder / ".flowbutton/runs/latest/trace.tsv").read_text().splitlines()]
+    columns = {name: number for number, name in enumerate(rows[0])}
+    tasks = [row for row in rows[1:] if row[columns["stage"]] == "go"]
+    assert max(int(row[columns["peak_rss_bytes"]]) for row in tasks) > 200_000_000
+    assert min(float(row[columns["cpu_s"]]) for row in tasks) > 0.02
+
+
 def test_very_long_output_keeps_its_begin_and_its_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowbutton.stages.command.LOG_BYTES", 4096)
     error = failed(bench, one("raise SystemExit('begin' + 'x' * 100_000 + '\\nwhy')"), executor="serial")
