@@ -26,7 +26,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from flowbutton.dag.pipeline import prepare, read_pipeline
-from flowbutton.engine.run import Settings, run
+from flowbutton.engine.run import run
+from flowbutton.engine.settings import Settings
 from flowbutton.model.stage import Items
 from flowbutton.stages.define import find_stage, gather_stage, map_stage
 from flowbutton.worker.context import partitioner_named

@@ -28,13 +28,14 @@ from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.failures import Told, told, told_task
 from flowbutton.engine.hiding import Hidden
 from flowbutton.engine.identity import Identities
-from flowbutton.engine.journal import Journal, Listener, new_run_id
+from flowbutton.engine.journal import Journal, new_run_id
 from flowbutton.engine.ledger import LedgerLine
 from flowbutton.engine.past import PastRun, keep_past, read_past
 from flowbutton.engine.planning import History, plan_of
 from flowbutton.engine.publish import check_folder, publications, publish
 from flowbutton.engine.reuse import Records, settle
 from flowbutton.engine.scratch import scratch_folder
+from flowbutton.engine.settings import Settings
 from flowbutton.engine.sources import probe_sources
 from flowbutton.engine.tasks import Result, Task
 from flowbutton.executors.machine import cpu_slots, memory_bytes
@@ -62,23 +63,6 @@ class Status(StrEnum):
     TOLERATED = "finished with failures"
     FAILED = "failed"
     DRAINED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Where and with what to run; nothing here is in a fingerprint.
-
-    ``wait_s``: how long to wait for another run of the same pipeline and results; 0 fails at once, None waits.
-    ``spec_file``: where the pipeline was read from, if it was; its folder is where `engine.repeat` looks for modules.
-    """
-
-    store: str = ".flowbutton"
-    results: Path = Path("results")
-    executor: str = "processes"
-    workers: int | None = None
-    wait_s: float | None = 0.0
-    listeners: Sequence[Listener] = ()
-    spec_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

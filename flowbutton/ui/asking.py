@@ -1,6 +1,6 @@
 """From what the command line asks to a loaded pipeline and settings, through the doors of the Python API.
 
-Not here: what pipelines, profiles and params are (`flowbutton.api`). Imports `flowbutton.api`, `dag`, `engine.run`.
+Not here: what pipelines, profiles and params are (`flowbutton.api`). Imports `api`, `dag`, `engine.settings`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from flowbutton.api import Pipeline as LoadedPipeline
 from flowbutton.api import find_pipeline, load, make_importable
 from flowbutton.dag.graph import Graph
 from flowbutton.dag.pipeline import Pipeline
-from flowbutton.engine.run import Settings
+from flowbutton.engine.settings import Settings
 from flowbutton.ui.options import Asked
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from flowbutton.engine.aside import aside_file
 from flowbutton.engine.ledger import LedgerLine
-from flowbutton.engine.run import Report, Settings, Status
+from flowbutton.engine.run import Report, Status
+from flowbutton.engine.settings import Settings
 from flowbutton.model.errors import MissingInput
 from flowbutton.model.units import show_bytes
 from flowbutton.ui.exits import Exit

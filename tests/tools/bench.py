@@ -10,7 +10,8 @@ from typing import Any
 from flowbutton.dag.graph import Graph
 from flowbutton.dag.pipeline import prepare, read_pipeline
 from flowbutton.dag.plan import Plan
-from flowbutton.engine.run import Report, Settings, plan, run
+from flowbutton.engine.run import Report, plan, run
+from flowbutton.engine.settings import Settings
 from flowbutton.stages.define import find_stage
 from flowbutton.worker.context import partitioner_named
 

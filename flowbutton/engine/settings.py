@@ -1,0 +1,31 @@
+"""Where and with what a run is to run: a value that can be made before the engine is needed.
+
+Imports nothing of flowbutton.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flowbutton.engine.journal import Listener
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where and with what to run; nothing here is in a fingerprint.
+
+    ``wait_s``: how long to wait for another run of the same pipeline and results; 0 fails at once, None waits.
+    ``spec_file``: where the pipeline was read from, if it was; its folder is where `engine.repeat` looks for modules.
+    """
+
+    store: str = ".flowbutton"
+    results: Path = Path("results")
+    executor: str = "processes"
+    workers: int | None = None
+    wait_s: float | None = 0.0
+    listeners: Sequence[Listener] = ()
+    spec_file: Path | None = None
