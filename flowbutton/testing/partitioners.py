@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from flowbutton.model.canonical import digest_bytes
 from flowbutton.model.errors import MissingInput, OptionError
-from flowbutton.model.partitioner import Partitioner, Reader
+from flowbutton.model.partitioner import Partitioner, Reader, WritesFiles
 from flowbutton.model.pieces import IndexPart, Layout, ObjectInfo, Piece, Source
 from flowbutton.testing.kinds import leave_out, needs
 
@@ -273,6 +273,22 @@ class PartitionerContract(ABC):
         for uri, start, stop in cut_source.data.reads[before:]:
             size = cut_source.data.head(uri).size
             assert 0 <= start <= (size if stop is None else stop) <= size, f"{uri} [{start}, {stop}) of {size}"
+
+    def test_files_for_programs_are_the_same_anywhere_and_hold_all_records(
+        self, cut_source: CutSource, tmp_path: Path
+    ) -> None:
+        for number, piece in enumerate(cut_source.pieces(self.options(200))):
+            made = []
+            for place in ("here", "there"):
+                reader, folder = cut_source.open(piece), tmp_path / f"{place}{number}"
+                if not isinstance(reader, WritesFiles):
+                    return  # programs can't have such a source, and the graph says so
+                folder.mkdir()
+                files = reader.as_files(folder)
+                assert all(path.parent == folder and path.is_file() for path in files.values())
+                assert piece.records is None or reader.consumed == piece.records
+                made.append({part: (path.name, path.read_bytes()) for part, path in files.items()})
+            assert made[0] == made[1]
 
     @needs(sized=True)
     def test_a_size_below_one_is_refused(self, cut_source: CutSource) -> None:
