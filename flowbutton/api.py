@@ -51,7 +51,10 @@ StageFunction = Callable[..., Any] | StageDefinition
 
 
 class RunFailed(FlowbuttonError):
-    """A run ended with failed tasks; the first one is told. ``report`` has all of them."""
+    """A run ended with failed tasks; the first one is told. ``report`` has all of them.
+
+    Printed, it shows the worker's traceback too, and the end of what the task printed.
+    """
 
     failure = Failure.BUG
 
@@ -65,6 +68,10 @@ class RunFailed(FlowbuttonError):
             **{**first.error.where, "run": str(report.folder)},
         )
         self.report = report
+        if first.traceback:
+            self.add_note(f"In the worker:\n{first.traceback.rstrip()}")
+        if first.log:
+            self.add_note(f"It printed:\n{first.log.rstrip()}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.report,)

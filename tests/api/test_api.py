@@ -79,6 +79,7 @@ def test_a_failed_run_raises_with_its_report(place: Path) -> None:
     assert len(error.report.failures) == 1
     assert Path(str(error.where["run"])) == error.report.folder
     assert pickle.loads(pickle.dumps(error)).what == error.what
+    assert 'raise ValueError("the text says refuse")' in error.__notes__[0]
 
 
 @pytest.mark.usefixtures("place")
