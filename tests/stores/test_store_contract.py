@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flowbutton.model.errors import OptionError
+from flowbutton.model.errors import NotInStore, OptionError
 from flowbutton.model.store import Entry, Store
 from flowbutton.stores.local import LocalStore
 from flowbutton.stores.memory import MemoryStore
@@ -142,7 +142,93 @@ class Forgetful(MemoryStore):
         return super().head(key) or None
 
 
+class Late(LocalStore):
+    """Keeps for itself what was put, until it is asked for by itself."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._waiting: dict[str, bytes | Path] = {}
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        self._waiting[key] = data
+
+    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        if key in self._waiting:
+            super().put(key, self._waiting[key])
+        return super().get(key, start, stop)
+
+
+class Resentful(LocalStore):
+    """Never takes a name again that it has seen."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._seen: set[str] = set()
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        self._seen.add(key)
+        super().put(key, data)
+
+    def put_if_absent(self, key: str, data: bytes | Path) -> bool:
+        return key not in self._seen and super().put_if_absent(key, data)
+
+
+class Clamping(LocalStore):
+    """Takes a negative bound for the object's beginning."""
+
+    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        return super().get(key, max(start, 0), None if stop is None else max(stop, 0))
+
+
+class Inventive(LocalStore):
+    """Has an empty object wherever there is none."""
+
+    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        return super().get(key, start, stop) if self.head(key) is not None else b""
+
+
+class Guessing(LocalStore):
+    """Tells the size of a first part for that of the whole."""
+
+    def head(self, key: str) -> int | None:
+        size = super().head(key)
+        return None if size is None else min(size, 65_536)
+
+
+class Pedantic(LocalStore):
+    """Wants to know that there is something to delete."""
+
+    def delete(self, key: str) -> None:
+        self.get(key)
+        super().delete(key)
+
+
+class Silent(LocalStore):
+    """Finds nothing under a prefix that leaves the store, and does not say so."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        try:
+            return iter([*super().list(prefix)])
+        except ValueError:
+            return iter([])
+
+
+class Misleading(LocalStore):
+    """Names another file as the object's own."""
+
+    def local_path(self, key: str) -> Path | None:
+        return Path(__file__) if self.head(key) is not None else None
+
+
 WRONG = [
+    (Late, "test_what_was_put_is_read_at_once_by_everybody"),
+    (Resentful, "test_put_if_absent_respects_a_put_and_a_delete"),
+    (Clamping, "test_a_negative_bound_is_refused"),
+    (Inventive, "test_what_is_missing_is_said_to_be_missing"),
+    (Guessing, "test_head_gives_the_size"),
+    (Pedantic, "test_delete_needs_nothing_to_delete"),
+    (Silent, "test_lists_do_not_leave_the_prefix"),
+    (Misleading, "test_a_local_path_shows_the_bytes"),
     (InPlace, "test_a_killed_writer_leaves_nothing_half"),
     (InPlace, "test_an_object_is_seen_whole_or_not_at_all"),
     (Overwriting, "test_one_of_many_threads_puts_if_absent"),
@@ -167,6 +253,10 @@ def test_a_wrong_store_fails_the_contract(wrong: type[Store], test: str, tmp_pat
 @pytest.mark.parametrize("test", sorted({test for _, test in WRONG}))
 def test_the_right_store_passes_what_the_wrong_ones_fail(test: str, tmp_path: Path) -> None:
     assert _passes(_contract_of(LocalStore, tmp_path / "right"), test, tmp_path)
+
+
+def test_every_promise_is_broken_by_a_wrong_store() -> None:
+    assert {test for _, test in WRONG} == {name for name in dir(StoreContract) if name.startswith("test_")}
 
 
 def _contract_of(kind: type[Store], folder: Path) -> StoreContract:
@@ -202,7 +292,7 @@ def _passes(contract: StoreContract, test: str, tmp_path: Path) -> bool:
     try:
         for case in cases:
             method(**case, **paths)
-    except (AssertionError, EOFError, pytest.fail.Exception):
+    except (AssertionError, EOFError, NotInStore, pytest.fail.Exception):
         return False
     return True
 
