@@ -193,7 +193,7 @@ class _Check:
                 path, what, "the stage has no for_each, so its one task has no key", "add a for_each, or gather all"
             )
             return
-        columns = key_columns(self.stage, self.spec)
+        columns = key_columns(self.stage, self.spec, self.code)
         for column in match if columns is not None else ():
             if column not in (columns or ()):
                 what = f"the items of stage '{self.stage}' have no key column '{column}'"
@@ -268,10 +268,20 @@ class _Check:
         self.problems.add(path, what, why=why, hint=hint)
 
 
-def key_columns(stage: str, spec: Spec) -> set[str] | None:
-    """Return the key columns of a stage's items where the file alone tells them, None where data tell."""
+def key_columns(stage: str, spec: Spec, code: Code) -> set[str] | None:
+    """Return the key columns that a stage's items may have, None where only data tell."""
+    producers = [*spec.stages[stage].for_each.values()]
+    passed = {stage}  # stages of one circle go through each other
+    while len(producers) == 1:
+        name = producers[0].partition(".")[0]
+        if name in passed or name not in spec.stages or not spec.stages[name].for_each:
+            break
+        passed.add(name)
+        producers = [*spec.stages[name].for_each.values()]
+    if len(producers) == 1 and producers[0] in code.partitioners:
+        return {*code.partitioners[producers[0]].columns} or None
     columns: set[str] = set()
-    for text in spec.stages[stage].for_each.values():
+    for text in producers:
         name, dot, column = text.partition(".")
         if name not in spec.sources or not dot or column == TABLE:
             return None

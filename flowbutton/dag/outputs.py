@@ -59,7 +59,7 @@ def find_alternatives(name: str, spec: Spec, code: Code, optional: set[str], pro
             problems.add(at, f"'{text}' is a source, and outputs are results of stages", hint="name a stage")
             continue
         _check_one_file(producer, code, problems, at)
-        _check_columns(name, producer, spec, problems)
+        _check_columns(name, producer, spec, code, problems)
         found.append(producer)
     return found
 
@@ -71,14 +71,14 @@ def _check_one_file(producer: Producer, code: Code, problems: Problems, path: Pa
         problems.add(path, f"stage '{producer.name}' has several outputs", hint=f"choose one: {names}")
 
 
-def _check_columns(name: str, producer: Producer, spec: Spec, problems: Problems) -> None:
+def _check_columns(name: str, producer: Producer, spec: Spec, code: Code, problems: Problems) -> None:
     """A stage of many tasks gives many files, so their name holds key columns; one of one task gives one."""
     path = ("outputs", name)
     columns = [column for column in _COLUMN.findall(name) if column != SUFFIX]
     many = bool(spec.stages[producer.name].for_each)
-    known = key_columns(producer.name, spec) if many else None
+    known = key_columns(producer.name, spec, code) if many else None
     if many and not columns:
-        example = next(iter(sorted(known or {"ordinal"})))
+        example = min(known or {"ordinal"}, key=lambda column: (column == "ordinal", column))
         what = f"stage '{producer.name}' has a task per item, but the output has one name"
         problems.add(path, what, hint=f"put a key column into the name: {{{example}}}", key=True)
     if columns and not many:

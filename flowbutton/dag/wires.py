@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from flowbutton.dag.commands import command_of
-from flowbutton.dag.graph import BindingKind, Producer
+from flowbutton.dag.graph import TABLE, BindingKind, Producer
 from flowbutton.dag.placeholders import Value
 from flowbutton.dag.problems import Path, Problems
 from flowbutton.dag.spec import WHEN, Gather, Spec
@@ -104,6 +104,11 @@ def find_producer(text: str, spec: Spec, code: Code, problems: Problems, path: P
     """Resolve ``name`` or ``name.output``; None, and a problem, where there is no such thing."""
     name, dot, output = text.partition(".")
     if name in spec.sources:
+        columns = code.partitioners[name].columns if name in code.partitioners else ()
+        if dot and columns and output not in (TABLE, *columns):
+            what = f"the pieces of source '{name}' have no key column '{output}'"
+            problems.add(path, what, hint=did_you_mean(output, [TABLE, *columns]))
+            return None
         return Producer(name, output if dot else None)
     if name not in spec.stages:
         if problems.touch(("sources", name)) or problems.touch(("stages", name)) or "${" in text:

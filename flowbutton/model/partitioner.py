@@ -77,6 +77,9 @@ class Partitioner(ABC):
     reader: ClassVar[type[Reader]]
     unit: ClassVar[str]
     """What the ledger counts: "read pairs", "alignments", "files"."""
+    columns: ClassVar[tuple[str, ...]] = ()
+    """Every column that the key of a piece may have, whatever the options: names are checked against them before
+    anything is read. Empty if they are not known."""
 
     @abstractmethod
     def probe(self, source: Source, data: DataAccess) -> Sequence[Group]:

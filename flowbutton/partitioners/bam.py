@@ -127,6 +127,7 @@ class Bam(Partitioner):
     version: ClassVar[int] = 1
     reader: ClassVar[type[Reader]] = BamReads
     unit: ClassVar[str] = "alignments"
+    columns: ClassVar[tuple[str, ...]] = ("file", "ordinal", "part", "contig", "start", "stop")
 
     def __init__(self, *, checkpoint_bytes: int = CHECKPOINT_BYTES) -> None:
         self._checkpoint_bytes = checkpoint_bytes

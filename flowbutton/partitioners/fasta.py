@@ -123,6 +123,7 @@ class Fasta(Partitioner):
     version: ClassVar[int] = 1
     reader: ClassVar[type[Reader]] = FastaSequence
     unit: ClassVar[str] = "bases"
+    columns: ClassVar[tuple[str, ...]] = ("file", "ordinal", "contig", "start", "stop")
 
     def __init__(self, *, part_bytes: int = PART_BYTES, digest_bases: int = DIGEST_BASES) -> None:
         self._part_bytes, self._digest_bases = part_bytes, digest_bases

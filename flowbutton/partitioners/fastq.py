@@ -59,6 +59,7 @@ class Fastq(Partitioner):
     version: ClassVar[int] = 2
     reader: ClassVar[type[Reader]] = FastqReads
     unit: ClassVar[str] = "reads"
+    columns: ClassVar[tuple[str, ...]] = ("sample", "lane", "ordinal")
 
     def __init__(self, *, part_bytes: int = 64 * MIB, block_bytes: int = MIB // 4, object_bytes: int = 4 * MIB) -> None:
         self.part_bytes, self.block_bytes, self.object_bytes = part_bytes, block_bytes, object_bytes

@@ -148,6 +148,7 @@ class Imzml(Partitioner):
     version: ClassVar[int] = 1
     reader: ClassVar[type[Reader]] = ImzmlSpectra
     unit: ClassVar[str] = "peaks"
+    columns: ClassVar[tuple[str, ...]] = ("file", "ordinal", "part")
 
     def probe(self, source: Source, data: DataAccess) -> Sequence[Group]:
         """Look at the head of each imzML, and for the ``.ibd`` beside it."""

@@ -80,6 +80,7 @@ class Regions(Partitioner):
     version: ClassVar[int] = 1
     reader: ClassVar[type[Reader]] = RegionRange
     unit: ClassVar[str] = "bases"
+    columns: ClassVar[tuple[str, ...]] = ("file", "ordinal", "contig", "start", "stop")
 
     def __init__(self) -> None:
         self._fasta = Fasta()

@@ -78,6 +78,7 @@ class Whole(Partitioner):
     version: ClassVar[int] = 1
     reader: ClassVar[type[Reader]] = WholeFile
     unit: ClassVar[str] = "files"
+    columns: ClassVar[tuple[str, ...]] = ("file", "ordinal")
 
     def probe(self, source: Source, data: DataAccess) -> Sequence[Group]:
         """Find the files; each is a group."""

@@ -102,6 +102,11 @@ def test_the_options_of_a_partitioner_are_those_of_the_table(row: list[str]) -> 
         assert default in (read_scalar(text), parse_bytes(text) if text[0].isdigit() else None), name
 
 
+@pytest.mark.parametrize("row", PARTITIONERS, ids=lambda row: examples(row[0])[0])
+def test_the_key_columns_of_a_partitioner_are_those_of_the_table(row: list[str]) -> None:
+    assert tuple(examples(row[3])) == load_registered("partitioners", examples(row[0])[0]).columns
+
+
 def test_the_command_line_goes_before_the_params_file_and_that_before_the_default(make: Callable[..., Graph]) -> None:
     text = PIPELINE % "{type: uri, default: /default}"
     assert make(text).params["x"] == "/default"
