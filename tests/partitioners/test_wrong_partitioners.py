@@ -189,6 +189,32 @@ class ReadsBeyondTheEnd(Cutting):
         return [*pieces[:-1], replace(pieces[-1], body={**pieces[-1].body, "stop": stop})]
 
 
+class TellsPrograms(JsonLines):
+    """Writes for programs where it writes."""
+
+    def open(self, piece: Piece, data: DataAccess) -> Reader:
+        class Telling(JsonLinesReader):
+            def as_files(self, folder: Path) -> Mapping[str, Path]:
+                files = super().as_files(folder)
+                files[""].write_text(f"# {folder}\n" + files[""].read_text())
+                return files
+
+        return Telling(piece, data)
+
+
+class WritesUncounted(JsonLines):
+    """Counts nothing of what it writes for programs."""
+
+    def open(self, piece: Piece, data: DataAccess) -> Reader:
+        class Uncounted(JsonLinesReader):
+            def as_files(self, folder: Path) -> Mapping[str, Path]:
+                files = super().as_files(folder)
+                self._consumed = 0
+                return files
+
+        return Uncounted(piece, data)
+
+
 class TakesAnySize(JsonLines):
     def cut(self, layout: Layout, *, size: int = 1) -> Sequence[Piece]:
         return super().cut(layout, size=max(size, 1))
@@ -211,6 +237,8 @@ WRONG = [
     (NamesTheNumberOnly, "test_the_content_of_a_piece_follows_its_data"),
     (OpensEagerly, "test_opening_reads_nothing"),
     (ReadsBeyondTheEnd, "test_readers_stay_inside_their_objects"),
+    (TellsPrograms, "test_files_for_programs_are_the_same_anywhere_and_hold_all_records"),
+    (WritesUncounted, "test_files_for_programs_are_the_same_anywhere_and_hold_all_records"),
     (TakesAnySize, "test_a_size_below_one_is_refused"),
 ]
 PROMISES = sorted(name for name in dir(PartitionerContract) if name.startswith("test_"))
