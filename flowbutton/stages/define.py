@@ -151,7 +151,7 @@ def find_stage(uses: str) -> StageDefinition:
         close = closest(domain, registered("stages")) if dot else None
         known = ", ".join(sorted(registered("stages")))
         hint = f"did you mean '{close}.{rest}'?" if close else f"of your own: module:function; domains: {known}"
-        raise OptionError(f"there is no stage called '{uses}'", why=f"no domain '{domain}'", hint=hint)
+        raise OptionError(f"there is no stage called '{uses}'", why=f"no domain '{domain}' is installed", hint=hint)
     found = stages_of(domain)
     if uses not in found:
         raise OptionError(f"there is no stage called '{uses}'", why="", hint=did_you_mean(uses, found))
