@@ -93,21 +93,18 @@ def _place(loc: tuple[str | int, ...], model: type[BaseModel]) -> tuple[Path, bo
         return loc[:-1], True
     path: list[str | int] = []
     for part in loc:
-        if isinstance(part, str) and not _has_names(model, tuple(path)):
-            break  # pydantic's name of a union's member, no key
+        kinds = [kind for kind in _kinds_at(model, tuple(path)) if kind is not types.NoneType]
+        if isinstance(part, str) and len(kinds) > 1:
+            continue  # pydantic's name of a union's member, no key
         path.append(part)
     return tuple(path), False
-
-
-def _has_names(model: type[BaseModel], path: Path) -> bool:
-    return any(_is_model(kind) or get_origin(kind) is dict for kind in _kinds_at(model, path))
 
 
 def _words(finding: ErrorDetails, model: type[BaseModel], path: Path, noun: str) -> tuple[str, str]:
     kind, value, context = finding["type"], finding["input"], finding.get("ctx", {})
     last = str(path[-1]) if path else ""
     if kind == "extra_forbidden":
-        return f"unknown {noun} '{last}'", _hint_of_key(last, value, _known(model, path[:-1]), top=len(path) == 1)
+        return f"unknown {noun} '{last}'", _hint_of_key(last, value, _known(model, path[:-1]), path)
     if kind == "missing":
         shown = "flowbutton: 1" if path == ("flowbutton",) else f"{last}: ..."
         place = " under 'with'" if noun == "option" else ""
@@ -130,15 +127,19 @@ def _words(finding: ErrorDetails, model: type[BaseModel], path: Path, noun: str)
     return f"{show_value(value)} does not fit: {finding['msg'][0].lower()}{finding['msg'][1:]}", ""
 
 
-def _hint_of_key(name: str, value: Any, known: list[str], *, top: bool) -> str:
+def _hint_of_key(name: str, value: Any, known: list[str], path: Path) -> str:
     if value is None and " " in name:
         return "a comma ends a text inside { }: put quotes around the whole text"
-    if closest(name, known) is None and top and isinstance(value, Mapping):
-        for word, section in _SECTIONS.items():
-            if word in value:
-                return f"indent it, so that it stands under '{section}'"
-    if closest(name, known) is None and name.lower() in _FOREIGN:
+    if path[0] == "profiles" and name == "params":
+        return "a profile holds no params: give them by -p or --params-file"
+    if path[0] == "stages" and len(path) == 3 and name.lower() in _FOREIGN:
         return _FOREIGN[name.lower()]
+    if len(path) == 1 and closest(name, known) is None:
+        sections = [section for word, section in _SECTIONS.items() if isinstance(value, Mapping) and word in value]
+        if sections:
+            return f"indent it, so that it stands under '{sections[0]}'"
+        if name.lower() in _FOREIGN:
+            return _FOREIGN[name.lower()]
     return did_you_mean(name, known)
 
 
@@ -169,7 +170,13 @@ def _hint(kind: str, value: Any, path: Path) -> str:
     if kind in _MAPPINGS and not path:
         return "a pipeline begins with 'flowbutton: 1', and goes on with 'name: ...'"
     if kind in _MAPPINGS and isinstance(value, list):
-        return "write 'name: value' without the '-' before it"
+        return "write 'name: value', without '-' before it or [ ] around it"
+    if kind in _MAPPINGS and path[-1] in ("for_each", "share", "gather") and isinstance(value, str):
+        return f"say which argument: {{ARGUMENT: {value}}}"
+    if kind in _MAPPINGS and path[-1] == "resources":
+        return f"write {{memory: {value}}}"
+    if kind == "tuple_type" and path[:1] == ("outputs",):
+        return "write 'FILE: stage', or a list of alternatives: [stage, other]"
     if kind in _MAPPINGS and path[-1:] == ("tolerate",) and isinstance(value, int):
         return f"write {{records: {value}}}"
     if kind in _MAPPINGS and isinstance(value, str) and len(path) == 2 and path[0] == "stages":

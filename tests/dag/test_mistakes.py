@@ -293,7 +293,8 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "32:30 profiles.big.resources.aling: there is no stage called 'aling'; did you mean 'align'?",
     ]),
     "profile with params": ("outputs:", "profiles: {big: {params: {}}}\noutputs:", [
-        "32:18 profiles.big.params: unknown key 'params'; there are: executor, resources, results, store, workers",
+        "32:18 profiles.big.params: unknown key 'params'; a profile holds no params: give them by -p or "
+        "--params-file",
     ]),
 }  # fmt: skip
 
