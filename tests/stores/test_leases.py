@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from flowbutton.model.errors import Locked
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import lease_key
-from flowbutton.stores.leases import Lease, LeaseOwner, acquire, process_start
+from flowbutton.stores.leases import Lease, LeaseOwner, acquire, hold, process_start
 from flowbutton.stores.local import LocalStore
 from flowbutton.stores.memory import MemoryStore
 from flowbutton.testing.faulty import WrappedStore
@@ -184,3 +185,26 @@ def test_an_unreaped_process_is_gone() -> None:
         while process_start(child.pid) is not None:  # it is ending; nobody has waited for it
             pass
         assert child.returncode is None
+
+
+def test_who_holds_beside_others_is_never_at_work_with_them(tmp_path: Path) -> None:
+    """Two that must not be at work together, each with a lease of its own, taken in any order."""
+    store = LocalStore(tmp_path)
+    inside: set[str] = set()
+    both: list[set[str]] = []
+
+    def work(mine: str, other: str) -> int:
+        done = 0
+        for _ in range(40):
+            with suppress(Locked), hold(store, mine, beside=lambda: [other], ttl_s=30.0, wait_s=0.0):
+                inside.add(mine)
+                store.put("work", b"")  # what takes some time
+                both.append({*inside})
+                inside.discard(mine)
+                done += 1
+        return done
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [*pool.map(work, ["clean", "run"], ["run", "clean"])]
+    assert all(len(found) == 1 for found in both)
+    assert sum(done) > 0
