@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flowbutton.model.canonical import Json, canonical
 from flowbutton.model.command import LIST, OUT, WITH, Command, Feed, Slot, parse_template
 from flowbutton.model.errors import BadInput
 
@@ -92,6 +93,8 @@ class CommandLine:
         value = self._raw(slot)
         if isinstance(value, Files):
             return self._paths(slot, value)
+        if slot.name != WITH and not slot.path and isinstance(value, list | dict):
+            return [self._json(slot.name, value)]
         for step in slot.path if slot.name != WITH else ():
             value = _attribute(value, step, slot)
         if value is None:
@@ -114,6 +117,13 @@ class CommandLine:
                 argument=slot.name,
             )
         return [str(files.parts[part].relative_to(self.work))]
+
+    def _json(self, name: str, value: Json) -> str:
+        """Write a value that is more than a text; return the file's name."""
+        place = self.work / "in" / f"{name}.json"
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(canonical(value))
+        return str(place.relative_to(self.work))
 
     def _list(self, name: str, paths: Sequence[Path]) -> Path:
         place = self.work / "in" / f"{name}.list"

@@ -85,6 +85,14 @@ def test_attributes_of_items_are_named():
     assert "contig, span" in caught.value.why
 
 
+def test_a_whole_item_and_a_table_are_files_of_json(tmp_path: Path):
+    command = Command(("cat", "{item}", "{table}"), {"item": Feed.VALUE, "table": Feed.VALUE}, (), {"": "x"})
+    values = {"item": {"b": 1, "a": "x"}, "table": [{"sample": "A"}]}
+    assert CommandLine(command, values, {}, tmp_path).elements() == ["cat", "in/item.json", "in/table.json"]
+    assert (tmp_path / "in/item.json").read_text() == '{"a":"x","b":1}'
+    assert (tmp_path / "in/table.json").read_text() == '[{"sample":"A"}]'
+
+
 @given(st.text().filter(lambda text: "\0" not in text and not text.startswith("-")))
 def test_a_text_is_one_element_whatever_it_holds(text):
     feeds = {"sample": Feed.VALUE}
@@ -106,7 +114,7 @@ def test_a_text_that_would_be_an_option_is_refused(argument):
 @pytest.mark.parametrize("value", ["a\0b", {"a": 1}, [1, 2]])
 def test_what_is_no_text_is_refused(value):
     with pytest.raises(BadInput, match="can't be put on a command line"):
-        line("x={sample}", feeds={"sample": Feed.VALUE}, inputs={"sample": value})
+        line("x={item.part}", feeds={"item": Feed.VALUE}, inputs={"item": {"part": value}})
 
 
 def command(**changes: Any) -> Command:
