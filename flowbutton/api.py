@@ -21,7 +21,6 @@ from flowbutton.dag.graph import Graph
 from flowbutton.dag.load import load as load_yaml
 from flowbutton.dag.pipeline import Pipeline as PipelineFile
 from flowbutton.dag.pipeline import prepare, read_pipeline
-from flowbutton.dag.plan import Plan
 from flowbutton.dag.problems import Positions
 from flowbutton.dag.spec import Profile
 from flowbutton.engine.settings import Settings
@@ -39,6 +38,7 @@ from flowbutton.stores.uris import default_store
 from flowbutton.worker.context import partitioner_named
 
 if TYPE_CHECKING:
+    from flowbutton.dag.plan import Plan
     from flowbutton.engine.journal import Listener
     from flowbutton.engine.run import Report
 
