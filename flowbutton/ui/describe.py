@@ -58,9 +58,24 @@ def stage_text(facts: Facts) -> str:
         "options (with:)": option_table(facts["options"]),
         "records": [f"  {_LEDGER[ledger['rule']].format(**ledger)}"] if ledger else ["  nothing is promised of counts"],
         "resources": [f"  {_resources(facts['resources'])}"],
+        "in a pipeline": [f"  {line}" for line in skeleton(facts)],
         "from": [f"  {_from(facts['from'])}"],
     }
     return _page(facts, sections)
+
+
+def skeleton(facts: Facts) -> list[str]:
+    """Write a stage as a pipeline would have it, with ``...`` for what its author has to say."""
+    bound: dict[str, list[str]] = {"for_each": [], "gather": [], "share": [], "with": []}
+    for put in facts["inputs"]:
+        way = "gather" if put["gathers"] else "for_each" if put["partitioners"] else "share"
+        if not put["optional"]:
+            bound[way].append(f"{put['name']}: ...")
+    bound["with"] = [f"{option['name']}: ..." for option in facts["options"] if option["required"]]
+    name = facts["name"]
+    uses = f'"{name}"' if ":" in name else name
+    lines = [f"  {word}: {{{', '.join(some)}}}" for word, some in bound.items() if some]
+    return [f"{name.replace(':', '.').rpartition('.')[2]}:", f"  uses: {uses}", *lines]
 
 
 def partitioner_text(facts: Facts) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+import yaml
 from installed import install
 
 from flowbutton.ui.cli import call
@@ -70,6 +72,19 @@ def test_a_stage_is_described(capsys):
     assert "  memory 512.0 MiB + 12 × bytes in; no time limit" in text
 
 
+def test_a_stage_is_shown_as_a_pipeline_has_it(capsys):
+    text = told(capsys, "stages", "genomics.call")
+    found = re.search(r"^in a pipeline\n((?:  .*\n)+)", text, re.MULTILINE)
+    assert found is not None
+    assert yaml.safe_load(found[1]) == {
+        "call": {
+            "uses": "genomics.call",
+            "gather": {"alignments": "..."},
+            "share": {"region": "...", "index": "...", "samples": "..."},
+        }
+    }
+
+
 def test_a_stage_says_which_partitioners_open_its_readers(capsys):
     facts = json.loads(told(capsys, "stages", "genomics.read_quality", "--json"))
     assert [put["partitioners"] for put in facts["inputs"]] == [["fastq"]]
@@ -109,6 +124,7 @@ def test_plug_ins_are_listed_and_described(place, plugins):
     ]
     text = place.call("stages", "words.count", env=plugins).stdout
     assert "  least  int | None  for_each or share, optional" in text
+    assert "  count:\n    uses: words.count\n    for_each: {file: ...}\n    with: {separator: ...}\n" in text
     assert "  separator  str   must be given  What stands between words.\n  fold       bool  = false" in text
 
 
