@@ -68,7 +68,7 @@ class Bars(Watcher):
     def state(self, name: str) -> str:
         """Return what stands right of a stage's bar."""
         with self.lock:
-            return _state(self.view.stages[name], self.clock())
+            return state_text(self.view.stages[name], self.clock())
 
 
 class _State(ProgressColumn):
@@ -83,7 +83,8 @@ class _State(ProgressColumn):
         return Text(self._of.state(task.fields["name"]), no_wrap=True, overflow="ellipsis")
 
 
-def _state(stage: StageView, now_s: float) -> str:
+def state_text(stage: StageView, now_s: float) -> str:
+    """Return what stands right of a stage's bar: tasks, those reused, running and failed, the rate, the time left."""
     parts = [f"{stage.completed}/{'?' if stage.expected is None else stage.expected}"]
     parts += [
         f"{count} {word}"

@@ -86,7 +86,9 @@ def _place(place: Told) -> str:
 def _last_frame(told: Told) -> str:
     """Return where in the code a stage's fault is: the last call of its traceback."""
     frames = _FRAME.findall(told["traceback"])
-    if told["class"] != Failure.BUG.value or not frames:
+    raised = told["traceback"].rstrip().rpartition("\n")[2]
+    # An error of ours says itself where to look; where it was raised is nothing to its reader.
+    if told["class"] != Failure.BUG.value or not frames or raised.startswith("flowbutton.model.errors."):
         return ""
     file, line, function = frames[-1]
     return f"{file}:{line}, in {function}"

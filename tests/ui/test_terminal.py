@@ -11,6 +11,8 @@ from contextlib import suppress
 
 import pytest
 
+from flowbutton.ui.bars import state_text
+from flowbutton.ui.view import StageView
 from flowbutton.ui.watch import Lines
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m|\x1b\[[0-9;]*38;")
@@ -81,3 +83,15 @@ def test_lines_do_not_stay_silent_while_tasks_run(tmp_path):
     assert said[0] == "demo, run r1"
     assert said[1].endswith("align: started, 3 tasks")
     assert said[-1].endswith("running: align 0/3 (1 at work)")
+
+
+def test_a_bar_tells_what_runs_how_fast_and_how_long_still():
+    stage = StageView("align", expected=40, done=10, reused=4, failed=1, running={1, 2}, first_s=100.0, last_s=105.0)
+    assert state_text(stage, 105.0) == "14/40, 4 reused, 2 running, 1 failed, 2.0/s, 13.0 s left"
+    stage.done, stage.reused = 1, 0
+    assert state_text(stage, 160.0) == "1/40, 2 running, 1 failed, 1.0/min, 39 m 00 s left"
+    stage.expected, stage.done = None, 0
+    assert state_text(stage, 160.0) == "0/?, 2 running, 1 failed"
+    stage.finished, stage.running, stage.done, stage.failed = True, set(), 40, 0
+    stage.expected = 40
+    assert state_text(stage, 999.0) == "40/40, 5.0 s"
