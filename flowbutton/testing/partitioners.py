@@ -291,6 +291,14 @@ class PartitionerContract(ABC):
             assert made[0] == made[1]
 
     @needs(sized=True)
+    def test_places_lie_in_their_files(self, cut_source: CutSource) -> None:
+        for piece in cut_source.pieces(self.options(1)):
+            for place in cut_source.partitioner.places(piece):
+                size = cut_source.data.head(place.file).size
+                start, stop = place.bytes or (0, size)
+                assert 0 <= start <= stop <= size
+                assert place.records is None or 0 < place.records[0] <= place.records[1]
+
     def test_a_size_below_one_is_refused(self, cut_source: CutSource) -> None:
         with pytest.raises(OptionError):
             cut_source.pieces(self.options(0))
