@@ -31,8 +31,6 @@ from flowbutton.model.near import closest, did_you_mean
 from flowbutton.model.registry import load as load_registered
 from flowbutton.model.stage import StageDefinition
 from flowbutton.profiles import Config, choose, config_file, read_config
-from flowbutton.stages.by_value import given_stage
-from flowbutton.stages.code import changed_modules, look_at
 from flowbutton.stages.define import find_stage
 from flowbutton.stores.uris import default_store
 from flowbutton.worker.context import partitioner_named
@@ -261,20 +259,28 @@ def _finder(file: PipelineFile, stages: Mapping[str, StageFunction]) -> Callable
     for name in stages:
         if name not in used:
             raise OptionError(f"no stage uses '{name}'", why="", hint=did_you_mean(name, used), file=str(file.path))
+    if not stages:
+        return find_stage
+    from flowbutton.stages.by_value import given_stage
+
     given = {name: given_stage(name, stage) for name, stage in stages.items()}
     return lambda uses: given[uses] if uses in given else find_stage(uses)
 
 
 def _check_modules(file: PipelineFile) -> None:
-    """Refuse code that is not what workers, who import it afresh, would run.
+    """Refuse code of modules that is not what workers, who import it afresh, would run.
 
     Raises:
         OptionError: a module beside the file was changed since it was imported, or its name is that of another one.
     """
-    for stage in file.spec.stages.values():
-        name, colon, _ = (stage.uses or "").partition(":")
+    local = {stage.uses.partition(":")[0] for stage in file.spec.stages.values() if stage.uses and ":" in stage.uses}
+    if not local:
+        return
+    from flowbutton.stages.code import changed_modules, look_at
+
+    for name in sorted(local):
         top = sys.modules.get(name.partition(".")[0])
-        if not colon or top is None:
+        if top is None:
             continue
         look_at(name)
         found = PathFinder.find_spec(top.__name__)

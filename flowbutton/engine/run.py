@@ -85,6 +85,11 @@ class Report:
         """The published files by the names of their outputs."""
         return {str(output["name"]): Path(str(output["path"])) for output in self.outputs}
 
+    def __str__(self) -> str:
+        done = f"{self.status.value}: {self.ran} tasks ran, {self.reused} reused"
+        outputs = f"{len(self.outputs)} output{'' if len(self.outputs) == 1 else 's'}"
+        return f"{done}; {outputs}; run folder {self.folder}"
+
 
 @dataclass(slots=True)
 class _Opened:

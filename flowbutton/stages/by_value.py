@@ -68,7 +68,7 @@ def given_stage(name: str, given: Callable[..., Any] | StageDefinition) -> Stage
     """
     stage = given if isinstance(given, StageDefinition) else _described(name, given)
     function = stage.function
-    if importable(function):
+    if importable(function) and "." not in function.__qualname__:  # `find_stage` looks at a module's top
         return replace(stage, uses=f"{function.__module__}:{function.__qualname__}")
     function, hints = _resolved(name, function)
     identity, notes = identify_value(function, hints)

@@ -35,6 +35,7 @@ def test_a_pipeline_is_loaded_planned_and_run(place: Path) -> None:
     report = pipeline.run(**WHERE, listener=lambda kind, _: heard.append(kind))
     assert report.status is flowbutton.Status.DONE
     assert json.loads(report.files["total.json"].read_text()) == 2
+    assert str(report) == f"done: 5 tasks ran, 0 reused; 1 output; run folder {report.folder}"
     assert heard[0] == "planned"
     assert heard[-1] == "ended"
     assert pipeline.plan().nothing_to_run

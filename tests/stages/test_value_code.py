@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import linecache
 import threading
 from collections.abc import Callable
@@ -163,6 +164,19 @@ def test_a_stage_travels_and_is_itself_again() -> None:
     assert (again.uses, again(3, by=3), again.inputs, again.outputs) == ("my.f", 14, stage.inputs, stage.outputs)
     assert Carried(packed)("letters:count").uses == "letters:count"
     assert carried([Carried(packed)("letters:count")]) == {}
+
+
+def test_a_function_inside_a_class_of_a_module_travels_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "tools_there.py").write_text(
+        "def g(x: int) -> int:\n    return x\n\n\nclass Tools:\n"
+        "    @staticmethod\n    def f(x: int) -> int:\n        return g(x) + 1\n"
+    )
+    module = importlib.import_module("tools_there")
+    assert given_stage("my.g", module.g).uses == "tools_there:g"
+    stage = given_stage("my.f", module.Tools.f)
+    assert isinstance(stage.function, ByValue)
+    assert Carried(carried([stage]))("my.f")(1) == 2
 
 
 class Adder:
