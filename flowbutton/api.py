@@ -283,11 +283,11 @@ def _check_modules(file: PipelineFile) -> None:
         if top is None:
             continue
         look_at(name)
-        found = PathFinder.find_spec(top.__name__)
-        if found is not None and found.origin and top.__file__ and not Path(found.origin).samefile(top.__file__):
+        found, before = PathFinder.find_spec(top.__name__), top.__file__
+        if found is not None and found.origin and before and Path(found.origin).resolve() != Path(before).resolve():
             raise OptionError(
                 f"the module '{top.__name__}' of this pipeline is not the one that this Python has imported",
-                why=f"it is {found.origin}, and {top.__file__} was there before",
+                why=f"it is {found.origin}, and {before} was there before",
                 hint="rename one of them, or load this pipeline in another process",
             )
     changed = changed_modules()
