@@ -87,7 +87,7 @@ def balance(graph: Graph, nodes: dict[str, Node], name: str) -> LedgerLine | Non
         emitted *= _times_handed_out(node, rule.argument)
     unit = upstream.unit if isinstance(upstream, SourceNode) else "records"
     line = LedgerLine(name, unit, emitted, node.counts.consumed.get(rule.argument, 0), node.counts)
-    _check(line, rule)
+    check(line, rule)
     _check_tolerated(line, stage.tolerate_records)
     return line
 
@@ -110,7 +110,8 @@ def _times_handed_out(node: Node, argument: str) -> int:
     return prod(others) if node.mode == "cross" else 1
 
 
-def _check(line: LedgerLine, rule: LedgerRule) -> None:
+def check(line: LedgerLine, rule: LedgerRule) -> None:
+    """Raise `LedgerBroken` if a stage did not consume what was emitted, or does not conserve what it promises to."""
     counts = line.counts
     if line.emitted is not None and line.consumed != line.emitted:
         raise LedgerBroken(

@@ -3,7 +3,7 @@
 The worker's own code performs the task, on a store in memory: so readers, codecs and counts are those of a run. A file
 for a reader is cut by the partitioner that opens this reader, at the largest size; any other argument gets the file
 decoded by its type, as if another stage had made it.
-Imports `flowbutton.model`, `dag`, `stages`, `stores`, `worker`, `ui.catalog`.
+Imports `flowbutton.model`, `dag`, `engine` (the ledger), `stages`, `stores`, `worker`, `ui.catalog`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from uuid import uuid4
 from flowbutton.dag.fits import fits, show_type
 from flowbutton.dag.load import load
 from flowbutton.dag.options import check_options, cut_model
+from flowbutton.engine.ledger import LedgerLine, check
+from flowbutton.engine.tasks import Counts
 from flowbutton.model.bundle import Parts
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import BadInput, MissingInput, OptionError
@@ -95,6 +97,22 @@ class Trial:
     def perform(self) -> TaskRecord:
         """Run the stage; raises what its function raises."""
         return self._perform(StageWork(self.stage.uses, self.options), {}, self._inputs)
+
+    def check(self, ledger: LedgerCounts) -> None:
+        """Hold the counts against the piece's own and against what the stage promises, as a run does.
+
+        Raises:
+            LedgerBroken: they do not add up.
+        """
+        rule = self.stage.ledger
+        if rule is None:
+            return
+        told = next((told for told in self.pieces if told.argument == rule.argument), None)
+        counts = Counts()
+        counts.add(ledger)
+        unit = told.partitioner.unit if told is not None else "records"
+        emitted = told.piece.records if told is not None else None
+        check(LedgerLine(self.stage.uses, unit, emitted, counts.consumed.get(rule.argument, 0), counts), rule)
 
     def read(self, artifact: Artifact) -> bytes:
         """Return the bytes of a result."""

@@ -72,6 +72,7 @@ def _run(trial: Trial, out: Path | None) -> int:
             place = out / f"{name or 'result'}{artifact.suffix or _SUFFIXES.get(artifact.kind, '')}"
             place.write_bytes(trial.read(artifact))
             click.echo(f"  in {shown_path(place)}")
+    trial.check(record.ledger)
     return Exit.DONE
 
 

@@ -77,6 +77,18 @@ def joined(parts: Parts) -> dict[str, list[str]]:
     return {str(key[0]): [part.decode() for part in some] for key, some in parts}
 
 
+@map_stage("tried.lazy", ledger=conserves("file"))
+def lazy(file: WholeFile, tally: Tally) -> str:
+    tally.out(1)
+    return "nothing was read"
+
+
+@map_stage("tried.doubling", ledger=conserves("file"))
+def doubling(file: WholeFile, tally: Tally) -> int:
+    tally.out(2)
+    return len(file.read())
+
+
 @map_stage("tried.refuse")
 def refuse(file: WholeFile) -> str:
     raise BadInput("this is not what it should be", why="so it is", hint="send another", file="x", record=3)
@@ -172,6 +184,13 @@ def test_a_bug_of_a_stage_is_told_with_its_line(capsys, here):
     assert "return str(1 // 0)" in error
     assert "ZeroDivisionError" in error
     assert "a fault of flowbutton itself" not in error
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"), [("lazy", "consumed 0 of 1 files"), ("doubling", "took 1 files and gave 2 + 0 left out")]
+)
+def test_counts_that_do_not_add_up_are_told_as_in_a_run(capsys, here, stage, words):
+    assert words in refused(capsys, f"{here}:{stage}", "-i", "a.txt", code=Exit.FAILED)
 
 
 @pytest.mark.parametrize(
