@@ -32,7 +32,8 @@ class StagePlan:
     ``tasks`` of None: not known before ``known_after`` is done. ``reused`` are done already; ``ready`` could start now.
     ``bytes_in`` and ``memory_bytes`` (of the largest) are of the tasks known so far. ``largest_share`` is the share of
     the input that goes to one task, what of the stage is serial at least; 0 before all tasks are known.
-    ``why`` is empty where nothing is to run.
+    ``why`` is empty where nothing is to run. Any change of ``whole_modules`` runs the stage again: what it
+    uses of them can't be told.
     """
 
     name: str
@@ -46,6 +47,7 @@ class StagePlan:
     largest_share: float
     why: tuple[Reason, ...] = ()
     last_time: LastTime | None = None
+    whole_modules: tuple[str, ...] = ()
 
     @property
     def to_run(self) -> int | None:
@@ -75,6 +77,7 @@ class StagePlan:
             "memory_bytes": self.memory_bytes,
             "largest_share": self.largest_share,
             "why": why,
+            "whole_modules": list(self.whole_modules),
             "last_time": None if last is None else {"tasks": last.tasks, "largest_share": last.largest_share},
         }
 
@@ -110,6 +113,10 @@ class Plan:
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         if any(stage.may_be_reused for stage in self.stages):
             lines.append(_LEGEND)
+        for stage in self.stages:
+            if stage.whole_modules:
+                modules = ", ".join(stage.whole_modules)
+                lines.append(f"{stage.name}: any change of {modules} counts, since it can't be told what is used of it")
         if self.dropped:
             lines.append(f"dropped by 'when': {', '.join(self.dropped)}")
         return "\n".join(lines)

@@ -47,6 +47,11 @@ class Making:
     libraries: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def whole_modules(self) -> tuple[str, ...]:
+        """Modules of which any change counts, since it can't be told what of them is used (`stages.code`)."""
+        return tuple(part.removesuffix(":*") for part in self.code if part.endswith(":*"))
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:

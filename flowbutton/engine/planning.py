@@ -60,6 +60,7 @@ def _stage(node: Node, fresh: Sequence[Task], history: History) -> StagePlan:
         largest_share=largest_share(sizes) if len(sizes) == count else 0.0,
         why=_why(node, fresh, count, history),
         last_time=None if last is None else LastTime(last.tasks, last.largest_share),
+        whole_modules=history.identities.makings[node.name].whole_modules,
     )
 
 

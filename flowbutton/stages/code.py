@@ -36,11 +36,6 @@ class CodeIdentity:
     parts: Mapping[str, str]
     libraries: Mapping[str, str]
 
-    @property
-    def whole(self) -> tuple[str, ...]:
-        """Modules that had to be taken whole."""
-        return tuple(part.removesuffix(":*") for part in self.parts if part.endswith(":*"))
-
 
 @runtime_checkable
 class Identified(Protocol):

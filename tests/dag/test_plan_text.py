@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -44,7 +45,7 @@ PLAN = Plan(
         stage("call", None, 0, 0, Waits(("regions",)), last=LastTime(2, 0.92)),
         stage("summary", 3, 0, 0, Waits(("align",)), last=LastTime(3, 0.8)),
         stage("evaluation", 1, 0, 0, New(), Waits(("call",))),
-        stage("deep", 10, 0, 10, New(), share=0.83),
+        replace(stage("deep", 10, 0, 10, New(), share=0.83), whole_modules=("mine", "mine.more")),
     ),
     ("truth",),
 )
@@ -60,6 +61,7 @@ summary     3      0     ≤ 3                            after align; last time
 evaluation  1      0     1                              new
 deep        10     0     10      1.0 MiB   1.0 GiB      new; one task holds 83% of the input
 ≤: may be reused, where what comes before gives its old answer again
+deep: any change of mine, mine.more counts, since it can't be told what is used of it
 dropped by 'when': truth"""
 
 

@@ -82,3 +82,14 @@ def test_another_version_of_a_library(place):
     shutil.rmtree(place.folder / "wordlib-1.0.dist-info")
     install("1.1")
     assert whys(place) == {"count": ["library changed: wordlib 1.0 → 1.1"], "total": ["after count"]}
+
+
+def test_a_module_that_counts_whole_is_told(place):
+    place.write("wordlib.py", "def words(text):\n    return text.split()\n")
+    change(place, "texts.py", "text.split()", "words(text)")
+    change(place, "texts.py", "import time\n", "import time\nfrom wordlib import *\n")
+    place.call("run", "texts.yaml", "-q")
+    place.write("wordlib.py", "def words(text):\n    return text.split()\n\n\nSPARE = 1\n")
+    shown = place.call("plan", "texts.yaml").stdout
+    assert "count: any change of texts, wordlib counts, since it can't be told what is used of it" in shown
+    assert "code changed: wordlib:*" in shown
