@@ -7,6 +7,7 @@ commands of the tutorial run. Imports mkdocs, `flowbutton`.
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import shutil
 import sys
@@ -18,7 +19,9 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from flowbutton.model import errors
+from flowbutton.ui.catalog import Facts, installed_partitioners, installed_stages, partitioner_facts, stage_facts
 from flowbutton.ui.cli import commands
+from flowbutton.ui.describe import skeleton
 
 TUTORIAL = Path("build/tutorial")
 """Where the tutorial's commands run; the page names it too."""
@@ -48,6 +51,45 @@ def commands_page(_: Path) -> Iterator[str]:
             yield from (f"## {name}", "```text", command.get_help(context), "```", "")
 
 
+def stages_page(_: Path) -> Iterator[str]:
+    """Yield the lines of the page of stages, as ``flowbutton stages`` describes them."""
+    partitioners = installed_partitioners().entries
+    yield from ("# Stages", "What ships with flowbutton; `flowbutton stages` lists those of plug-ins too.", "")
+    for entry in installed_stages().entries:
+        facts = stage_facts(entry, partitioners)
+        yield from (f"## {entry.name}", facts["summary"], "", facts["help"], "")
+        yield from ("```yaml", *skeleton(facts), "```", "", "| input | type | |", "|---|---|---|")
+        yield from (f"| `{put['name']}` | `{_cell(put['type'])}` | {_cell(put['help'])} |" for put in facts["inputs"])
+        yield from ("", "| output | type |", "|---|---|")
+        yield from (f"| {put['name'] or 'the one'} | `{_cell(put['type'])}` |" for put in facts["outputs"])
+        yield from _options(facts)
+
+
+def partitioners_page(_: Path) -> Iterator[str]:
+    """Yield the lines of the page of partitioners, as ``flowbutton partitioners`` describes them."""
+    yield from ("# Partitioners", "What ships; `flowbutton partitioners` lists those of plug-ins too.", "")
+    for entry in installed_partitioners().entries:
+        facts = partitioner_facts(entry)
+        reader = facts["reader"]
+        yield from (f"## {entry.name}", facts["summary"], "", facts["help"], "")
+        yield f"Its reader is `{reader['type']}`: {reader['summary']} It counts {facts['unit']}. Key: {reader['key']}"
+        yield from _options(facts)
+
+
+def _options(facts: Facts) -> Iterator[str]:
+    yield ""
+    if facts["options"]:
+        yield from ("| option | type | default | |", "|---|---|---|---|")
+    for option in facts["options"]:
+        default = "must be given" if option["required"] else f"`{json.dumps(option['default'])}`"
+        yield f"| `{option['name']}` | `{_cell(option['type'])}` | {default} | {_cell(option['help'])} |"
+    yield ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split())
+
+
 def exceptions_page(_: Path) -> Iterator[str]:
     """Yield the lines of the page of errors, with what they say of a retry."""
     yield from ("# Exceptions", "All are in `flowbutton.model.errors`, and say what, why, where and what to do.", "")
@@ -75,6 +117,8 @@ RETRIES = {
 
 PAGES: dict[str, Callable[[Path], Iterator[str]]] = {
     "reference/commands.md": commands_page,
+    "reference/stages.md": stages_page,
+    "reference/partitioners.md": partitioners_page,
     "reference/exceptions.md": exceptions_page,
     "decisions/index.md": decisions_page,
 }

@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 from documents import PAGES, ROOT, Block, blocks
 
+from flowbutton.model.errors import FlowbuttonError
 from flowbutton.samples.genomics import write_genomics
+from flowbutton.ui.catalog import installed_partitioners, installed_stages
+from flowbutton.ui.cli import commands
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +71,7 @@ def test_a_page_works_from_its_first_line_to_its_last(page, data, tmp_path):
             assert ended.returncode == 0, f"{block}\n{ended.stdout}{ended.stderr}"
 
 
-def test_the_site_builds_without_a_warning(tmp_path):
+def test_the_site_builds_without_a_warning_and_tells_of_all_there_is(tmp_path):
     ended = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
         cwd=ROOT,
@@ -77,3 +80,17 @@ def test_the_site_builds_without_a_warning(tmp_path):
         text=True,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    site = tmp_path / "site/reference"
+    for page, names in {
+        "commands": commands.commands,
+        "stages": [entry.name for entry in installed_stages().entries],
+        "partitioners": [entry.name for entry in installed_partitioners().entries],
+        "exceptions": [kind.__name__ for kind in all_errors(FlowbuttonError)],
+    }.items():
+        text = (site / f"{page}.html").read_text(encoding="utf-8")
+        assert [name for name in names if name not in text] == []
+
+
+def all_errors(kind: type[FlowbuttonError]) -> list[type[FlowbuttonError]]:
+    below = [found for child in kind.__subclasses__() for found in all_errors(child)]
+    return [*(child for child in kind.__subclasses__() if child.__module__ == kind.__module__), *below]
