@@ -7,7 +7,6 @@ engine wrote is touched. Imports `flowbutton.model`, `stores`, `engine`.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,6 +23,7 @@ from flowbutton.engine.folders import (
     files_of_run,
     last_event,
     read_asked,
+    read_json,
     read_trace,
     run_folders,
 )
@@ -86,7 +86,7 @@ def _remove_run(store: Store, folder: Path) -> None:
     for place in files_of_run(folder):
         place.unlink()
         store.delete(run_key(folder.name, place.relative_to(folder).as_posix()))
-    for place in (folder / "logs", folder / CALLS, folder):
+    for place in (folder / "logs", folder / "set-aside", folder / CALLS, folder):
         with suppress(OSError):  # not there, or somebody put something into it
             place.rmdir()
 
@@ -176,7 +176,9 @@ def _facts(folder: Path) -> RunFacts:
 def _selections(folder: Path) -> Iterator[str]:
     """Yield the selections that kept calls name: `engine.repeat` reads them."""
     for place in (folder / CALLS).glob("*.json"):
-        order: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+        order: dict[str, Any] | None = read_json(place)
+        if order is None:
+            continue
         for inputs in (order["shared"], *(task.get("inputs", {}) for task in order["tasks"])):
             yield from (item["selection"] for item in inputs.values() if item["is"] == "gather" and item["selection"])
 

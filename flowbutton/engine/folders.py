@@ -76,6 +76,14 @@ class Traced:
         return f"{self.stage}[{self.key}]" if self.key else self.stage
 
 
+def read_json(place: Path) -> Any:
+    """Return what a file of a run's folder says; None if it is not there, or torn since the run was killed."""
+    try:
+        return json.loads(place.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
 def run_folders(folder: Path) -> list[Path]:
     """Return the folders of all runs, the oldest first: their names sort by time."""
     return sorted(place for place in folder.glob("*") if is_run(place.name) and (place / "events.jsonl").is_file())
@@ -83,20 +91,20 @@ def run_folders(folder: Path) -> list[Path]:
 
 def read_asked(folder: Path) -> AskedRun | None:
     """Read ``run.json``; None for a run that was killed before it was written."""
-    try:
-        value: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    return AskedRun(**{**value, "driver": LeaseOwner(*value["driver"])})
+    value: dict[str, Any] | None = read_json(folder / "run.json")
+    return None if value is None else AskedRun(**{**value, "driver": LeaseOwner(*value["driver"])})
 
 
 def read_trace(folder: Path) -> Iterator[Traced]:
     """Yield the tasks of a run that ended, in the order of their ends; a torn last line is left out."""
-    with (folder / "trace.tsv").open(encoding="utf-8", newline="\n") as file:
+    place = folder / "trace.tsv"
+    if not place.exists():  # killed before anything
+        return
+    with place.open(encoding="utf-8", newline="\n") as file:
         next(file, None)
         for line in file:
-            task, stage, key, mark, status, attempt, *costs = line.removesuffix("\n").split("\t")
             if line.endswith("\n"):
+                task, stage, key, mark, status, attempt, *costs = line.removesuffix("\n").split("\t")
                 yield Traced(int(task), stage, key, mark, status, int(attempt), *_costs(costs))
 
 

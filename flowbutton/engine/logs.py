@@ -5,13 +5,12 @@ Imports `flowbutton.model`, `stores`, `worker.logs`, `engine`.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flowbutton.engine.folders import MARK_DIGITS, Traced, read_asked, read_trace
+from flowbutton.engine.folders import MARK_DIGITS, Traced, read_asked, read_json, read_trace
 from flowbutton.engine.repeat import find_task
 from flowbutton.model.errors import CorruptObject, NotInStore
 from flowbutton.model.records import Row
@@ -85,7 +84,8 @@ class _Logs:
         """Return the ends that task records keep; nothing for records that were cleaned away or damaged."""
         by_stage: dict[str, list[Traced]] = defaultdict(list)
         for one in tasks:
-            by_stage[self._stages[one.stage]].append(one)
+            if one.stage in self._stages:
+                by_stage[self._stages[one.stage]].append(one)
         found: dict[int, str] = {}
         for digest, of_stage in by_stage.items():
             rows = self._rows_of(digest)
@@ -110,8 +110,4 @@ class _Logs:
 
 
 def _errors(folder: Path) -> Mapping[int, Mapping[str, str]]:
-    try:
-        told = json.loads((folder / "error.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-    return {error["task"]: error for error in told if "task" in error}
+    return {error["task"]: error for error in read_json(folder / "error.json") or () if "task" in error}

@@ -7,13 +7,12 @@ attempt, and no record names it. Imports `flowbutton.model`, `worker`, `engine`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flowbutton.engine.folders import Traced, read_trace
+from flowbutton.engine.folders import Traced, read_json, read_trace
 from flowbutton.engine.hiding import reveal
 from flowbutton.engine.journal import CALLS, KEPT_CALLS
 from flowbutton.model.canonical import canonical
@@ -47,7 +46,8 @@ def repeatable(folder: Path, name: str, *, store: str, env: Mapping[str, str]) -
     """
     traced = find_task(read_trace(folder), name, folder)
     kept = folder / CALLS / f"{traced.task}.json"
-    if not kept.is_file():
+    order = read_json(kept)
+    if order is None:
         known = sorted(int(place.stem) for place in kept.parent.glob("*.json"))
         raise MissingInput(
             f"the call of task {traced.task} ({traced}) was not kept",
@@ -55,8 +55,7 @@ def repeatable(folder: Path, name: str, *, store: str, env: Mapping[str, str]) -
             hint=f"these can be repeated: {', '.join(map(str, known[:20]))}" if known else "no task of this run failed",
             file=str(folder),
         )
-    order = CallOrder.decode(canonical(reveal(json.loads(kept.read_text(encoding="utf-8")), env)))
-    return Repeatable(traced, replace(order, store=store))
+    return Repeatable(traced, replace(CallOrder.decode(canonical(reveal(order, env))), store=store))
 
 
 def find_task(tasks: Iterable[Traced], name: str, folder: Path) -> Traced:

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import heapq
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowbutton.engine.folders import AskedRun, Traced, read_asked, read_trace
+from flowbutton.engine.folders import AskedRun, Traced, read_asked, read_json, read_trace
 from flowbutton.engine.journal import read_events
 from flowbutton.ui.history import PastRun, read_run
 from flowbutton.ui.view import StageView
@@ -118,14 +117,6 @@ def account_of(folder: Path) -> Account:
         asked=read_asked(folder),
         costs=costs,
         slowest=[task for _, _, task in sorted(slowest, reverse=True)],
-        outputs=[*_json(folder / "outputs.json", {}).values()],
-        errors=_json(folder / "error.json", []),
+        outputs=[*(read_json(folder / "outputs.json") or {}).values()],
+        errors=read_json(folder / "error.json") or [],
     )
-
-
-def _json(place: Path, absent: Any) -> Any:
-    """Read a file that a run writes at its end; one that was killed has none, or half of it."""
-    try:
-        return json.loads(place.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return absent

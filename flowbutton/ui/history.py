@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
-from flowbutton.engine.folders import Standing, run_folders, standing
+from flowbutton.engine.folders import Standing, read_json, run_folders, standing
 from flowbutton.engine.journal import read_events
 from flowbutton.model.errors import MissingInput
 from flowbutton.stores.leases import LeaseOwner
@@ -63,9 +62,8 @@ def read_run(folder: Path) -> PastRun:
     """Read a run's folder; one that was killed early may lack its plan."""
     view = RunView(run=folder.name, folder=str(folder))
     pipeline = "?"
-    plan = folder / "plan.json"
-    if plan.is_file():
-        told = json.loads(plan.read_text(encoding="utf-8"))
+    told = read_json(folder / "plan.json")
+    if told is not None:
         pipeline = told["pipeline"]
         view.planned(told)
     times = [0.0]

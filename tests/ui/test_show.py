@@ -90,3 +90,16 @@ def test_a_long_log_is_whole(place):
     place.call("run", "texts.yaml", "-q")
     told = logs(place, "--task", "count[file=a.txt]")
     assert told == f"== count[file=a.txt,ordinal=0], done\n{'x' * 20_000}\n"
+
+
+def test_a_run_of_which_files_are_torn_is_told_and_cleaned_all_the_same(failed):
+    """A driver that is killed while it writes leaves half a file."""
+    folder = next((failed.folder / ".flowbutton/runs").glob("latest")).resolve()
+    for place in (*folder.glob("*.json"), *folder.glob("calls/*.json"), folder / "events.jsonl", folder / "trace.tsv"):
+        place.write_bytes(place.read_bytes()[:-20])
+    for command in ("status", "show", "logs", "clean -n"):
+        ended = failed.call(*command.split())
+        assert ended.returncode == 0, ended.stderr
+    assert "killed" in failed.call("status").stdout
+    assert failed.call("clean", "--all", "--grace", "0s").returncode == 0
+    assert not folder.exists()
