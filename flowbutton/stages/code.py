@@ -3,7 +3,7 @@
 The digest is over syntax trees (without docstrings and positions) of the function and of everything in local modules
 that it names, directly or not; third-party libraries count by distribution version. A module that can't be followed
 name by name (``import *``, ``globals()``, a module used as a value) counts whole. "Local" is what shares the function's
-top-level package, or lies in its folder and belongs to no installed distribution. Imports nothing of flowbutton.
+top-level package, or lies in its folder and belongs to no installed distribution. Imports `stages.syntax`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import importlib.util
 import inspect
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
+
+from flowbutton.stages.syntax import bound_by, imported, imports_in, names_in, stripped
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def identify_module(name: str) -> CodeIdentity:
 def _by_source(function: Callable[..., Any]) -> CodeIdentity:
     """Identify a function that stands in no module (a notebook's, a local one) by its own text alone."""
     text = textwrap.dedent(inspect.getsource(function))
-    digest = hashlib.sha256(ast.dump(_stripped(ast.parse(text))).encode()).hexdigest()
+    digest = hashlib.sha256(ast.dump(stripped(ast.parse(text))).encode()).hexdigest()
     return CodeIdentity(digest, {function.__name__: digest}, {})
 
 
@@ -241,8 +243,8 @@ def _facts(module_name: str, name: str | None) -> _Facts:
     dump = "".join(ast.dump(node) for node in nodes)
     return _Facts(
         digest=hashlib.sha256(dump.encode()).hexdigest(),
-        names=tuple(dict.fromkeys((found, tuple(path)) for node in nodes for found, path in _names_in(node))),
-        imports={alias: target for node in nodes for alias, target in _imports_in(node, module.importer).items()},
+        names=tuple(dict.fromkeys((found, tuple(path)) for node in nodes for found, path in names_in(node))),
+        imports={alias: target for node in nodes for alias, target in imports_in(node, module.importer).items()},
     )
 
 
@@ -324,94 +326,12 @@ def _parse(module_name: str) -> _Module:
     is_package = place is not None and place.name == "__init__.py"
     importer = f"{module_name}.__init__" if is_package else module_name
     digest = hashlib.sha256(source).hexdigest()
-    module = _Module(module_name, digest, _stripped(ast.parse(source.decode("utf-8"))), importer)
+    module = _Module(module_name, digest, stripped(ast.parse(source.decode("utf-8"))), importer)
     for statement in module.tree.body:
-        for name in _bound_by(statement):
+        for name in bound_by(statement):
             module.definitions.setdefault(name, []).append(statement)
-    module.imports = _imports_in(module.tree, importer)
-    module.stars = [base for base, name in _imported(module.tree, importer) if name == "*"]
+    module.imports = imports_in(module.tree, importer)
+    module.stars = [base for base, name in imported(module.tree, importer) if name == "*"]
     calls = {child.id for child in ast.walk(module.tree) if isinstance(child, ast.Name)}
     module.dynamic = bool(module.stars) or not calls.isdisjoint({"globals", "__import__", "exec", "eval"})
     return module
-
-
-def _bound_by(statement: ast.AST) -> Iterator[str]:
-    """Yield the names that a top-level statement binds or may change (``TABLE.update(...)``), imports excepted."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield statement.name
-    elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        for target in targets:
-            yield from (child.id for child in ast.walk(target) if isinstance(child, ast.Name))
-    elif isinstance(statement, ast.Expr):
-        yield from (child.id for child in ast.walk(statement) if isinstance(child, ast.Name))
-    else:
-        for inner in ast.iter_child_nodes(statement):
-            if isinstance(inner, ast.stmt | ast.ExceptHandler | ast.match_case):
-                yield from _bound_by(inner)
-
-
-def _names_in(node: ast.AST) -> Iterator[tuple[str, list[str]]]:
-    """Yield the names that are read inside ``node``, each with the attributes that follow it: ``a.b.c`` → a, [b, c]."""
-    inner: set[int] = set()
-    for child in ast.walk(node):  # parents come before their children
-        if id(child) in inner or (isinstance(child, ast.Name) and not isinstance(child.ctx, ast.Load)):
-            continue
-        if isinstance(child, ast.AugAssign) and isinstance(child.target, ast.Name):
-            yield child.target.id, []  # it is read, too
-        attributes: list[str] = []
-        found: ast.AST = child
-        while isinstance(found, ast.Attribute):
-            attributes.insert(0, found.attr)
-            found = found.value
-            inner.add(id(found))
-        if isinstance(found, ast.Name):
-            yield found.id, attributes
-        elif attributes:
-            inner.discard(id(found))  # a call's result, say: what is in it is yet to come
-
-
-def _imported(node: ast.AST, importer: str) -> Iterator[tuple[str, str]]:
-    """Yield (module, name in it) of each ``from module import name`` inside ``node``."""
-    for child in ast.walk(node):
-        if isinstance(child, ast.ImportFrom):
-            base = child.module or ""
-            if child.level:
-                parent = importer.rsplit(".", child.level)[0]
-                base = f"{parent}.{base}" if base else parent
-            yield from ((base, alias.name) for alias in child.names)
-
-
-def _imports_in(node: ast.AST, importer: str) -> dict[str, tuple[str, str | None]]:
-    """Return what import statements inside ``node`` bind: alias → (module, name in it or None)."""
-    found: dict[str, tuple[str, str | None]] = {}
-    for child in ast.walk(node):
-        if isinstance(child, ast.Import):
-            for alias in child.names:
-                target = alias.name if alias.asname else alias.name.partition(".")[0]
-                found[alias.asname or target] = (target, None)
-        elif isinstance(child, ast.ImportFrom):
-            pairs = zip(child.names, _imported(child, importer), strict=True)
-            found.update((alias.asname or alias.name, pair) for alias, pair in pairs)
-    return found
-
-
-def _stripped(tree: ast.Module) -> ast.Module:
-    """Remove docstrings, and the decorators that only describe a stage, in place: words are not code."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            node.decorator_list = [item for item in node.decorator_list if not _describes(item)]
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:] or [ast.Pass()]
-    return tree
-
-
-def _describes(decorator: ast.expr) -> bool:
-    target = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return isinstance(target, ast.Name) and target.id in {"map_stage", "gather_stage"}

@@ -2,7 +2,8 @@
 
 A cache only, in the user's cache folder, thrown away at will. An entry holds while the same Python follows code by the
 same rules, the same distributions are installed, and each module that was read lies where it lay with the same bytes;
-no time or size of a file is trusted. Imports `stages.code`.
+no time or size of a file is trusted. Imports `stages.code`,
+`stages.syntax`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flowbutton.stages import code
+from flowbutton.stages import code, syntax
 from flowbutton.stages.code import CodeIdentity, Witness, follow, global_name
 
 
@@ -47,8 +48,8 @@ def identify_kept(function: Callable[..., Any]) -> CodeIdentity:
 
 @cache
 def _stamp(path: tuple[str, ...]) -> str:
-    """Return what else an identity depends on: Python, the rules in `stages.code`, and the installed distributions."""
-    rules = Path(code.__file__).read_bytes()
+    """Return what else an identity depends on: Python, the rules of following code, and the installed distributions."""
+    rules = Path(code.__file__).read_bytes() + Path(syntax.__file__).read_bytes()
     places = filter(None, map(_installed, dict.fromkeys(path)))
     return _digest([sys.version, hashlib.sha256(rules).hexdigest(), *places])
 
