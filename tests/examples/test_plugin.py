@@ -47,6 +47,13 @@ def test_its_pipeline_runs_and_is_done(flowbutton):
     assert "nothing to run" in flowbutton("plan", "earthquakes.yaml", "-p", "chunk_size=64KiB")
 
 
+def test_its_store_keeps_the_work(flowbutton):
+    store = f"sqlite://{flowbutton.folder / 'work.sqlite'}"
+    asked = ("earthquakes.yaml", "--store", store, "--results", "elsewhere", "-p", "chunk_size=64KiB")
+    assert "0 reused" in flowbutton("run", *asked, "--workers", "2").splitlines()[-1]
+    assert "nothing to run" in flowbutton("plan", *asked)
+
+
 def test_it_is_listed_with_where_it_comes_from(flowbutton):
     listed = flowbutton("stages").split("\n\n")
     assert listed[0].startswith("flowbutton ")
