@@ -144,3 +144,13 @@ def test_a_missing_library_of_a_plug_in_is_told_with_its_cure(place, plugins):
     assert "pip install no_such_thing" in ended.stdout
     broken = json.loads(place.call("partitioners", "--json", env=plugins).stdout)["broken"]
     assert [entry["name"] for entry in broken] == ["lacks"]
+
+
+def test_a_name_that_two_packages_take_is_told(place, plugins, tmp_path):
+    install(tmp_path / "site", "other-words", {"stages words": "other_plugin"}, {"other_plugin.py": PLUGIN})
+    ended = place.call("stages", env=plugins)
+    assert ended.returncode == 0
+    told = ended.stdout[ended.stdout.index("'words' of ") :]
+    assert "words-of" in told
+    assert "other-words" in told
+    assert "  genomics.align" in ended.stdout
