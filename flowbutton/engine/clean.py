@@ -46,7 +46,7 @@ _TTL_S = 30.0
 
 def plan_clean(store: Store, runs: Path, wish: Wish, *, grace_s: float = GRACE_S) -> Decision:
     """Return what cleaning would remove now. Reads only."""
-    return _Survey(store, runs).decide(wish, now_s=time.time(), grace_s=grace_s)
+    return _Survey(store, runs, lambda: None).decide(wish, now_s=time.time(), grace_s=grace_s)
 
 
 def clean(store: Store, runs: Path, wish: Wish, *, grace_s: float = GRACE_S, wait_s: float | None = 0.0) -> Decision:
@@ -64,8 +64,10 @@ def clean(store: Store, runs: Path, wish: Wish, *, grace_s: float = GRACE_S, wai
 
     with hold(store, CLEANING, beside=runs_at_work, ttl_s=_TTL_S, wait_s=wait_s) as lease:
         now_s = max(entry.modified_s for entry in store.entries(lease_prefix(CLEANING)))
-        decision = _Survey(store, runs).decide(wish, now_s=now_s, grace_s=grace_s)
-        _remove(store, runs, decision, renewing(lease, time.monotonic))
+        renew = renewing(lease, time.monotonic)
+        decision = _Survey(store, runs, renew).decide(wish, now_s=now_s, grace_s=grace_s)
+        lease.renew()  # or it was taken over meanwhile, and nothing may go
+        _remove(store, runs, decision, renew)
     return decision
 
 
@@ -107,9 +109,13 @@ class _Survey:
 
     store: Store
     runs: Path
+    renew: Callable[[], None]
 
     def decide(self, wish: Wish, *, now_s: float, grace_s: float) -> Decision:
-        facts = [_facts(folder) for folder in run_folders(self.runs)]
+        facts = []
+        for folder in run_folders(self.runs):
+            self.renew()
+            facts.append(_facts(folder))
         return decide(facts, self._inventory(), cache(self._objects_of), wish, now_s=now_s, grace_s=grace_s)
 
     def _inventory(self) -> Inventory:
@@ -126,6 +132,7 @@ class _Survey:
         return Inventory(entries, [*self.store.leftovers()], {key: frozenset(m) for key, m in marks.items()}, named)
 
     def _segment(self, entry: Entry) -> Segment:
+        self.renew()
         try:
             return Segment.decode(self.store.get(entry.key), entry.key)
         except (CorruptObject, NotInStore):
@@ -133,6 +140,7 @@ class _Survey:
 
     def _objects_of(self, key: str) -> frozenset[str]:
         """Return the digests of the objects that a pack's records refer to; a damaged record refers to none."""
+        self.renew()
         place = written(key)
         found: set[str] = set()
         with suppress(CorruptObject, NotInStore):

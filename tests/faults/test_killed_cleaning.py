@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from bench import Bench
 from flowbutton.engine.clean import clean
 from flowbutton.engine.cleaning import Wish
 from flowbutton.engine.run import Status
+from flowbutton.model.errors import Locked
+from flowbutton.stores.leases import CLEANING, LeaseOwner, acquire
 from flowbutton.stores.local import LocalStore
 from flowbutton.testing.faulty import Crash, WrappedStore
 
@@ -49,3 +52,19 @@ def test_a_killed_cleaning_leaves_a_store_that_works(bench: Bench, share: float)
     assert not killed_after(store, 10**9)
     assert [key for key in LocalStore(store).list("") if not key.startswith("leases/")] == []
     assert bench.run().ran == first.ran
+
+
+def test_who_lost_the_lease_while_looking_removes_nothing(bench: Bench) -> None:
+    bench.run()
+    store = LocalStore(bench.folder / ".flowbutton")
+    before = [*store.list("objects/"), *store.list("records/")]
+
+    def step(method: str, key: str) -> None:
+        if (method, key) == ("leftovers", ""):  # the end of looking: somebody has waited too long, and takes over
+            other = LeaseOwner("elsewhere", 1, "1")
+            clock = count(step=20)
+            acquire(store, CLEANING, owner=other, ttl_s=30, now=lambda: next(clock), wait_s=None, pause=lambda _: None)
+
+    with pytest.raises(Locked, match="taken over"):
+        clean(WrappedStore(store, step), store.root / "runs", ALL, grace_s=0)
+    assert [*store.list("objects/"), *store.list("records/")] == before
