@@ -2,8 +2,7 @@
 
 A cache only, in the user's cache folder, thrown away at will. An entry holds while the same Python follows code by the
 same rules, the same distributions are installed, and each module that was read lies where it lay with the same bytes;
-no time or size of a file is trusted. Imports `stages.code`,
-`stages.syntax`.
+no time or size of a file is trusted. Imports `stages.code`, `stages.syntax`.
 """
 
 from __future__ import annotations
