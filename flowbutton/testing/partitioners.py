@@ -240,6 +240,7 @@ class PartitionerContract(ABC):
         assert len({tuple((name, type(value)) for name, value in piece.key) for piece in pieces}) <= 1
         for piece in pieces:
             assert dict(cut_source.open(piece).key) == dict(piece.key)
+            assert not self.partitioner().columns or {*dict(piece.key)} <= {*self.partitioner().columns}
 
     def test_the_content_of_a_piece_does_not_depend_on_its_place_and_time(
         self, cut_source: CutSource, tmp_path: Path
@@ -290,7 +291,6 @@ class PartitionerContract(ABC):
                 made.append({part: (path.name, path.read_bytes()) for part, path in files.items()})
             assert made[0] == made[1]
 
-    @needs(sized=True)
     def test_places_lie_in_their_files(self, cut_source: CutSource) -> None:
         for piece in cut_source.pieces(self.options(1)):
             for place in cut_source.partitioner.places(piece):
@@ -299,6 +299,7 @@ class PartitionerContract(ABC):
                 assert 0 <= start <= stop <= size
                 assert place.records is None or 0 < place.records[0] <= place.records[1]
 
+    @needs(sized=True)
     def test_a_size_below_one_is_refused(self, cut_source: CutSource) -> None:
         with pytest.raises(OptionError):
             cut_source.pieces(self.options(0))

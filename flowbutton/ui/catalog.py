@@ -159,6 +159,7 @@ def partitioner_facts(entry: Entry[Partitioner]) -> Facts:
         "summary": words.summary,
         "help": words.text,
         "unit": partitioner.unit,
+        "columns": [*partitioner.columns],
         "reader": {
             "type": f"{reader.__module__}.{reader.__qualname__}",
             "summary": read_docstring(reader.__doc__).summary,

@@ -20,7 +20,7 @@ import pytest
 
 from flowbutton.model.canonical import digest_json
 from flowbutton.model.partitioner import Partitioner, Reader
-from flowbutton.model.pieces import Group, IndexPart, Layout, Piece, Source
+from flowbutton.model.pieces import Group, IndexPart, Layout, Piece, Place, Source
 from flowbutton.model.store import DataAccess
 from flowbutton.testing.partitioners import CutSource, MemoryAccess, PartitionerContract
 
@@ -215,6 +215,13 @@ class WritesUncounted(JsonLines):
         return Uncounted(piece, data)
 
 
+class PointsBeyond(JsonLines):
+    """Says that a piece lies where its file has ended."""
+
+    def places(self, piece: Piece) -> Sequence[Place]:
+        return [replace(place, bytes=(place.bytes[1], place.bytes[1] + 9)) for place in super().places(piece)]
+
+
 class TakesAnySize(JsonLines):
     def cut(self, layout: Layout, *, size: int = 1) -> Sequence[Piece]:
         return super().cut(layout, size=max(size, 1))
@@ -239,6 +246,7 @@ WRONG = [
     (ReadsBeyondTheEnd, "test_readers_stay_inside_their_objects"),
     (TellsPrograms, "test_files_for_programs_are_the_same_anywhere_and_hold_all_records"),
     (WritesUncounted, "test_files_for_programs_are_the_same_anywhere_and_hold_all_records"),
+    (PointsBeyond, "test_places_lie_in_their_files"),
     (TakesAnySize, "test_a_size_below_one_is_refused"),
 ]
 PROMISES = sorted(name for name in dir(PartitionerContract) if name.startswith("test_"))

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, cast
 from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.errors import MalformedRecord, OptionError, UncuttableSource
 from flowbutton.model.partitioner import Partitioner, Reader
-from flowbutton.model.pieces import Group, IndexPart, Layout, Piece, Source
+from flowbutton.model.pieces import Group, IndexPart, Layout, Piece, Place, Source
 from flowbutton.model.stage import Tally
 from flowbutton.model.store import DataAccess
 from flowbutton.partitioners.files import file_groups, unchanged
@@ -130,6 +130,7 @@ class JsonLines(Partitioner):
     version: ClassVar[int] = 1
     reader: ClassVar[type[Reader]] = JsonLinesReader
     unit: ClassVar[str] = "lines"
+    columns: ClassVar[tuple[str, ...]] = ("file", "ordinal", "part")
 
     def __init__(self, *, part_bytes: int = 64 * MIB, block_bytes: int = 64 * 1024) -> None:
         self._part_bytes, self._block_bytes = part_bytes, block_bytes
@@ -199,6 +200,12 @@ class JsonLines(Partitioner):
     def open(self, piece: Piece, data: DataAccess) -> JsonLinesReader:
         """Open a reader on a piece."""
         return JsonLinesReader(piece, data)
+
+    def places(self, piece: Piece) -> Sequence[Place]:
+        """Return the bytes and the lines of a piece, for people who look for what is wrong with it."""
+        body = cast(Mapping[str, Any], piece.body)
+        first = body["before"] + 1
+        return [Place(body["uri"], (body["start"], body["stop"]), (first, first + (piece.records or 0)))]
 
 
 def _lines_begun(data: DataAccess, uri: str, start: int, stop: int, size: int) -> tuple[bytes, int]:

@@ -53,6 +53,7 @@ class NewName(Partitioner):
     version: ClassVar[int] = 1
     reader: ClassVar[type[Reader]] = NewNameReader
     unit: ClassVar[str] = "lines"
+    columns: ClassVar[tuple[str, ...]] = ("file", "ordinal", "part")
 
     def __init__(self, *, block_bytes: int = 64 * 1024) -> None:
         self._block_bytes = block_bytes
