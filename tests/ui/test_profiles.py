@@ -49,7 +49,7 @@ def test_resources_reach_the_stages_that_there_are(place, config):
         ("profiles:\n  mine:\n    wokers: 2\n", "config.yaml:3:5: profiles.mine.wokers"),
         ("profiles:\n  mine: {workers: many}\n", "config.yaml:2:19: profiles.mine.workers"),
         ("profile: {}\n", "config.yaml:1:1: profile"),
-        ("profiles: {\n", "config.yaml:2:1"),
+        ("profiles: {\n", "config.yaml:1:11: this '{' is not closed"),
         ("default_profile: mien\nprofiles: {mine: {}}\n", "config.yaml:1"),
     ],
 )
