@@ -77,7 +77,7 @@ class Drive:
         self._tasks: dict[int, Task] = {}
         self._twins: dict[str, list[int]] = defaultdict(list)  # tasks of one fingerprint: only the first runs
         self._calls: dict[int, tuple[Task, ...]] = {}
-        self._selections: dict[tuple[StoredRow, ...], str] = {}
+        self._selections: dict[RowsInput, str] = {}
         self._closed: set[str] = set()
         self.ended = Ended()
 
@@ -171,11 +171,11 @@ class Drive:
         """Put the selection that a payload names instead of the rows."""
         if not rows.rows:
             return GatherInput(rows.stage, None, rows.output)
-        if rows.rows not in self._selections:
+        if rows not in self._selections:
             named = [stored.row for stored in rows.rows]
             store = self._records.store
-            self._selections[rows.rows] = steadily(lambda: put_selection(store, rows.stage, named), pause=self._pause)
-        return GatherInput(rows.stage, self._selections[rows.rows], rows.output)
+            self._selections[rows] = steadily(lambda: put_selection(store, rows.stage, named), pause=self._pause)
+        return GatherInput(rows.stage, self._selections[rows], rows.output)
 
     # In: events
 
@@ -251,7 +251,7 @@ class Drive:
         attempts: list[int] = []
         readers: list[RangeReader | None] = []
         for row, outline in found:
-            result = Result.of(StoredRow(stage_digest, row), outline, reused=False)
+            result = Result(StoredRow(stage_digest, row), outline, reused=False)
             for number in self._twins.pop(row.fingerprint, ()):
                 task = self._tasks.pop(number)
                 done.append((task, result))

@@ -11,11 +11,13 @@ Here: what all nodes share, and the streams that stages fan out over. The kinds 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from flowbutton.engine.tasks import Counts, Order, RangeReader, Result, RowsInput, Task, fingerprint
+from flowbutton.engine.results import Column, Lazy, Results
+from flowbutton.engine.tasks import Counts, Marker, Order, RangeReader, Result, RowsInput, Task
 from flowbutton.model.canonical import Json
 from flowbutton.model.pieces import IndexPart, Key
 from flowbutton.model.stage import Resources
@@ -47,14 +49,18 @@ class StreamItem:
     bytes: int
 
 
-class Stream:
+class Stream(ABC):
     """Items in the making: they come in any order of their ``order``, until ``complete``."""
 
     def __init__(self, teller: str) -> None:
-        self.items: list[StreamItem] = []
         self.complete = False
         self.teller = teller
         """The name of the node that will tell how many items there are."""
+
+    @property
+    @abstractmethod
+    def items(self) -> Sequence[StreamItem]:
+        """Those that there are, in the order in which they came."""
 
     @property
     def expected(self) -> int | None:
@@ -63,11 +69,24 @@ class Stream:
 
 
 class ValueStream(Stream):
-    """Items that are known, all at once."""
+    """Items that are known when they come."""
+
+    def __init__(self, teller: str) -> None:
+        super().__init__(teller)
+        self._items: list[StreamItem] = []
+
+    @property
+    def items(self) -> Sequence[StreamItem]:
+        """Those that came."""
+        return self._items
+
+    def add(self, items: Iterable[StreamItem]) -> None:
+        """Take in more items."""
+        self._items.extend(items)
 
     def fill(self, items: Iterable[StreamItem]) -> None:
-        """Set the items."""
-        self.items, self.complete = list(items), True
+        """Take in all items at once."""
+        self._items, self.complete = list(items), True
 
 
 class Node(ABC):
@@ -78,12 +97,16 @@ class Node(ABC):
         self.name = spec.name
         self.shared: dict[str, Input] = {}
         self.shared_gathers: dict[str, RowsInput] = {}
-        self.orders: dict[int, Order] = {}
-        self.keys: dict[int, Key] = {}
-        self.bytes_in: dict[int, int] = {}
-        self.results: dict[int, Result] = {}
+        self._places: dict[int, int] = {}
+        self._orders: list[Order] = []
+        self._keys: list[Key] = []
+        self._bytes_in = array("q")
+        self.orders, self.keys = Column(self._places, self._orders), Column(self._places, self._keys)
+        self.bytes_in = Column(self._places, self._bytes_in)
+        self.results = Results(spec.stage_digest)
         self.counts = Counts()
-        self._in_order: list[tuple[int, Result]] | None = None
+        self.marker = Marker(spec.stage_digest)
+        self._in_order = array("q")
         self.expanded = False
         """Whether all tasks that there will be are known."""
 
@@ -111,16 +134,21 @@ class Node(ABC):
         self.results[task] = result
         self.counts.add(result.ledger)
 
-    def ordered(self) -> list[tuple[int, Result]]:
-        """Return task numbers and results in the order of the data."""
-        if self._in_order is None or len(self._in_order) < len(self.results):
-            sorted_tasks = sorted(self.results, key=self.orders.__getitem__)
-            self._in_order = [(task, self.results[task]) for task in sorted_tasks]
+    def in_order(self) -> Sequence[int]:
+        """Return the tasks that are done, in the order of the data."""
+        if len(self._in_order) < len(self.results):
+            self._in_order = array("q", sorted(self.results, key=self.orders.__getitem__))
         return self._in_order
 
-    def rows(self, results: Iterable[Result], output: str | None) -> RowsInput:
-        """Return the rows of results, in the order given, as something to gather."""
-        return RowsInput(self.spec.stage_digest, tuple(result.stored for result in results), output)
+    def ordered(self) -> Sequence[tuple[int, Result]]:
+        """Return the tasks that are done and their results, in the order of the data."""
+        tasks = self.in_order()
+        return Lazy(lambda: len(tasks), lambda place: (tasks[place], self.results[tasks[place]]))
+
+    def rows(self, tasks: Sequence[int], output: str | None) -> RowsInput:
+        """Return the rows of tasks, in the order given, as something to gather."""
+        rows = Lazy(lambda: len(tasks), lambda place: self.results[tasks[place]].stored)
+        return RowsInput(self.spec.stage_digest, rows, output)
 
     def make(
         self,
@@ -135,6 +163,8 @@ class Node(ABC):
     ) -> Task:
         """Make a task of this node and remember its place."""
         number = next(self.spec.ids)
-        self.orders[number], self.keys[number], self.bytes_in[number] = order, key, bytes_in
-        mark = fingerprint(self.spec.stage_digest, contents)
-        return Task(number, self.name, key, order, mark, inputs, gathers or {}, bytes_in, part)
+        self._places[number] = len(self._places)
+        self._orders.append(order)
+        self._keys.append(key)
+        self._bytes_in.append(bytes_in)
+        return Task(number, self.name, key, order, self.marker.mark(contents), inputs, gathers or {}, bytes_in, part)

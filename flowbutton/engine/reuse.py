@@ -121,7 +121,7 @@ def settle(
                 if known is None or (expansion.node_of(task.id).wants_content and not records.heal(known[1])):
                     fresh.append(task)
                     continue
-                result = Result.of(StoredRow(stage_digest, known[0]), known[1], reused=True)
+                result = Result(StoredRow(stage_digest, known[0]), known[1], reused=True)
                 tell(task, result)
                 done.append((task.id, result, content_reader(expansion, task, result, records)))
             following += expansion.done(done) if done else []

@@ -26,7 +26,7 @@ class SourceNode(Node):
     ) -> None:
         super().__init__(spec)
         self.partitioner, self.groups, self._options = partitioner, groups, options
-        self.pieces = Stream(spec.name)
+        self.pieces = ValueStream(spec.name)
         self._groups = {group.ordinal: group for group in groups}
         self.records: int | None = 0
         self.bytes = 0
@@ -83,7 +83,7 @@ class SourceNode(Node):
         pieces = self.partitioner.cut(layout, **self._options)
         self._check(layout, pieces)
         ordinal = layout.group.ordinal
-        self.pieces.items.extend(_piece_item((ordinal, number), piece) for number, piece in enumerate(pieces))
+        self.pieces.add(_piece_item((ordinal, number), piece) for number, piece in enumerate(pieces))
         self.bytes += layout.bytes
         known = self.records is not None and layout.records is not None
         self.records = (self.records or 0) + (layout.records or 0) if known else None

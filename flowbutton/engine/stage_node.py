@@ -6,19 +6,21 @@ Not here: trees of gathers (`engine.tree_node`). Imports `flowbutton.model`, `st
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
 from flowbutton.engine.nodes import Node, NodeSpec, Stream, StreamItem
+from flowbutton.engine.results import Lazy
 from flowbutton.engine.source_node import SourceNode
-from flowbutton.engine.tasks import RangeReader, Result, RowsInput, Task
+from flowbutton.engine.tasks import Order, RangeReader, Result, RowsInput, Task
 from flowbutton.engine.transpose_node import TransposeNode
 from flowbutton.model.bundle import Interval
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import BadInput, Bug
-from flowbutton.model.pieces import Key, Scalar
+from flowbutton.model.pieces import Item, Key, Scalar
 from flowbutton.stages.codecs import read_items
 from flowbutton.worker.payload import ArtifactInput, Input, ValueInput
 
@@ -29,28 +31,72 @@ class ResultStream(Stream):
     def __init__(self, node: Node, output: str | None) -> None:
         super().__init__(node.name)
         self._node, self._output = node, output
+        self._tasks = array("q")
 
     @property
     def expected(self) -> int | None:
         """As many as the upstream stage has tasks."""
         return self._node.expected()[0]
 
-    def add(self, task: int, result: Result) -> None:
-        """Take in one result."""
-        reference = ArtifactInput(result.stored, self._output)
-        content: Json = ["artifact", result.content(self._output)]
+    @property
+    def items(self) -> Sequence[StreamItem]:
+        """The results that there are."""
+        return Lazy(lambda: len(self._tasks), self._item)
+
+    def add(self, task: int) -> None:
+        """Take in the result of a task."""
+        self._tasks.append(task)
+
+    def _item(self, place: int) -> StreamItem:
+        task, output = self._tasks[place], self._output
+        result = self._node.results[task]
+        content: Json = ["artifact", result.content(output)]
         order, key = self._node.orders[task], self._node.keys[task]
-        self.items.append(StreamItem(order, key, reference, content, result.bytes_of(self._output)))
+        return StreamItem(order, key, ArtifactInput(result.stored, output), content, result.bytes_of(output))
 
 
 class ItemStream(Stream):
     """The rows of item tables, as the tasks that make them are done."""
 
-    def add(self, order: tuple[int, ...], data: bytes) -> None:
+    def __init__(self, teller: str) -> None:
+        super().__init__(teller)
+        self._rows: list[Item] = []
+        self._orders: list[Order] = []
+
+    @property
+    def items(self) -> Sequence[StreamItem]:
+        """The rows that there are."""
+        return Lazy(lambda: len(self._rows), self._item)
+
+    def add(self, order: Order, data: bytes) -> None:
         """Take in one table."""
-        for number, item in enumerate(read_items(data)):
-            content: Json = ["value", item.value]
-            self.items.append(StreamItem((*order, number), item.key, ValueInput(item.value), content, 0))
+        rows = read_items(data)
+        self._rows += rows
+        self._orders += [(*order, number) for number in range(len(rows))]
+
+    def _item(self, place: int) -> StreamItem:
+        item = self._rows[place]
+        return StreamItem(self._orders[place], item.key, ValueInput(item.value), ["value", item.value], 0)
+
+
+class ItemInputs(Mapping[str, Input]):
+    """The inputs of a task that has one of its own: an item of a stream, looked up when the task is started."""
+
+    __slots__ = ("_argument", "_items", "_place")
+
+    def __init__(self, argument: str, items: Sequence[StreamItem], place: int) -> None:
+        self._argument, self._items, self._place = argument, items, place
+
+    def __getitem__(self, argument: str) -> Input:
+        if argument != self._argument:
+            raise KeyError(argument)
+        return self._items[self._place].reference
+
+    def __iter__(self) -> Iterator[str]:
+        yield self._argument
+
+    def __len__(self) -> int:
+        return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +156,10 @@ class StageNode(Node):
         self.items, self.shares, self.gathers, self.mode = items, shares, gathers, mode
         self.item_stream = ItemStream(spec.name) if makes_items else None
         self.result_streams: dict[str | None, ResultStream] = {}
+        self._gathers_of_tasks = [wire for wire in gathers if wire.match or wire.overlap is not None]
         self._made = 0
         self._open = False
-        self._contents: dict[str, Json] = {}
-        self._matched: dict[str, Mapping[tuple[Scalar | None, ...], list[Result]]] = {}
+        self._matched: dict[str, Mapping[tuple[Scalar | None, ...], array[int]]] = {}
         self._bytes = 0
 
     @property
@@ -129,7 +175,7 @@ class StageNode(Node):
         """Take in a result and hand it on to the streams over it."""
         super().done(task, result, read)
         for stream in self.result_streams.values():
-            stream.add(task, result)
+            stream.add(task)
         if self.item_stream is not None:
             if read is None:
                 raise Bug("an item table was not read", why="", hint="", node=self.name)
@@ -160,8 +206,11 @@ class StageNode(Node):
         """Yield tasks for items that are there, once what all tasks share is there."""
         if self.expanded or not self._opens():
             return
-        for combination in self._new_items():
-            yield self._task_of(combination)
+        if len(self.items) == 1 and not self._gathers_of_tasks:
+            yield from self._simple_tasks(self.items[0])
+        else:
+            for combination in self._new_items():
+                yield self._task_of(combination)
         self.expanded = all(wire.stream.complete for wire in self.items)
         self._close_streams()
 
@@ -178,7 +227,7 @@ class StageNode(Node):
                 self.shared[wire.argument] = bound.reference
             self._take(wire.argument, bound)
         for gather in self.gathers:
-            if not gather.match and gather.overlap is None:
+            if gather not in self._gathers_of_tasks:
                 bound = self._gather(gather, {}, ())
                 if bound.reference is not None:
                     self.shared[gather.argument] = bound.reference
@@ -189,7 +238,7 @@ class StageNode(Node):
         return True
 
     def _take(self, argument: str, bound: _Bound) -> None:
-        self._contents[argument] = bound.content
+        self.marker.share(argument, bound.content)
         self._bytes += bound.bytes
 
     def _new_items(self) -> Iterator[tuple[StreamItem, ...]]:
@@ -219,23 +268,36 @@ class StageNode(Node):
             )
         yield from zip(*ordered, strict=True)
 
+    def _simple_tasks(self, wire: ItemWire) -> Iterator[Task]:
+        """Yield a task for each item of the one stream that has none yet."""
+        items = wire.stream.items
+        for place in range(self._made, len(items)):
+            item = items[place]
+            yield self.make(
+                item.order,
+                item.key,
+                inputs=ItemInputs(wire.argument, items, place),
+                contents={wire.argument: item.content},
+                bytes_in=self._bytes + item.bytes,
+            )
+        self._made = len(items)
+
     def _task_of(self, combination: tuple[StreamItem, ...]) -> Task:
         by_argument = {wire.argument: item for wire, item in zip(self.items, combination, strict=True)}
         order = combination[0].order if len(combination) == 1 else tuple(n for item in combination for n in item.order)
         key: Key = tuple(dict(pair for item in combination for pair in item.key).items())
         inputs = {name: item.reference for name, item in by_argument.items()}
-        contents = {**self._contents, **{name: item.content for name, item in by_argument.items()}}
+        contents = {name: item.content for name, item in by_argument.items()}
         total = self._bytes + sum(item.bytes for item in combination)
         gathers: dict[str, RowsInput] = {}
-        for wire in self.gathers:
-            if wire.match or wire.overlap is not None:
-                bound = self._gather(wire, by_argument, key)
-                contents[wire.argument] = bound.content
-                total += bound.bytes
-                if bound.reference is not None:
-                    inputs[wire.argument] = bound.reference
-                if bound.gather is not None:
-                    gathers[wire.argument] = bound.gather
+        for wire in self._gathers_of_tasks:
+            bound = self._gather(wire, by_argument, key)
+            contents[wire.argument] = bound.content
+            total += bound.bytes
+            if bound.reference is not None:
+                inputs[wire.argument] = bound.reference
+            if bound.gather is not None:
+                gathers[wire.argument] = bound.gather
         return self.make(order, key, inputs=inputs, contents=contents, gathers=gathers, bytes_in=total)
 
     def _share(self, wire: ShareWire) -> _Bound:
@@ -256,12 +318,12 @@ class StageNode(Node):
         content: Json = ["artifact", result.content(wire.output)]
         return _Bound(ArtifactInput(result.stored, wire.output), None, content, result.bytes_of(wire.output))
 
-    def _matching(self, wire: GatherWire) -> Mapping[tuple[Scalar | None, ...], list[Result]]:
-        """Return a producer's results by the values of the matched columns, each list in the order of the data."""
+    def _matching(self, wire: GatherWire) -> Mapping[tuple[Scalar | None, ...], array[int]]:
+        """Return a producer's tasks by the values of the matched columns, each list in the order of the data."""
         if wire.argument not in self._matched:
-            groups: dict[tuple[Scalar | None, ...], list[Result]] = {}
-            for task, result in wire.producer.ordered():
-                groups.setdefault(_values(wire.producer.keys[task], wire.match), []).append(result)
+            groups: dict[tuple[Scalar | None, ...], array[int]] = {}
+            for task in wire.producer.in_order():
+                groups.setdefault(_values(wire.producer.keys[task], wire.match), array("q")).append(task)
             self._matched[wire.argument] = groups
         return self._matched[wire.argument]
 
@@ -269,9 +331,10 @@ class StageNode(Node):
         if wire.parts is not None:
             reference, content, size = wire.parts.select(_wanted(wire, items, key))
             return _Bound(reference, None, content, size)
-        chosen = self._matching(wire).get(_values(key, wire.match), [])
-        contents: Json = ["gather", [result.content(wire.output) for result in chosen]]
-        total = sum(result.bytes_of(wire.output) for result in chosen)
+        chosen = self._matching(wire).get(_values(key, wire.match), array("q"))
+        results = wire.producer.results
+        contents: Json = ["gather", [results.content(task, wire.output) for task in chosen]]
+        total = sum(results[task].bytes_of(wire.output) for task in chosen)
         return _Bound(None, wire.producer.rows(chosen, wire.output), contents, total)
 
 

@@ -5,12 +5,14 @@ Imports `flowbutton.model`, `worker.payload` (references).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from flowbutton.model.canonical import Json, canonical, digest_bytes
+from flowbutton.model.canonical import Json, canonical
 from flowbutton.model.pieces import IndexPart, Key
-from flowbutton.model.records import LedgerCounts, Measures, Outline
+from flowbutton.model.records import NOTHING_COUNTED, LedgerCounts, Measures, Outline
 from flowbutton.model.stage import Resources
 from flowbutton.worker.payload import Input, StoredRow
 
@@ -18,12 +20,12 @@ Order = tuple[int, ...]
 """A task's place among the tasks of its node: sorting by it gives the order of the data."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RowsInput:
     """A gather before its selection is in the store: the rows, in order, of one node's output."""
 
     stage: str
-    rows: tuple[StoredRow, ...]
+    rows: Sequence[StoredRow]
     output: str | None
 
 
@@ -50,20 +52,27 @@ class Task:
         return resources.memory_base_bytes + int(resources.memory_per_input_byte * self.bytes_in)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What the engine keeps of a done task: where its record lies, its artifacts by content and size, its counts."""
 
     stored: StoredRow
-    artifacts: Mapping[str, tuple[str, int]]
-    ledger: LedgerCounts
-    measures: Measures
+    outline: Outline
     reused: bool
 
-    @classmethod
-    def of(cls, stored: StoredRow, outline: Outline, *, reused: bool) -> Result:
-        """Take from a task record what planning needs; inline data stay in the store."""
-        return cls(stored, outline.artifacts, outline.ledger, outline.measures, reused)
+    @property
+    def artifacts(self) -> Mapping[str, tuple[str, int]]:
+        """Of each output what names its content, and its size in bytes."""
+        return self.outline.artifacts
+
+    @property
+    def ledger(self) -> LedgerCounts:
+        """The task's counts."""
+        return self.outline.ledger
+
+    @property
+    def measures(self) -> Measures:
+        """What the task cost."""
+        return self.outline.measures
 
     def content(self, output: str | None) -> Json:
         """Return what names an output's content in fingerprints: its digest, or those of all named outputs."""
@@ -81,9 +90,30 @@ class Result:
 RangeReader = Callable[[int, int], bytes]
 
 
-def fingerprint(stage_digest: str, contents: Mapping[str, Json]) -> str:
-    """Return a task's fingerprint: the stage's fixed part, then each argument's content, tagged by its kind."""
-    return digest_bytes(b"task\0" + stage_digest.encode() + b"\0" + canonical(contents))
+class Marker:
+    """Fingerprints of one stage's tasks: its fixed part, then the canonical JSON of each argument's content by name.
+
+    What all tasks have in common is encoded once.
+    """
+
+    def __init__(self, stage_digest: str) -> None:
+        self._start = hashlib.sha256(b"task\0" + stage_digest.encode() + b"\0{")
+        self._shared: dict[str, bytes] = {}
+
+    def share(self, argument: str, content: Json) -> None:
+        """Let an argument have this content in all fingerprints from now on."""
+        self._shared[argument] = _member(argument, content)
+
+    def mark(self, contents: Mapping[str, Json]) -> str:
+        """Return the fingerprint of a task whose other arguments have these contents."""
+        members = {**self._shared, **{name: _member(name, content) for name, content in contents.items()}}
+        found = self._start.copy()
+        found.update(b",".join([members[name] for name in sorted(members)]) + b"}")
+        return found.hexdigest()
+
+
+def _member(name: str, content: Json) -> bytes:
+    return canonical(name) + b":" + canonical(content)
 
 
 @dataclass(slots=True)
@@ -99,6 +129,8 @@ class Counts:
 
     def add(self, counts: LedgerCounts) -> None:
         """Add one task's counts."""
+        if counts is NOTHING_COUNTED:
+            return
         for mine, theirs in (
             (self.consumed, counts.consumed),
             (self.filtered, counts.filtered),

@@ -35,10 +35,10 @@ class TransposeNode(Node):
         if self.expanded or not self._producer.finished:
             return
         self.expanded = True
-        results = [result for _, result in self._producer.ordered()]
-        if results:
-            contents: list[Json] = [result.content(self._output) for result in results]
-            rows = self._producer.rows(results, self._output)
+        tasks = self._producer.in_order()
+        if tasks:
+            contents: list[Json] = [self._producer.results.content(task, self._output) for task in tasks]
+            rows = self._producer.rows(tasks, self._output)
             self.shared_gathers["bundles"] = rows
             yield self.make((), (), inputs={}, contents={"bundles": contents})
 

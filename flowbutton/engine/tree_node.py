@@ -6,6 +6,7 @@ and its result is the stage's. Imports `engine.stage_node`.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 
 from flowbutton.engine.nodes import NodeSpec
@@ -47,34 +48,36 @@ class TreeNode(StageNode):
         if len(self.results) < len(self.orders):
             return
         if self._level == 0:
-            source, output, below = self._wire.producer, self._wire.output, self._wire.producer.ordered()
+            source, output, below = self._wire.producer, self._wire.output, self._leaves()
         else:
             source, output, below = self, None, self._of_level(self._level)
         self._level += 1
-        groups = [below[start : start + self._fan_in] for start in range(0, len(below), self._fan_in)] or [[]]
+        groups = [below[start : start + self._fan_in] for start in range(0, len(below), self._fan_in)] or [array("q")]
         self.expanded = len(groups) == 1
         for number, group in enumerate(groups):
-            results = [result for _, result in group]
-            contents: Json = ["gather", [result.content(output) for result in results]]
-            gathers = {self._wire.argument: source.rows(results, output)}
+            contents: Json = ["gather", [source.results.content(task, output) for task in group]]
+            gathers = {self._wire.argument: source.rows(group, output)}
             task = self.make(
                 (self._level, number),
                 (),
                 inputs={},
-                contents={**self._contents, self._wire.argument: contents},
+                contents={self._wire.argument: contents},
                 gathers=gathers,
-                bytes_in=sum(result.bytes_of(output) for result in results),
+                bytes_in=sum(source.results[task].bytes_of(output) for task in group),
             )
             if self.expanded:
                 self._root = task.id
             yield task
 
-    def _of_level(self, level: int) -> list[tuple[int, Result]]:
-        return [(task, result) for task, result in super().ordered() if self.orders[task][0] == level]
+    def _leaves(self) -> Sequence[int]:
+        return self._wire.producer.in_order()
 
-    def ordered(self) -> list[tuple[int, Result]]:
+    def _of_level(self, level: int) -> Sequence[int]:
+        return [task for task in super().in_order() if self.orders[task][0] == level]
+
+    def in_order(self) -> Sequence[int]:
         """Return the root alone: it is the stage's result."""
-        return [(self._root, self.results[self._root])] if self._root is not None and self.finished else []
+        return [self._root] if self._root is not None and self.finished else []
 
     def done(self, task: int, result: Result, read: RangeReader | None) -> None:
         """Count what the first level consumed and the last one gave: in between the same records pass again."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbutton.engine.tasks import fingerprint
-from flowbutton.model.canonical import Json, canonical, digest_json
+from flowbutton.engine.tasks import Marker
+from flowbutton.model.canonical import Json, canonical, digest_bytes, digest_json
 
 STAGE = "5" * 64
 
@@ -34,6 +34,10 @@ PINNED: list[tuple[str, dict[str, Json], str]] = [
         "25701ccac9cfd166b78544233949c060a78c5c2ba4fab53a069f2eeb3c227cdb",
     ),
 ]
+
+
+def fingerprint(stage: str, contents: dict[str, Json]) -> str:
+    return Marker(stage).mark(contents)
 
 
 @pytest.mark.parametrize(("name", "contents", "pinned"), PINNED, ids=[name for name, _, _ in PINNED])
@@ -81,6 +85,15 @@ def test_equal_values_and_only_those_have_one_encoding(one: Json, other: Json) -
 def test_the_order_of_arguments_does_not_count(contents: dict[str, Json], data: st.DataObject) -> None:
     shuffled = dict(data.draw(st.permutations(list(contents.items()))))
     assert fingerprint(STAGE, shuffled) == fingerprint(STAGE, contents)
+
+
+@given(contents=st.dictionaries(st.text(max_size=4), values, max_size=5), data=st.data())
+def test_what_tasks_share_counts_as_if_it_were_each_ones_own(contents: dict[str, Json], data: st.DataObject) -> None:
+    marker, own = Marker(STAGE), dict(contents)
+    for name in data.draw(st.lists(st.sampled_from(sorted(contents)), unique=True)) if contents else []:
+        marker.share(name, own.pop(name))
+    whole = digest_bytes(b"task\0" + STAGE.encode() + b"\0" + canonical(contents))
+    assert [marker.mark(own) for _ in range(2)] == [whole, whole]
 
 
 def test_an_argument_is_not_its_neighbour() -> None:

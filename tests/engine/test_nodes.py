@@ -15,7 +15,7 @@ from flowbutton.engine.tasks import Result, Task
 from flowbutton.engine.tree_node import TreeNode
 from flowbutton.model.errors import BadInput
 from flowbutton.model.pieces import Key
-from flowbutton.model.records import LedgerCounts, Measures, Row
+from flowbutton.model.records import NOTHING_COUNTED, Measures, Outline, Row
 from flowbutton.worker.payload import StageWork, StoredRow, ValueInput
 
 IDS = count(1)
@@ -28,7 +28,7 @@ def spec(name: str) -> NodeSpec:
 def result(text: str) -> Result:
     """Return the result of a task whose artifact is ``text``; its digest is the text too, so that tests can read it."""
     row = StoredRow("stage", Row(text, text, "pack", 0, 0))
-    return Result(row, {"": (text, len(text))}, LedgerCounts(), Measures(), reused=False)
+    return Result(row, Outline({"": (text, len(text))}, (), NOTHING_COUNTED, Measures()), reused=False)
 
 
 def text_of(rows: Sequence[StoredRow]) -> list[str]:
@@ -40,8 +40,8 @@ class Leaves(Node):
 
     def __init__(self, texts: Sequence[str], keys: Sequence[Key] = ()) -> None:
         super().__init__(spec("leaves"))
-        self._texts, self._keys = texts, keys or [()] * len(texts)
-        self.tasks = [self.make((n,), key, inputs={}, contents={}) for n, key in enumerate(self._keys)]
+        self._texts = texts
+        self.tasks = [self.make((n,), key, inputs={}, contents={}) for n, key in enumerate(keys or [()] * len(texts))]
         self.expanded = True
 
     def advance(self) -> Iterator[Task]:
@@ -120,9 +120,9 @@ def test_items_that_come_late_get_their_tasks_once() -> None:
     assert list(node.advance()) == []
     assert node.expected() == (None, "late")
     [one, two] = stream("a", 2).items
-    late.items.append(two)
+    late.add([two])
     assert [values(task) for task in node.advance()] == [["a1"]]
-    late.items.append(one)
+    late.add([one])
     late.complete = True
     assert [values(task) for task in node.advance()] == [["a0"]]
     assert node.expected() == (2, "")
@@ -163,7 +163,7 @@ def test_a_gather_by_column_takes_what_matches_in_order() -> None:
 def test_a_gather_over_nothing_runs_with_nothing() -> None:
     node = stage({}, gathers=[GatherWire("parts", Leaves([]), None, (), None, None)])
     [task] = node.advance()
-    assert node.shared_gathers["parts"].rows == ()
+    assert list(node.shared_gathers["parts"].rows) == []
     node.done(task.id, result("empty"), None)
     assert node.finished
 
@@ -222,4 +222,4 @@ def test_a_tree_waits_for_all_leaves() -> None:
     leaves.done(leaves.tasks[0].id, result("a"), None)
     assert list(node.advance()) == []
     assert not node.finished
-    assert node.ordered() == []
+    assert list(node.ordered()) == []

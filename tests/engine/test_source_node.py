@@ -14,7 +14,7 @@ from flowbutton.engine.source_node import SourceNode
 from flowbutton.engine.tasks import Result, Task
 from flowbutton.model.errors import LedgerBroken
 from flowbutton.model.pieces import Layout, Piece, Source
-from flowbutton.model.records import LedgerCounts, Measures, Row
+from flowbutton.model.records import NOTHING_COUNTED, Measures, Outline, Row
 from flowbutton.partitioners.whole import Whole
 from flowbutton.stores.access import StoreAccess
 from flowbutton.stores.memory import MemoryStore
@@ -51,7 +51,7 @@ def finish(node: SourceNode, task: Task, access: StoreAccess) -> None:
     assert task.part is not None
     index = node.partitioner.index(task.part, access)
     row = StoredRow("digest", Row(task.fingerprint, "", "", 0, 0))
-    result = Result(row, {"": ("digest", len(index))}, LedgerCounts(), Measures(), reused=False)
+    result = Result(row, Outline({"": ("digest", len(index))}, (), NOTHING_COUNTED, Measures()), reused=False)
     node.done(task.id, result, lambda start, stop: index[start:stop])
 
 

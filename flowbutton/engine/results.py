@@ -1,0 +1,125 @@
+"""What a node keeps of its done tasks, in little memory: about 200 bytes each, since there may be 10⁵ of them.
+
+A result that is like most (one output, no counts) is kept as packed bytes and made again when asked for; any other is
+kept as it is. Imports `flowbutton.model`, `engine.tasks`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar, overload
+
+from flowbutton.engine.tasks import Result
+from flowbutton.model.canonical import Json
+from flowbutton.model.records import NOTHING_COUNTED, Measures, Outline, Row
+from flowbutton.worker.payload import StoredRow
+
+_PACKED = struct.Struct("<32s32s32sQQIIIIQQQ??")
+_TICKS = 10_000
+"""Measured times are kept as they are rounded: in tenths of a millisecond."""
+
+ItemT = TypeVar("ItemT")
+
+
+class Lazy(Sequence[ItemT]):
+    """A sequence of values that are made when asked for: ``make(place)`` for each of ``count()`` places."""
+
+    def __init__(self, count: Callable[[], int], make: Callable[[int], ItemT]) -> None:
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count()
+
+    @overload
+    def __getitem__(self, place: int) -> ItemT: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[ItemT]: ...
+    def __getitem__(self, place: int | slice) -> ItemT | list[ItemT]:
+        if isinstance(place, slice):
+            return [self._make(one) for one in range(*place.indices(len(self)))]
+        return self._make(range(len(self))[place])
+
+    def __iter__(self) -> Iterator[ItemT]:
+        return map(self._make, range(len(self)))
+
+
+class Column(Mapping[int, ItemT]):
+    """One value per task: a list, and the place of each task in it, which several columns share."""
+
+    def __init__(self, places: Mapping[int, int], values: Sequence[ItemT]) -> None:
+        self._places, self._values = places, values
+
+    def __getitem__(self, task: int) -> ItemT:
+        return self._values[self._places[task]]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+class Results(Mapping[int, Result]):
+    """Results by task, in the order in which they came."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._kept: dict[int, bytes | Result] = {}
+        self._packs: list[str] = []
+        self._pack_places: dict[str, int] = {}
+
+    def __setitem__(self, task: int, result: Result) -> None:
+        self._kept[task] = self._packed(result) or result
+
+    def __getitem__(self, task: int) -> Result:
+        kept = self._kept[task]
+        return self._unpacked(kept) if isinstance(kept, bytes) else kept
+
+    def __contains__(self, task: object) -> bool:
+        return task in self._kept
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def _packed(self, result: Result) -> bytes | None:
+        """Return a result as bytes, None where it has more to it than fits."""
+        (stage, row), outline, reused = result
+        if outline.ledger is not NOTHING_COUNTED or outline.artifacts.keys() != {""} or stage != self._stage:
+            return None
+        content, size = outline.artifacts[""]
+        wall_s, cpu_s, rss, read, written = outline.measures
+        is_object = bool(outline.objects)
+        if outline.objects not in ((), (content,)):
+            return None
+        try:
+            digests = bytes.fromhex(row.fingerprint), bytes.fromhex(row.digest), bytes.fromhex(content)
+            times = round(wall_s * _TICKS), round(cpu_s * _TICKS)
+            rest = size, row.offset, row.length, self._place_of(row.pack), *times, rss, read, written
+            return _PACKED.pack(*digests, *rest, is_object, reused)
+        except (ValueError, struct.error):  # an extension, a number beyond its field
+            return None
+
+    def _place_of(self, pack: str) -> int:
+        place = self._pack_places.setdefault(pack, len(self._packs))
+        if place == len(self._packs):
+            self._packs.append(pack)
+        return place
+
+    def _unpacked(self, kept: bytes) -> Result:
+        mark, digest, named, size, offset, length, pack, wall, cpu, rss, read, written, is_object, reused = (
+            _PACKED.unpack(kept)
+        )
+        content = named.hex()
+        measures = Measures(wall / _TICKS, cpu / _TICKS, rss, read, written)
+        outline = Outline({"": (content, size)}, (content,) if is_object else (), NOTHING_COUNTED, measures)
+        row = Row(mark.hex(), digest.hex(), self._packs[pack], offset, length)
+        return Result(StoredRow(self._stage, row), outline, reused)
+
+    def content(self, task: int, output: str | None) -> Json:
+        """Return what names an output's content, as `Result.content`."""
+        kept = self._kept[task]
+        return kept[64:96].hex() if isinstance(kept, bytes) else kept.content(output)
