@@ -158,7 +158,7 @@ class _Nodes:
 
     def _waits(self, value: Json) -> bool:
         """Return whether a value needs a param that has none, since something is wrong with it."""
-        return any(name not in self.values and self.problems.touch(("params", name)) for name in named_params(value))
+        return any(name not in self.values and self.problems.touched(("params", name)) for name in named_params(value))
 
     def _substituted(self, value: Json, path: Path) -> Json:
         return substitute(value, values=self.values, env=self.env, problems=self.problems, path=path)

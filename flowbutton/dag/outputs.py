@@ -34,7 +34,7 @@ def check_files(spec: Spec, problems: Problems) -> None:
 def find_alternatives(name: str, spec: Spec, code: Code, optional: set[str], problems: Problems) -> list[Producer]:
     """Return the producers that an output names, checked; ``optional`` are the stages that `when` may drop."""
     path = ("outputs", name)
-    if problems.touch(path):
+    if problems.touched(path):
         return []
     if name.startswith("/") or {"", ".", ".."} & {*name.split("/")}:
         what, why = f"'{name}' is no name of a file", "outputs stay in the results folder, which --results names"

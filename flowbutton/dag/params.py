@@ -53,9 +53,9 @@ def resolve(
     values: dict[str, Value] = {}
     sound: dict[str, Param] = {}
     for name, param in spec.params.items():
-        if not problems.touch(("params", name)):
+        if not problems.touched(("params", name)):
             _check_declaration(name, param, spec, problems)
-        if not problems.touch(("params", name)):
+        if not problems.touched(("params", name)):
             sound[name] = param
             if param.has_default:
                 _default(name, param, values, problems, env=env, folder=folder)
@@ -67,7 +67,7 @@ def resolve(
         _take(name, read, _Origin(name, f"-p {name}={text}"), spec, sound, values, problems, cwd)
     given_names = {*params_file, *command_line}
     for name, param in spec.params.items():
-        if not param.has_default and name not in given_names and not problems.touch(("params", name)):
+        if not param.has_default and name not in given_names and not problems.touched(("params", name)):
             hint = f"give it by -p {name}=..." + (f" ({param.help})" if param.help else "")
             problems.add(("params", name), f"param '{name}' has no value", hint=hint, key=True)
     return _withdraw(spec, values, defaults, given_names)
@@ -194,7 +194,7 @@ def _check_declaration(name: str, param: Param, spec: Spec, problems: Problems) 
                 _bound(param, bound)
             except Unfit as error:
                 problems.add(("params", name, field), error.what, hint=error.hint)
-    both = param.min is not None and param.max is not None and not problems.touch(("params", name))
+    both = param.min is not None and param.max is not None and not problems.touched(("params", name))
     if both and _bound(param, param.min) > _bound(param, param.max):
         wrong("min", f"min is {param.min}, which is above max, {param.max}", "exchange them")
     if param.choices and param.type != "choice":

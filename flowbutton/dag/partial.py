@@ -1,6 +1,6 @@
 """A document without what is wrong in it: what is right can still be checked, and all is told at once.
 
-A stage, source or param that has a mistake stays, by its name, with what is right of it; `Problems.touch` tells that
+A stage, source or param that has a mistake stays, by its name, with what is right of it; `Problems.touched` tells that
 nothing more should be said of it. Imports nothing of flowbutton but paths.
 """
 

@@ -68,7 +68,7 @@ def _look_up(inside: str, values: Mapping[str, Value], env: Mapping[str, str], p
         hint = "write ${env:NAME}, or let a placeholder where the param is used join the two"
         problems.add(path, "a default can't use another param", hint=hint)
     elif kind == "params" and name not in values:
-        if not problems.touch(("params", name)):
+        if not problems.touched(("params", name)):
             problems.add(path, f"there is no param called '{name}'", hint=did_you_mean(name, values))
     elif kind == "env" and name not in env:
         problems.add(path, f"the environment variable '{name}' is not set", hint=f"run: export {name}=...")

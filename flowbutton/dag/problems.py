@@ -69,7 +69,7 @@ class Problems:
         made._found, made._touched = [*self._found], {*self._touched}
         return made
 
-    def touch(self, path: Path) -> bool:
+    def touched(self, path: Path) -> bool:
         """Return whether something at ``path`` or inside it is wrong: what follows of that is not told again."""
         return path in self._touched
 

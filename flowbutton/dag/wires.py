@@ -65,14 +65,14 @@ def find_code(spec: Spec, *, find_stage: FindStage, find_partitioner: FindPartit
             missing.add(error.hint)
 
     for name, source in spec.sources.items():
-        if problems.touch(("sources", name)):
+        if problems.touched(("sources", name)):
             continue
         try:
             partitioners[name] = find_partitioner(source.partitioner)
         except FlowbuttonError as error:
             tell(("sources", name, "partitioner"), error)
     for name, stage in spec.stages.items():
-        if problems.touch(("stages", name)):
+        if problems.touched(("stages", name)):
             continue
         uses, place = stage.uses, "uses"
         if uses is None:
@@ -111,7 +111,7 @@ def find_producer(text: str, spec: Spec, code: Code, problems: Problems, path: P
             return None
         return Producer(name, output if dot else None)
     if name not in spec.stages:
-        if problems.touch(("sources", name)) or problems.touch(("stages", name)) or "${" in text:
+        if problems.touched(("sources", name)) or problems.touched(("stages", name)) or "${" in text:
             return None
         hint = did_you_mean(name, [*spec.sources, *spec.stages])
         problems.add(path, f"there is no source or stage called '{name}'", hint=hint)
@@ -205,10 +205,10 @@ def _holds(when: str, spec: Spec, values: Mapping[str, Value], problems: Problem
     name = match[1]
     param = spec.params.get(name)
     if param is None:
-        if not problems.touch(("params", name)):
+        if not problems.touched(("params", name)):
             problems.add(path, f"there is no param called '{name}'", hint=did_you_mean(name, spec.params))
         return True
-    if param.type != "bool" and not param.nullable and not problems.touch(("params", name)):
+    if param.type != "bool" and not param.nullable and not problems.touched(("params", name)):
         what = f"the param '{name}' is always there, so it is no condition"
         problems.add(path, what, hint="a condition is a bool, or a param with 'nullable: true'")
     return values.get(name, True) is not None and values.get(name, True) is not False
