@@ -1,0 +1,119 @@
+"""Facts over all spectra that images and metrics depend on: the grid, the sample, the range of m/z.
+
+Here: the stage `metabolomics.survey`, the facts as a value. Not here: facts of a piece (`scatter`), what follows from
+them for the cut (`segments`). Imports `flowbutton.model`, numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from flowbutton.model.canonical import Json
+from flowbutton.model.errors import BadInput
+from flowbutton.model.stage import Resources, Scratch
+from flowbutton.stages.define import gather_stage
+from flowbutton.stages.metabolomics.columns import Array, read, write
+
+_MOST_PIXELS = 1 << 27
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The image grid, ``height`` x ``width``, with (``left``, ``top``) as the file's coordinates of its first pixel.
+
+    ``sample`` are the pixels that have a spectrum, ascending, as ``row * width + column``; ``total`` is the total
+    intensity of each, ``peaks`` the number of points of each spectrum; ``bins`` are keys of bins with their numbers of
+    points; ``low`` and ``high`` the smallest and largest m/z of all points.
+    """
+
+    width: int
+    height: int
+    left: int
+    top: int
+    low: float
+    high: float
+    profile: bool
+    sample: Ints
+    total: npt.NDArray[np.float64]
+    peaks: npt.NDArray[np.int32]
+    bins: Ints
+
+    def pixels(self, x: npt.NDArray[np.int32], y: npt.NDArray[np.int32]) -> Ints:
+        """Return the numbers of pixels, given as the file has them."""
+        found: Ints = (y.astype(np.int64) - self.top) * self.width + (x.astype(np.int64) - self.left)
+        return found
+
+    def write(self, path: Path) -> Path:
+        """Write the facts to a file."""
+        columns: dict[str, Array] = {"sample": self.sample, "total": self.total, "peaks": self.peaks, "bins": self.bins}
+        grid: Json = [self.width, self.height, self.left, self.top]
+        return write(path, columns, {"grid": grid, "range": [self.low, self.high], "profile": self.profile})
+
+    @classmethod
+    def read(cls, path: Path) -> Dataset:
+        """Read what `write` wrote."""
+        columns, head = read(path)
+        width, height, left, top = head["grid"]
+        low, high = head["range"]
+        return cls(width, height, left, top, low, high, head["profile"], **columns)
+
+
+@gather_stage("metabolomics.survey", resources=Resources(memory_base_bytes=1 << 30))
+def survey(facts: Sequence[Path], scratch: Scratch) -> Path:
+    """Join the facts of all pieces.
+
+    Args:
+        facts: Tables by `metabolomics.scatter`, in the order of the spectra.
+        scratch: Where the facts are written.
+
+    Raises:
+        BadInput: no point is left, or the grid is too large.
+    """
+    tables = [read(path) for path in facts]
+    joined = {name: np.concatenate([columns[name] for columns, _ in tables]) for name in ("x", "y", "points", "total")}
+    span = np.concatenate([columns["range"] for columns, _ in tables])
+    if not len(span):
+        raise BadInput(
+            "no peak of this dataset has an intensity above zero", why="", hint="check the export and its threshold"
+        )
+    left, top, right, bottom = (int(f(joined[axis])) for f in (np.min, np.max) for axis in ("x", "y"))
+    width, height = right - left + 1, bottom - top + 1
+    if width * height > _MOST_PIXELS:
+        raise BadInput(
+            f"the image grid has {width} x {height} pixels",
+            why=f"positions reach from ({left}, {top}) to ({right}, {bottom}); {_MOST_PIXELS} pixels are the most",
+            hint="check the positions in the imzML",
+        )
+    profile = any(head["profile"] for _, head in tables)
+    if profile:
+        print("the spectra are profile spectra, not centroided: see the param 'profile'")
+    pixels = (joined["y"].astype(np.int64) - top) * width + (joined["x"].astype(np.int64) - left)
+    sample, place = np.unique(pixels, return_inverse=True)
+    keys, counts = _summed(np.concatenate([columns["bins"] for columns, _ in tables]))
+    return Dataset(
+        width=width,
+        height=height,
+        left=left,
+        top=top,
+        low=float(span.min()),
+        high=float(span.max()),
+        profile=profile,
+        sample=sample,
+        total=np.bincount(place, weights=joined["total"], minlength=len(sample)).astype(np.float64),
+        peaks=joined["points"],
+        bins=np.column_stack((keys, counts)),
+    ).write(Path(scratch) / "dataset.table")
+
+
+def _summed(bins: Array) -> tuple[Ints, Ints]:
+    keys, place = np.unique(bins[:, 0], return_inverse=True)
+    counts = np.zeros(len(keys), np.int64)
+    np.add.at(counts, place, bins[:, 1])
+    return keys, counts

@@ -1,0 +1,96 @@
+"""Theoretical isotope peaks against the reference, and the grid against the rules word by word."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flowbutton.model.errors import OptionError
+from flowbutton.stages import metabolomics
+from flowbutton.stages.metabolomics.envelope import FWHM, Isotopologues, grid_runs
+from flowbutton.stages.metabolomics.ions import IonGroup
+from flowbutton.stages.metabolomics.isotope_table import ELECTRON_MASS, ISOTOPES
+from flowbutton.stages.metabolomics.peak_table import PeakTable
+
+ANSWERS = [
+    ("sim24", "oracle"),
+    ("untreated_tiny", "oracle"),
+    ("matrix_tests", "oracle"),
+    ("sim24", "oracle_v3"),
+    ("untreated_tiny", "oracle_v3"),
+]
+
+
+@pytest.mark.parametrize(("dataset", "answer"), ANSWERS)
+def test_every_seventh_ion_of_the_reference(shared: Path, dataset: str, answer: str) -> None:
+    place = shared / "data" / "metabolomics" / dataset / answer
+    asked = json.loads((place / "parameters.json").read_text())
+    with gzip.open(place / "isotope_peaks.csv.gz", "rt") as file:
+        rows = [*csv.DictReader(file)][::7]
+    group = IonGroup(
+        ions=tuple(row["ion_formula"] for row in rows), charge=asked["charge"], sigma=asked["isocalc_sigma"]
+    )
+    found = PeakTable.decode(
+        metabolomics.isotope_peaks(group, analysis_version=asked["analysis_version"], instrument=asked["instrument"])
+    )
+    for kind, values, limit in (("mz", found.mz, 1e-13), ("int", found.intensity, 2e-7)):
+        wanted = np.array([[float(row[f"{kind}{n}"] or 0) for n in range(1, 5)] for row in rows])
+        np.testing.assert_allclose(values, wanted, rtol=limit)
+
+
+def test_an_ion_does_not_depend_on_its_group() -> None:
+    ions = ("C6H12O6Na", "F", "C20H38O3Sn", "CCl5", "H2O", "C60H80N10O20S3Xe")
+    together = PeakTable.decode(metabolomics.isotope_peaks(IonGroup(ions=ions, charge=1, sigma=0.001)))
+    alone = [PeakTable.decode(metabolomics.isotope_peaks(IonGroup(ions=(ion,), charge=1, sigma=0.001))) for ion in ions]
+    joined = PeakTable.joined(alone)
+    assert joined.encode() == together.encode()
+
+
+def test_a_lone_isotopologue_is_the_answer() -> None:
+    found = PeakTable.decode(metabolomics.isotope_peaks(IonGroup(ions=("F2Na",), charge=-1, sigma=0.001)))
+    (fluorine, _), (sodium, _) = *ISOTOPES["F"], *ISOTOPES["Na"]
+    assert found.mz[0, 0] == pytest.approx(2 * fluorine + sodium + ELECTRON_MASS, rel=1e-15)
+    assert found.mz[0, 1:].tolist() == [0, 0, 0]
+    assert found.intensity[0].tolist() == [100, 0, 0, 0]
+
+
+def added_one_by_one(pattern: Isotopologues, width: float) -> list[tuple[float, float]]:
+    """Return points and the deviation at hand, as the rules say it, from the last leading point on."""
+    mz, deviation = pattern.mz.tolist(), pattern.deviation.tolist()
+    number, gap = 0, False
+    point = mz[0] - width * deviation[0] + 7 * (deviation[0] * FWHM / 25)
+    found = []
+    while True:
+        if point > mz[number] + width * deviation[number]:
+            gap = True
+        if gap and number + 1 < len(mz) and point >= mz[number + 1] - width * deviation[number]:
+            number, gap = number + 1, False
+        if point > mz[-1] + width * deviation[number]:
+            return found
+        found.append((point, deviation[number]))
+        point += deviation[number] * FWHM / 25
+
+
+@pytest.mark.parametrize("width", [12.0, 6.0])
+@pytest.mark.parametrize("start", [100.0, 254.5, 511.99, 1020.3])
+def test_runs_are_the_points_added_one_by_one(width: float, start: float) -> None:
+    random = np.random.default_rng(int(start))
+    mz = start + np.sort(np.concatenate((random.uniform(0, 4, 6), 1 + random.uniform(0, 0.01, 6), [2.0, 2.0 + 1e-9])))
+    pattern = Isotopologues(mz, np.ones(len(mz)), 0.0012 * (mz / start) ** 1.5)
+    runs = [
+        (first + place * step, deviation)
+        for first, step, count, deviation in grid_runs(pattern, width)
+        for place in range(count)
+    ]
+    assert runs == added_one_by_one(pattern, width)
+
+
+@pytest.mark.parametrize("options", [{"n_peaks": 1}, {"analysis_version": 2}])
+def test_options_that_cannot_be_used(options: dict[str, int]) -> None:
+    with pytest.raises(OptionError):
+        metabolomics.isotope_peaks(IonGroup(ions=("H2O",), charge=1, sigma=0.001), **options)
