@@ -22,7 +22,7 @@ from flowbutton.model.executor import Capacity
 
 BATCH_TARGET_S = 0.25
 """A batch takes about this long, by what the stage's tasks took so far."""
-BATCH_LIMIT = 64
+BATCH_LIMIT = 128
 
 
 class State(StrEnum):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -55,6 +55,8 @@ def encode(value: object, annotation: Any) -> Encoded:
     Raises:
         Bug: the value is not what the annotation says, or no codec knows the type.
     """
+    if type(value) is annotation and annotation in (str, int, bool):  # plain JSON, which needs no adapter
+        return Encoded("json", canonical(cast(str | int | bool, value)))
     _check_kind(value, annotation)
     if isinstance(value, Path):
         return Encoded("file", value, "".join(value.suffixes[-2:]) if value.suffix == ".gz" else value.suffix)

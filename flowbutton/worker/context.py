@@ -5,10 +5,7 @@ One context per (process, store). Imports `flowbutton.model`, `stores`, `stages`
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache
@@ -23,33 +20,9 @@ from flowbutton.stores.layout import object_key
 from flowbutton.stores.objects import Objects
 from flowbutton.stores.opening import open_store
 from flowbutton.stores.records import RecordLog
+from flowbutton.worker.cache import FetchCache, RecordCache
 from flowbutton.worker.payload import StoredRow
 from flowbutton.worker.transpose import TransposedHead, read_head
-
-
-class RecordCache:
-    """Task records by the digest of their lines, the last ones used, up to a number of bytes of inline data."""
-
-    def __init__(self, limit_bytes: int = 32 * 1024**2) -> None:
-        self._limit, self._held = limit_bytes, 0
-        self._records: OrderedDict[str, TaskRecord] = OrderedDict()
-
-    def get(self, digest: str) -> TaskRecord | None:
-        """Return a record if it is here."""
-        found = self._records.get(digest)
-        if found is not None:
-            self._records.move_to_end(digest)
-        return found
-
-    def add(self, digest: str, record: TaskRecord) -> None:
-        """Take a record in; those that were not used for the longest time make room."""
-        if digest in self._records:
-            return
-        self._records[digest] = record
-        self._held += record.bytes_held
-        while self._held > self._limit and len(self._records) > 1:
-            _, dropped = self._records.popitem(last=False)
-            self._held -= dropped.bytes_held
 
 
 class WorkerContext:
@@ -58,21 +31,16 @@ class WorkerContext:
     def __init__(self, store_uri: str) -> None:
         self.store = open_store(store_uri)
         self.objects = Objects(self.store)
-        self._cache: Path | None = None
-        self._records = RecordCache()
+        self._files, self._records = FetchCache(), RecordCache()
         self.transposed_head = lru_cache(maxsize=8)(self._transposed_head)
 
-    @property
-    def cache(self) -> Path:
-        """The folder of fetched objects; made again if a run that ended took it away with its scratch folder."""
-        if self._cache is None or not self._cache.is_dir():
-            self._cache = Path(tempfile.mkdtemp(prefix="flowbutton-cache-"))
-            weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
-        return self._cache
+    def tidy(self) -> None:
+        """Keep what was fetched within its bound; before a call, while no task runs."""
+        self._files.tidy()
 
     def access(self) -> StoreAccess:
         """Return a fresh way to the sources' bytes: it counts what one task reads."""
-        return StoreAccess(self.store, self.cache)
+        return StoreAccess(self.store, self._files.folder)
 
     def record(self, stored: StoredRow) -> TaskRecord:
         """Return a task record. Raises `CorruptObject` where it is damaged or gone."""
@@ -113,16 +81,16 @@ class WorkerContext:
 
     def fetch(self, artifact: Artifact) -> Path:
         """Return a local file with an artifact's bytes, kept once per process and digest; never write to it."""
+        folder = self._files.folder
         if artifact.inline is None:
-            return self.objects.fetch(artifact.digest, self.cache, artifact.suffix)
-        place = self.cache / f"{artifact.digest}{artifact.suffix}"
+            return self._files.used(self.objects.fetch(artifact.digest, folder, artifact.suffix))
+        place = folder / f"{artifact.digest}{artifact.suffix}"
         if not place.exists():
-            # The folder goes with its run, the process may stay. Named when whole: a full disk may cut it short.
-            self.cache.mkdir(parents=True, exist_ok=True)
+            # Named when whole: a full disk may cut it short.
             fresh = place.with_name(f"~{place.name}")
             fresh.write_bytes(artifact.inline)
             fresh.replace(place)
-        return place
+        return self._files.used(place)
 
 
 @cache

@@ -32,6 +32,7 @@ def work(payload: bytes, emit: Emit, find: FindStage = find_stage) -> bytes:
     """Run a call, whose stage is what ``find`` returns. All that happened is in the messages; the answer is empty."""
     order = CallOrder.read(payload, lambda store, digest: context_for(store).objects.get(digest))
     context = context_for(order.store)
+    context.tidy()
     pack, performer = _Pack(order, context, emit), Performer(order, context, find)
     with Capture() as capture:
         for position, task in enumerate(order.tasks):

@@ -213,11 +213,11 @@ def test_a_large_task_is_not_overtaken_for_ever_by_its_neighbours() -> None:
 
 def test_quick_tasks_travel_in_batches_and_leave_work_for_the_other_slots() -> None:
     schedule = Schedule(Capacity(4, None))
-    schedule.add([demand(n) for n in range(800)])
+    schedule.add([demand(n) for n in range(1600)])
     sizes = [len(call.tasks) for call in run_all(schedule, wall_s=0.001)]
     assert sizes[:4] == [1, 1, 1, 1], "nothing is known of the stage yet"
     assert max(sizes) == BATCH_LIMIT
-    assert sum(sizes) == 800
+    assert sum(sizes) == 1600
     assert len(sizes) < 60
 
 
