@@ -16,10 +16,20 @@ from flowbutton.model.errors import MissingInput, NoSpace
 from flowbutton.model.registry import missing_extra
 
 SCHEME = "sample:"
-SAMPLES = ("genomics/reads.tsv", "genomics/reference.fa", "genomics/truth.vcf.gz")
+SAMPLES = (
+    "genomics/reads.tsv",
+    "genomics/reference.fa",
+    "genomics/truth.vcf.gz",
+    "metabolomics/dataset.imzML",
+    "metabolomics/molecules.csv",
+    "metabolomics/truth.csv",
+)
 """Every name that `sample_path` knows: ``<sample>/<file>``."""
 
-_VERSIONS = {"genomics": 1}  # raised when a generator's bytes change, so that an old cache is not taken for the new
+_VERSIONS = {
+    "genomics": 1,
+    "metabolomics": 1,
+}  # raised when a generator's bytes change, so that an old cache is not taken for the new
 
 
 def resolve_sample_uri(uri: str, cache: Path) -> Path:
@@ -58,9 +68,11 @@ def sample_path(name: str, cache: Path) -> Path:
 def _generator(sample: str) -> Callable[[Path], None]:
     try:
         from flowbutton.samples.genomics import write_genomics
+        from flowbutton.samples.metabolomics import write_metabolomics
     except ModuleNotFoundError as error:
         raise missing_extra(error, f"sample '{sample}'") from error
-    return write_genomics
+    generators: dict[str, Callable[[Path], None]] = {"genomics": write_genomics, "metabolomics": write_metabolomics}
+    return generators[sample]
 
 
 def _make(folder: Path, write: Callable[[Path], None]) -> None:

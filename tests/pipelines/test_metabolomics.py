@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from metabolomics_runs import MetabolomicsRun
+from metabolomics_runs import ROOT, MetabolomicsRun
 
 
 @pytest.mark.parametrize("answer", ["oracle", "oracle_v3"])
@@ -25,3 +27,13 @@ def test_the_next_dataset_finds_the_isotope_peaks_done(tmp_path: Path, shared: P
     done = [event for event in events if event.get("stage") == "isotopes" and "reused" in event]
     assert done
     assert done[-1]["reused"] == done[-1]["tasks"] > 100
+
+
+def test_the_default_run_finds_what_is_known_to_be_there(tmp_path: Path) -> None:
+    pipeline = str(ROOT / "pipelines" / "metabolomics.yaml")
+    command = [sys.executable, "-m", "flowbutton", "run", pipeline, "--results", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert found["recall"] > 0.9
+    assert found["false_discoveries"] <= 0.1

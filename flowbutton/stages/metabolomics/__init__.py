@@ -3,6 +3,7 @@
 from flowbutton.stages.metabolomics.annotate import annotate
 from flowbutton.stages.metabolomics.annotations import list_images, rank
 from flowbutton.stages.metabolomics.databases import read_database
+from flowbutton.stages.metabolomics.evaluate import evaluate
 from flowbutton.stages.metabolomics.ions import choose_ions, group_ions, list_decoys
 from flowbutton.stages.metabolomics.isotope_peaks import collect_peaks, isotope_peaks, list_peaks
 from flowbutton.stages.metabolomics.scatter import scatter
@@ -13,6 +14,7 @@ __all__ = [
     "annotate",
     "choose_ions",
     "collect_peaks",
+    "evaluate",
     "group_ions",
     "isotope_peaks",
     "list_decoys",
