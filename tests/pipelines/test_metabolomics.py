@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import zarr
 from metabolomics_runs import ROOT, MetabolomicsRun
+
+from flowbutton.samples.imzml_files import FileLayout, PixelSpectrum, write_imzml
 
 
 @pytest.mark.parametrize("answer", ["oracle", "oracle_v3"])
@@ -37,3 +42,24 @@ def test_the_default_run_finds_what_is_known_to_be_there(tmp_path: Path) -> None
     found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert found["recall"] > 0.9
     assert found["false_discoveries"] <= 0.1
+    array = zarr.open_array(tmp_path / "out" / "ion_images.zarr", mode="r")
+    ions = [str(ion) for ion in array.attrs["ions"]]  # type: ignore[union-attr]
+    assert array.shape == (len(ions), 4, 36, 36)
+    assert {path.stem for path in (tmp_path / "out" / "ion_images").glob("*.png")} == set(ions)
+    with (tmp_path / "out" / "annotations.csv").open() as file:
+        assert next(csv.DictReader(file))["ion_formula"] == ions[0]
+    assert float(np.asarray(array[0, 0]).max()) > 0
+    assert ions[0] in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_dataset_without_any_of_the_ions_has_an_empty_answer(tmp_path: Path) -> None:
+    spectrum = PixelSpectrum(1, 1, np.array([900.0, 950.0]), np.ones(2))
+    imzml = write_imzml(tmp_path / "x.imzML", [spectrum], FileLayout(polarity="negative"))
+    (tmp_path / "db.csv").write_text("formula\nC6H12O6\nQq\n")
+    pipeline = str(ROOT / "pipelines" / "metabolomics.yaml")
+    command = [sys.executable, "-m", "flowbutton", "run", pipeline, "--results", str(tmp_path / "out")]
+    command += ["-p", f"dataset={imzml}", "-p", f"databases={tmp_path / 'db.csv'}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "out" / "annotations.csv").read_text().splitlines()) == 1
+    assert "line 3: Qq" in (tmp_path / "out" / "report.html").read_text()

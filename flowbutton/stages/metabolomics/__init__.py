@@ -6,14 +6,19 @@ from flowbutton.stages.metabolomics.databases import read_database
 from flowbutton.stages.metabolomics.evaluate import evaluate
 from flowbutton.stages.metabolomics.ions import choose_ions, group_ions, list_decoys
 from flowbutton.stages.metabolomics.isotope_peaks import collect_peaks, isotope_peaks, list_peaks
+from flowbutton.stages.metabolomics.pictures import choose_images, describe_images, draw
+from flowbutton.stages.metabolomics.report import report
 from flowbutton.stages.metabolomics.scatter import scatter
 from flowbutton.stages.metabolomics.segments import plan_segments
 from flowbutton.stages.metabolomics.survey import survey
 
 __all__ = [
     "annotate",
+    "choose_images",
     "choose_ions",
     "collect_peaks",
+    "describe_images",
+    "draw",
     "evaluate",
     "group_ions",
     "isotope_peaks",
@@ -23,6 +28,7 @@ __all__ = [
     "plan_segments",
     "rank",
     "read_database",
+    "report",
     "scatter",
     "survey",
 ]

@@ -1,0 +1,170 @@
+"""Images of the best annotations as files: PNG in perceptual colours, and chunks of a Zarr array.
+
+Here: the stages `metabolomics.choose_images`, `metabolomics.draw` and `metabolomics.describe_images`, colours, PNG.
+Not here: the report (`report`). Formats: PNG (W3C, third edition), Zarr version 3. Imports `flowbutton.model`, numpy.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from flowbutton.model.bundle import Parts
+from flowbutton.model.stage import Items, Scratch
+from flowbutton.stages.define import gather_stage, map_stage
+from flowbutton.stages.metabolomics.annotations import Annotation, Annotations
+from flowbutton.stages.metabolomics.images import IonImages
+from flowbutton.stages.metabolomics.survey import Dataset
+
+_LEAST_SIDE = 240  # of a picture, in pixels of the screen
+_CLIPPED = 99.0  # percentile of the pixels above 0 that has the brightest colour
+# Viridis (van der Walt & Smith) as polynomials of the sixth degree by M. Zucker, public domain; error below 1 %.
+_VIRIDIS = (
+    (0.2777273272234177, 0.005407344544966578, 0.3340998053353061),
+    (0.1050930431085774, 1.404613529898575, 1.384590162594685),
+    (-0.3308618287255563, 0.214847559468213, 0.09509516302823659),
+    (-4.634230498983486, -5.799100973351585, -19.33244095627987),
+    (6.228269936347081, 14.17993336680509, 56.69055260068105),
+    (4.776384997670288, -13.74514537774601, -65.35303263337234),
+    (-5.435455855934631, 4.645852612178535, 26.3124352495832),
+)
+
+
+class ImageKey(BaseModel):
+    """Under which key the images of an ion are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ion: int
+
+
+class ChosenIon(BaseModel):
+    """An ion whose images are published, and where they are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ion_formula: str
+    kept: ImageKey
+
+
+class Drawing(NamedTuple):
+    """The image of an ion's lowest peak as PNG, and those of all peaks as a chunk of a Zarr array."""
+
+    png: Path
+    chunk: Path
+
+
+def best_ions(annotations: Path, fdr: float) -> list[Annotation]:
+    """Return an annotation for each distinct ion up to a false discovery rate, the best first."""
+    chosen: dict[str, Annotation] = {}
+    for one in Annotations.model_validate_json(annotations.read_bytes()).root:
+        if one.fdr <= fdr:
+            chosen.setdefault(one.ion_formula, one)
+    return [*chosen.values()]
+
+
+@map_stage("metabolomics.choose_images")
+def choose_images(annotations: Path, *, fdr: float = 0.1) -> Items[ChosenIon]:
+    """Choose the ions whose images are published: those up to a false discovery rate, the best first.
+
+    Args:
+        annotations: The table by `metabolomics.rank`.
+        fdr: The highest rate.
+    """
+    return Items(
+        tuple(
+            (
+                {"number": number, "ion": one.ion_formula},
+                ChosenIon(ion_formula=one.ion_formula, kept=ImageKey(ion=one.row)),
+            )
+            for number, one in enumerate(best_ions(annotations, fdr))
+        )
+    )
+
+
+@gather_stage("metabolomics.draw")
+def draw(ion: ChosenIon, images: Parts, dataset: Path, scratch: Scratch) -> Drawing:
+    """Draw the image of an ion's lowest peak, and write all of its images as one chunk.
+
+    Args:
+        ion: The ion.
+        images: Its images.
+        dataset: The facts by `metabolomics.survey`.
+        scratch: Where both are written.
+    """
+    facts, folder = Dataset.read(dataset), Path(scratch)
+    found = IonImages.decode(next(part for (row,), (part,) in images if row == ion.kept.ion))
+    shape = (facts.height, facts.width)
+    whole = np.stack([found.dense(peak, shape) for peak in range(len(found.values))])
+    chunk, picture = folder / "chunk.gz", folder / "image.png"
+    chunk.write_bytes(gzip.compress(whole.astype("<f4").tobytes(), 5, mtime=0))
+    picture.write_bytes(png_of(whole[0]))
+    return Drawing(picture, chunk)
+
+
+@map_stage("metabolomics.describe_images")
+def describe_images(annotations: Path, dataset: Path, scratch: Scratch, *, fdr: float = 0.1, n_peaks: int = 4) -> Path:
+    """Write the metadata of the Zarr array of images: ion, peak, row, column.
+
+    Args:
+        annotations: The table by `metabolomics.rank`.
+        dataset: The facts by `metabolomics.survey`.
+        scratch: Where it is written.
+        fdr: As for `metabolomics.choose_images`.
+        n_peaks: Isotope peaks per ion.
+    """
+    facts, ions = Dataset.read(dataset), [one.ion_formula for one in best_ions(annotations, fdr)]
+    shape = [n_peaks, facts.height, facts.width]
+    path = Path(scratch) / "zarr.json"
+    path.write_text(
+        json.dumps(
+            {
+                "zarr_format": 3,
+                "node_type": "array",
+                "shape": [len(ions), *shape],
+                "data_type": "float32",
+                "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, *shape]}},
+                "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+                "fill_value": 0.0,
+                "codecs": [
+                    {"name": "bytes", "configuration": {"endian": "little"}},
+                    {"name": "gzip", "configuration": {"level": 5}},
+                ],
+                "dimension_names": ["ion", "peak", "y", "x"],
+                "attributes": {"ions": ions, "left": facts.left, "top": facts.top},
+            },
+            indent=1,
+        )
+    )
+    return path
+
+
+def png_of(image: npt.NDArray[Any]) -> bytes:
+    """Return an image as PNG: dark is 0, bright the 99th percentile of what is above 0; small ones are enlarged."""
+    above = image[image > 0]
+    highest = float(np.percentile(above, _CLIPPED)) if len(above) else 1.0
+    levels = np.clip(image / highest, 0.0, 1.0)
+    times = max(_LEAST_SIDE // max(image.shape), 1)
+    levels = levels.repeat(times, axis=0).repeat(times, axis=1)
+    indexes = np.rint(levels * 255).astype(np.uint8)
+    height, width = indexes.shape
+    rows = np.hstack((np.zeros((height, 1), np.uint8), indexes))  # each row begins with its filter: none
+    head = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"PLTE", _palette()), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+def _palette() -> bytes:
+    at = np.linspace(0.0, 1.0, 256)[:, None]
+    colours = sum(np.array(factors) * at**power for power, factors in enumerate(_VIRIDIS))
+    return bytes(np.rint(np.clip(colours, 0.0, 1.0) * 255).astype(np.uint8).tobytes())
