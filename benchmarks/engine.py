@@ -18,65 +18,32 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from flowbutton.dag.pipeline import prepare, read_pipeline
 from flowbutton.engine.run import run
 from flowbutton.engine.settings import Settings
-from flowbutton.model.stage import Items
-from flowbutton.stages.define import find_stage, gather_stage, map_stage
+from flowbutton.stages.define import find_stage
 from flowbutton.worker.context import partitioner_named
+from flowbutton.worker.perform import Meter
 
 PIPELINE = """
 flowbutton: 1
 name: tiny
 params: {count: {type: int, default: 10}}
 stages:
-  numbers: {uses: "engine:numbers", with: {count: "${params.count}"}}
-  double: {uses: "engine:double", for_each: {number: numbers}}
-  text: {uses: "engine:text", for_each: {value: double}}
-  total: {uses: "engine:total", gather: {parts: text}}
+  numbers: {uses: "tiny:numbers", with: {count: "${params.count}"}}
+  double: {uses: "tiny:double", for_each: {number: numbers}}
+  text: {uses: "tiny:text", for_each: {value: double}}
+  total: {uses: "tiny:total", gather: {parts: text}}
 outputs: {total.json: total}
 """
 
 
-class Number(BaseModel):
-    """One item."""
-
-    value: int
-
-
-@map_stage("tiny.numbers")
-def numbers(*, count: int) -> Items[Number]:
-    """Return the items."""
-    return Items(tuple(({"ordinal": n}, Number(value=n)) for n in range(count)))
-
-
-@map_stage("tiny.double")
-def double(number: Number) -> int:
-    """Return twice the number."""
-    return 2 * number.value
-
-
-@map_stage("tiny.text")
-def text(value: int) -> str:
-    """Return 200 characters."""
-    return f"{value:0200d}"
-
-
-@gather_stage("tiny.total")
-def total(parts: Sequence[str]) -> int:
-    """Return the sum."""
-    return sum(int(part) for part in parts)
-
-
-def ours(folder: Path, count: int, workers: int) -> tuple[float, float, float]:
-    """Return seconds of a first run, driver CPU seconds of it, and seconds of a second run."""
+def ours(folder: Path, count: int, workers: int) -> tuple[float, float, float, float]:
+    """Return seconds of a first run, its driver's CPU seconds and growth in bytes, and seconds of a second run."""
     pipeline = read_pipeline(folder / "tiny.yaml", PIPELINE)
     settings = Settings(store=str(folder / "store"), results=folder / "results", workers=workers)
     told = []
@@ -89,11 +56,13 @@ def ours(folder: Path, count: int, workers: int) -> tuple[float, float, float]:
             cwd=folder,
             command_line={"count": str(count)},
         )
-        start, cpu = time.monotonic(), time.process_time()
+        before = Meter().stop(0, 0).peak_rss_bytes
+        meter, cpu = Meter(), time.process_time()
         report = run(graph, settings, spec_text=PIPELINE)
         assert report.ran in (2 * count + 2, 0), report
-        told.append((time.monotonic() - start, time.process_time() - cpu))
-    return told[0][0], told[0][1], told[1][0]
+        found = meter.stop(0, 0)
+        told.append((found.wall_s, time.process_time() - cpu, found.peak_rss_bytes - before))
+    return *told[0], told[1][0]
 
 
 def step(folder: Path, name: str, number: int) -> int:
@@ -132,10 +101,18 @@ def main() -> None:
             folder = Path(name)
             one = peer(folder / "one", options.tasks, options.workers, 1)
             many = peer(folder / "many", options.tasks, options.workers, 64)
-            first, cpu, again = ours(folder, options.tasks, options.workers)
-            rows.append((first / one, first / many, first, again, cpu / (2 * options.tasks + 2) * 1e6))
+            first, cpu, grown, again = ours(folder, options.tasks, options.workers)
+            total = 2 * options.tasks + 2
+            rows.append((first / one, first / many, first, again, cpu / total * 1e6, grown / total))
     middle = [statistics.median(column) for column in zip(*rows, strict=True)]
-    names = ("ratio_to_chunk_1", "ratio_to_chunk_64", "first_run_s", "second_run_s", "driver_us_per_task")
+    names = (
+        "ratio_to_chunk_1",
+        "ratio_to_chunk_64",
+        "first_run_s",
+        "second_run_s",
+        "driver_us_per_task",
+        "driver_bytes_per_task",
+    )
     told = {"tasks": 2 * options.tasks + 2, **{n: round(v, 3) for n, v in zip(names, middle, strict=True)}}
     print("\n".join(f"{name:>20}: {value}" for name, value in told.items()))
     if options.json:

@@ -301,15 +301,15 @@ class Drive:
             line = balance(self._expansion.graph, self._expansion.nodes, name)
             if line is not None:
                 self.ended.ledger.append(line)
-            if any(not result.reused for result in node.results.values()):
-                marks = [result.stored.row.fingerprint for _, result in sorted(node.results.items())]
+            if node.results.reused < len(node.results):
+                marks = [node.results.fingerprint(task) for task in sorted(node.results)]
                 log = self._records.log(node.spec.stage_digest)
                 steadily(partial(log.finish, marks), pause=self._pause)
             self._journal.event(
                 "finished",
                 stage=name,
                 tasks=len(node.results),
-                reused=sum(result.reused for result in node.results.values()),
+                reused=node.results.reused,
                 largest_share=round(largest_share(list(node.bytes_in.values())), 3),
                 ledger=line.to_json() if line else None,
             )

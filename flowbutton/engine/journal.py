@@ -23,7 +23,7 @@ from flowbutton.model.errors import NoSpace
 from flowbutton.model.records import Measures
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import run_key
-from flowbutton.worker.payload import CallOrder, PieceInput
+from flowbutton.worker.payload import CallOrder
 
 KEPT_CALLS = 100
 """Failed tasks of a run that can be repeated: with ``on_error: continue`` there may be any number."""
@@ -125,14 +125,7 @@ def _traced(task: Task, status: str, attempt: int, m: Measures | None) -> str:
     key = ",".join([f"{name}={value}" for name, value in task.key])
     costs = f"{m.wall_s}\t{m.cpu_s}\t{m.peak_rss_bytes}\t{m.read_bytes}\t{m.written_bytes}" if m else "\t" * 4
     mark = task.fingerprint[:16]
-    return f"{task.id}\t{task.node}\t{key}\t{mark}\t{status}\t{attempt}\t{costs}\t{_owned_bytes(task)}\n"
-
-
-def _owned_bytes(task: Task) -> int:
-    """Return the bytes of the pieces that a task has for itself, as stored."""
-    if task.part is not None:
-        return task.part.bytes
-    return sum(reference.piece.bytes for reference in task.inputs.values() if isinstance(reference, PieceInput))
+    return f"{task.id}\t{task.node}\t{key}\t{mark}\t{status}\t{attempt}\t{costs}\t{task.owned_bytes}\n"
 
 
 def point_latest(folder: Path, run_id: str) -> None:

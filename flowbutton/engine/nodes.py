@@ -160,6 +160,7 @@ class Node(ABC):
         gathers: Mapping[str, RowsInput] | None = None,
         bytes_in: int = 0,
         part: IndexPart | None = None,
+        owned_bytes: int = 0,
     ) -> Task:
         """Make a task of this node and remember its place."""
         number = next(self.spec.ids)
@@ -167,4 +168,5 @@ class Node(ABC):
         self._orders.append(order)
         self._keys.append(key)
         self._bytes_in.append(bytes_in)
-        return Task(number, self.name, key, order, self.marker.mark(contents), inputs, gathers or {}, bytes_in, part)
+        mark = self.marker.mark(contents)
+        return Task(number, self.name, key, order, mark, inputs, gathers or {}, bytes_in, part, owned_bytes)

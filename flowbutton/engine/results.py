@@ -7,7 +7,7 @@ kept as it is. Imports `flowbutton.model`, `engine.tasks`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, ValuesView
 from typing import TypeVar, overload
 
 from flowbutton.engine.tasks import Result
@@ -59,6 +59,26 @@ class Column(Mapping[int, ItemT]):
     def __len__(self) -> int:
         return len(self._places)
 
+    def values(self) -> ValuesView[ItemT]:
+        """The values, in the order in which the tasks came."""
+        return _Values(self._values)
+
+
+class _Values(ValuesView[ItemT]):
+    """The values of a column, without a look at each task's place."""
+
+    def __init__(self, values: Sequence[ItemT]) -> None:
+        self._values = values
+
+    def __iter__(self) -> Iterator[ItemT]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._values
+
 
 class Results(Mapping[int, Result]):
     """Results by task, in the order in which they came."""
@@ -66,11 +86,14 @@ class Results(Mapping[int, Result]):
     def __init__(self, stage: str) -> None:
         self._stage = stage
         self._kept: dict[int, bytes | Result] = {}
+        self.reused = 0
+        """How many of them were there before the run."""
         self._packs: list[str] = []
         self._pack_places: dict[str, int] = {}
 
     def __setitem__(self, task: int, result: Result) -> None:
         self._kept[task] = self._packed(result) or result
+        self.reused += result.reused
 
     def __getitem__(self, task: int) -> Result:
         kept = self._kept[task]
@@ -118,6 +141,11 @@ class Results(Mapping[int, Result]):
         outline = Outline({"": (content, size)}, (content,) if is_object else (), NOTHING_COUNTED, measures)
         row = Row(mark.hex(), digest.hex(), self._packs[pack], offset, length)
         return Result(StoredRow(self._stage, row), outline, reused)
+
+    def fingerprint(self, task: int) -> str:
+        """Return a task's fingerprint."""
+        kept = self._kept[task]
+        return kept[:32].hex() if isinstance(kept, bytes) else kept.stored.row.fingerprint
 
     def content(self, task: int, output: str | None) -> Json:
         """Return what names an output's content, as `Result.content`."""

@@ -59,7 +59,8 @@ class SourceNode(Node):
         uris: list[Json] = [info.uri for info in group.objects]
         contents: dict[str, Json] = {"part": [part.identity, part.body], "objects": uris}
         order = (group.ordinal, number)
-        return self.make(order, group.key, inputs={}, contents=contents, bytes_in=part.bytes, part=part)
+        size = part.bytes
+        return self.make(order, group.key, inputs={}, contents=contents, bytes_in=size, part=part, owned_bytes=size)
 
     def done(self, task: int, result: Result, read: RangeReader | None) -> None:
         """Take in an index; when a group has all of its own, cut it. Raises what `layout` and `cut` raise."""

@@ -22,7 +22,7 @@ from flowbutton.model.canonical import Json
 from flowbutton.model.errors import BadInput, Bug
 from flowbutton.model.pieces import Item, Key, Scalar
 from flowbutton.stages.codecs import read_items
-from flowbutton.worker.payload import ArtifactInput, Input, ValueInput
+from flowbutton.worker.payload import ArtifactInput, Input, PieceInput, ValueInput
 
 
 class ResultStream(Stream):
@@ -279,6 +279,7 @@ class StageNode(Node):
                 inputs=ItemInputs(wire.argument, items, place),
                 contents={wire.argument: item.content},
                 bytes_in=self._bytes + item.bytes,
+                owned_bytes=_owned(item),
             )
         self._made = len(items)
 
@@ -289,6 +290,7 @@ class StageNode(Node):
         inputs = {name: item.reference for name, item in by_argument.items()}
         contents = {name: item.content for name, item in by_argument.items()}
         total = self._bytes + sum(item.bytes for item in combination)
+        owned = sum(map(_owned, combination))
         gathers: dict[str, RowsInput] = {}
         for wire in self._gathers_of_tasks:
             bound = self._gather(wire, by_argument, key)
@@ -298,7 +300,9 @@ class StageNode(Node):
                 inputs[wire.argument] = bound.reference
             if bound.gather is not None:
                 gathers[wire.argument] = bound.gather
-        return self.make(order, key, inputs=inputs, contents=contents, gathers=gathers, bytes_in=total)
+        return self.make(
+            order, key, inputs=inputs, contents=contents, gathers=gathers, bytes_in=total, owned_bytes=owned
+        )
 
     def _share(self, wire: ShareWire) -> _Bound:
         producer = wire.producer
@@ -341,6 +345,10 @@ class StageNode(Node):
 def _values(key: Key, columns: Sequence[str]) -> tuple[Scalar | None, ...]:
     named = dict(key)
     return tuple(named.get(column) for column in columns)
+
+
+def _owned(item: StreamItem) -> int:
+    return item.bytes if isinstance(item.reference, PieceInput) else 0
 
 
 def _is_there(wire: ShareWire) -> bool:
