@@ -34,8 +34,8 @@ class Task:
     """A task that can run: all its inputs exist.
 
     ``inputs`` are references of its own, ``gathers`` those that the loop still turns into a selection. ``bytes_in`` is
-    what its memory is estimated from, ``owned_bytes`` those of the pieces that it has for itself, as stored. ``part`` is
-    set for indexing tasks only.
+    what its memory is estimated from, ``owned_bytes`` those of the pieces that it has for itself, as stored.
+    ``part`` is set for indexing tasks only.
     """
 
     id: int
