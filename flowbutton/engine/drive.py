@@ -75,7 +75,7 @@ class Drive:
         self._ranks, self._now, self._pause, self._tick = ranks, now, pause, tick
         self._schedule = Schedule(executor.capacity)
         self._tasks: dict[int, Task] = {}
-        self._twins: dict[str, list[int]] = defaultdict(list)  # tasks of one fingerprint: only the first runs
+        self._twins: dict[str, tuple[int, ...]] = {}  # tasks of one fingerprint: only the first runs
         self._calls: dict[int, tuple[Task, ...]] = {}
         self._selections: dict[RowsInput, str] = {}
         self._closed: set[str] = set()
@@ -108,8 +108,9 @@ class Drive:
         demands, reused = [], list[tuple[Task, Result]]()
         for task in settle(self._expansion, ready, self._records, lambda *pair: reused.append(pair)):
             self._tasks[task.id] = task
-            self._twins[task.fingerprint].append(task.id)
-            if len(self._twins[task.fingerprint]) == 1:
+            twins = self._twins.get(task.fingerprint, ())
+            self._twins[task.fingerprint] = (*twins, task.id)
+            if not twins:
                 demands.append(self._demand(task))
         self._schedule.add(demands)
         self._tell_reused(reused)

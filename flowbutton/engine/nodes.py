@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from types import MappingProxyType
 
 from flowbutton.engine.results import Column, Lazy, Results
 from flowbutton.engine.tasks import Counts, Marker, Order, RangeReader, Result, RowsInput, Task
@@ -22,6 +23,9 @@ from flowbutton.model.canonical import Json
 from flowbutton.model.pieces import IndexPart, Key
 from flowbutton.model.stage import Resources
 from flowbutton.worker.payload import Input, Work
+
+_NO_GATHERS: Mapping[str, RowsInput] = MappingProxyType({})
+"""One for all tasks that have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,4 +173,4 @@ class Node(ABC):
         self._keys.append(key)
         self._bytes_in.append(bytes_in)
         mark = self.marker.mark(contents)
-        return Task(number, self.name, key, order, mark, inputs, gathers or {}, bytes_in, part, owned_bytes)
+        return Task(number, self.name, key, order, mark, inputs, gathers or _NO_GATHERS, bytes_in, part, owned_bytes)
