@@ -9,7 +9,7 @@ from metabolomics_runs import ANSWERS, MetabolomicsRun
 
 pytestmark = pytest.mark.slow
 
-CUTS = ((1, "8KiB", 1), (5_000, "300KiB", 2), (10**9, "1GiB", 2))
+CUTS = ((250, "60KiB", 1), (5_000, "300KiB", 2), (10**9, "1GiB", 2))
 NAMES = ("annotations.csv", "annotations.parquet", "decoy_scores.csv", "images.csv")
 
 

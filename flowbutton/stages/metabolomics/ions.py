@@ -96,7 +96,8 @@ class IonList(BaseModel):
     @cached_property
     def targets(self) -> frozenset[str]:
         """The ion formulas of the targets."""
-        found = (self.adduct_ions[row.formula, adduct] for row in self.formulas for adduct in self.adducts)
+        atoms = (parse_formula(row.formula) for row in self.formulas)
+        found = (ion_of(one, adduct) for one in atoms for adduct in self.adducts)
         return frozenset(ion for ion in found if ion is not None)
 
 
