@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,8 @@ def test_a_program_sees_a_folder_of_its_own_and_little_of_the_environment(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLOWBUTTON_PLANTED", "secret")
+    # The Python itself: a launcher on the PATH may add variables of its own.
+    monkeypatch.setenv("PATH", f"{Path(sys.base_prefix)}/bin", prepend=os.pathsep)
     program = "import os, json; print(json.dumps([os.listdir(), sorted(os.environ), os.environ['TZ']]))"
     bench.run(one(program), settings={"executor": "processes"})
     files, names, zone = json.loads(bench.result("f1.txt"))

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_error_json_says_what_the_report_says(place):
     assert told["log"] == "reading a bad text\n"
     assert 'raise ValueError("the text says refuse")' in told["traceback"]
     again = subprocess.run(
-        ["python", "-m", *shlex.split(told["repeat"])],
+        [sys.executable, "-m", *shlex.split(told["repeat"])],
         env=place.env,
         capture_output=True,
         text=True,
