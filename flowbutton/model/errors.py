@@ -92,7 +92,7 @@ class Bug(FlowbuttonError):
 
 
 class CommandFailed(FlowbuttonError):
-    """A program that a `command` stage ran did not do what the stage declares; ``command`` and ``exit_code`` say more."""
+    """A program of a `command` stage did not do what the stage declares; ``command`` and ``exit_code`` say more."""
 
     failure = Failure.BUG
 
