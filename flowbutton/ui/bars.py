@@ -58,6 +58,8 @@ class Bars(Watcher):
         name = fields.get("stage", "")
         if name in self._bars:
             stage = self.view.stages[name]
+            if stage.begun:
+                self._progress.start_task(self._bars[name])  # a bar that has not started pulses, however full it is
             self._progress.update(
                 self._bars[name], completed=stage.completed, total=stage.expected, visible=stage.begun
             )

@@ -56,7 +56,7 @@ def test_a_bar_tells_reused_and_failed(place):
     code, drawn = on_terminal(place, "run", "texts.yaml")
     assert code == 1
     plain = plain_of(drawn)
-    assert re.search(r"^count +━+ 2/[3?], 2 reused, 1 failed", plain, re.MULTILINE), plain
+    assert re.search(r"^count +[━╸╺]+ 2/[3?], 2 reused, 1 failed", plain, re.MULTILINE), plain
     assert "count: failed: the stage's code raised ValueError" in plain
 
 
