@@ -36,6 +36,7 @@ def zipped() -> bytes:
         (b"@read 1\nACGT\n+\nIIII\n", None),
         (b"", None),
     ],
+    ids=lambda value: "bytes" if isinstance(value, bytes) else str(value),  # some bytes tell the time
 )
 def test_a_file_is_known_by_its_first_bytes(data: bytes, kind: str | None) -> None:
     assert kind_of(data[:HEAD_BYTES]) == kind
