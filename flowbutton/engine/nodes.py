@@ -15,7 +15,6 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from types import MappingProxyType
 
 from flowbutton.engine.results import Column, Lazy, Results
 from flowbutton.engine.tasks import Counts, Marker, Order, RangeReader, Result, RowsInput, Task
@@ -24,7 +23,7 @@ from flowbutton.model.pieces import IndexPart, Key
 from flowbutton.model.stage import Resources
 from flowbutton.worker.payload import Input, Work
 
-_NO_GATHERS: Mapping[str, RowsInput] = MappingProxyType({})
+_NO_GATHERS: Mapping[str, RowsInput] = {}
 """One for all tasks that have none."""
 
 
