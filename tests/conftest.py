@@ -43,3 +43,6 @@ def _own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     for name, module in [*sys.modules.items()]:
         if str(getattr(module, "__file__", "")).startswith(folder):
             del sys.modules[name]
+    code = sys.modules.get("flowbutton.stages.code")
+    if code is not None:
+        code._LOOKED_AT.clear()

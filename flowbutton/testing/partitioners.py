@@ -24,7 +24,6 @@ from flowbutton.model.canonical import digest_bytes
 from flowbutton.model.errors import MissingInput, OptionError
 from flowbutton.model.partitioner import Partitioner, Reader, WritesFiles
 from flowbutton.model.pieces import IndexPart, Layout, ObjectInfo, Piece, Source
-from flowbutton.model.stage import Tally
 from flowbutton.testing.kinds import leave_out, needs
 
 
@@ -204,13 +203,6 @@ class PartitionerContract(ABC):
         pieces = cut_source.pieces(self.options(size))
         forth = [self.read(cut_source.open(piece)) for piece in pieces]
         assert [self.read(cut_source.open(piece)) for piece in reversed(pieces)] == forth[::-1]
-
-    def test_of_good_data_nothing_is_left_out_where_bad_records_are_tolerated(self, cut_source: CutSource) -> None:
-        for piece in cut_source.pieces(self.options(1000)):
-            reader, tally = cut_source.open(piece), Tally(tolerated=0)
-            reader.tolerate(tally)
-            assert self.read(reader) == self.read(strict := cut_source.open(piece))
-            assert reader.consumed == strict.consumed
 
     @_inherited
     @given(size=st.integers(1, 1 << 16))
