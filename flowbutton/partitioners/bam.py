@@ -17,7 +17,7 @@ import numpy as np
 from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.errors import BadInput, OptionError
 from flowbutton.model.partitioner import Partitioner, Reader
-from flowbutton.model.pieces import Group, IndexPart, Key, Layout, Piece, Source
+from flowbutton.model.pieces import Group, IndexPart, Key, Layout, Piece, Place, Source
 from flowbutton.model.store import DataAccess
 from flowbutton.partitioners.bam_index import CHECKPOINT_BYTES, WINDOW_BITS, BamIndex, walk_bam, window_key
 from flowbutton.partitioners.bam_records import Batch, Header, batches, read_header
@@ -195,6 +195,14 @@ class Bam(Partitioner):
     def open(self, piece: Piece, data: DataAccess) -> BamReads:
         """Open a reader on a piece."""
         return BamReads(piece, data)
+
+    def places(self, piece: Piece) -> Sequence[Place]:
+        """Return the blocks from the piece's first alignment to its last, and the numbers of those cut by records."""
+        body = cast(Mapping[str, Any], piece.body)
+        first, last = body["start"] >> 16, body["stop"] >> 16
+        covered = (first, last) if first < last else None  # inside one block, whose end is not known here
+        records = (body["first"] + 1, body["first"] + piece.records + 1) if piece.records else None
+        return [Place(body["uri"], covered, records)]
 
 
 def _by_records(group: Group, index: BamIndex, size: int) -> list[Piece]:

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, cast
 from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.errors import BadInput, MissingInput, OptionError, UncuttableSource
 from flowbutton.model.partitioner import Partitioner, Reader
-from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Source
+from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Place, Source
 from flowbutton.model.store import DataAccess
 from flowbutton.partitioners.bgzf import find_block, inflate, text_size, walk
 from flowbutton.partitioners.fai import Contig, parse_fai
@@ -204,6 +204,14 @@ class Fasta(Partitioner):
     def open(self, piece: Piece, data: DataAccess) -> FastaSequence:
         """Open a reader on a range of bases."""
         return FastaSequence(piece, data)
+
+    def places(self, piece: Piece) -> Sequence[Place]:
+        """Return the bytes that hold the owned bases: their lines; of BGZF the blocks, those of the halo too."""
+        body = cast(Mapping[str, Any], piece.body)
+        if body["stored"]:
+            return [Place(body["uri"], (body["stored"][0], body["stored"][1]))]
+        contig = Contig(body["name"], body["stop"], *body["lines"])
+        return [Place(body["uri"], contig.span(body["start"], body["stop"]))]
 
 
 def _probe(group: Group, data: DataAccess) -> Group:

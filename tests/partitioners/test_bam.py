@@ -206,6 +206,21 @@ def test_a_piece_is_a_bam_of_its_own(tmp_path: Path) -> None:
     assert number > 2
 
 
+def test_a_piece_says_where_it_lies(tmp_path: Path) -> None:
+    path = write_bam(tmp_path / "a.bam", [alignment(n, 0, n * 10) for n in range(60)])
+    source, size = cut(path), path.stat().st_size
+    (whole,) = source.pieces({"size": size})
+    (place,) = source.partitioner.places(whole)
+    assert (place.file, place.records) == (str(path), (1, 61))
+    assert place.bytes is not None
+    assert place.bytes[1] == size
+    pieces = source.pieces({"size": 1})
+    spans = [place.records for piece in pieces for place in source.partitioner.places(piece)]
+    assert [number for span in spans if span for number in range(*span)] == [*range(1, 61)]
+    regions = source.pieces({"by": "region", "region_size": 100})
+    assert all(place.records is None for piece in regions for place in source.partitioner.places(piece))
+
+
 def test_the_tail_is_a_piece_of_its_own(tmp_path: Path) -> None:
     path = write_bam(tmp_path / "x.bam", MIXED)
     *placed, tail = cut(path).pieces({"by": "region", "region_size": 50_000})

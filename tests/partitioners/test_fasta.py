@@ -169,6 +169,22 @@ def test_a_piece_reads_only_its_range(tmp_path: Path) -> None:
     assert [(stop or 0) - start for _, start, stop in source.data.reads[before:]] == [101]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_piece_says_where_its_bases_lie(tmp_path: Path, packed: bool) -> None:
+    text = b">a\nACGT\nACGT\nAC\n>b\nTTTT\nGG\n"
+    path = tmp_path / ("a.fa.gz" if packed else "a.fa")
+    path.write_bytes(bgzip(text, block=7) if packed else text)
+    source = CutSource(Fasta(), Source("reference", str(path), {}), MemoryAccess(tmp_path))
+    for piece in source.pieces({"size": 3}):
+        (place,) = source.partitioner.places(piece)
+        assert place.bytes is not None
+        stored = path.read_bytes()[slice(*place.bytes)]
+        found = gzip.decompress(stored) if packed else stored
+        bases = cast(FastaSequence, source.open(piece)).sequence()
+        assert bases in found.replace(b"\n", b"")
+        assert packed or found.replace(b"\n", b"") == bases
+
+
 def test_content_follows_the_bases_shown_not_the_lines(tmp_path: Path) -> None:
     contents = []
     for number, text in enumerate([">a x\nACGTAC\n", ">a\nACG\nTAC\n", ">a\nACGTAG\n", ">b\nACGTAC\n"]):
