@@ -37,6 +37,7 @@ LITTLE_BYTES = 1024**3
 _GIVES = {
     "genomics": "the genomics pipeline: FASTQ, BAM and FASTA, alignment, variants",
     "metabolomics": "the metabolomics pipeline: imzML, isotope patterns, annotation",
+    "geospatial": "the geospatial pipeline: LAS, LAZ and COPC point clouds, GeoTIFF",
 }
 _REQUIREMENT = re.compile(r"""([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*([^;]*)(?:;.*extra == ['"]([^'"]+)['"])?""")
 _SKEW_S = 2.0
