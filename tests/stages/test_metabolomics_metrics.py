@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage
+from metabolomics_reference import labelled_chaos
 
 from flowbutton.stages.metabolomics.fdr import by_medians, by_one_ranking
 from flowbutton.stages.metabolomics.images import IonImages
@@ -29,38 +29,12 @@ def images(draw: st.DrawFn) -> Image:
     return image
 
 
-def labelled(image: Image, levels: int) -> float:
-    """Return the chaos as the method says it: mask, dilate, erode and count at each level, on the cropped image."""
-    image = image[far_from_all(image.any(axis=1))]
-    image = image[:, far_from_all(image.any(axis=0))]
-    count = np.count_nonzero(image)
-    if not count:
-        return 0.0
-    cross = ndimage.generate_binary_structure(2, 1)
-    parts = []
-    for level in range(levels):
-        mask = image > np.float32(np.float32(image.max() * np.float32(level)) / np.float32(levels))
-        mask = ndimage.binary_dilation(mask, cross)
-        mask = ndimage.binary_erosion(mask, np.ones((3, 3)), border_value=1)
-        parts.append(ndimage.label(mask, cross)[1])
-    found = 1 - np.mean(parts) / count
-    return 0.0 if np.isclose(found, 1.0) else float(found)
-
-
-def far_from_all(has: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    length = len(has)
-    kept = np.array(
-        [has[max(row - 2, 0) : row + 3 if row < length - 2 else row + 1].any() for row in range(length)], np.bool_
-    )
-    return np.ones(length, np.bool_) if kept.sum() >= 0.9 * length else kept
-
-
 @settings(deadline=None, max_examples=300)
 @given(image=images(), levels=st.sampled_from([1, 7, 30]))
 def test_one_forest_counts_as_many_parts_as_all_labelings(image: Image, levels: int) -> None:
     rows, columns = np.nonzero(image)
     found = chaos(rows, columns, image[rows, columns], image.shape, levels=levels)  # type: ignore[arg-type]
-    assert found == pytest.approx(labelled(image, levels), abs=1e-12)
+    assert found == pytest.approx(labelled_chaos(image, levels), abs=1e-12)
 
 
 def test_chaos_of_few_pixels() -> None:
@@ -69,7 +43,7 @@ def test_chaos_of_few_pixels() -> None:
     one[4, 4] = 5
     assert chaos(*np.nonzero(one), one[one > 0], one.shape, levels=30) == 0
     one[4, 5] = 5
-    assert chaos(*np.nonzero(one), one[one > 0], one.shape, levels=30) == pytest.approx(labelled(one, 30))
+    assert chaos(*np.nonzero(one), one[one > 0], one.shape, levels=30) == pytest.approx(labelled_chaos(one, 30))
 
 
 def sparse(whole: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
