@@ -8,7 +8,7 @@ Format: Schramm et al. 2012, doi:10.1016/j.jprot.2012.07.026. Imports `flowbutto
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -26,14 +26,13 @@ from flowbutton.model.store import DataAccess
 from flowbutton.partitioners.files import file_groups, unchanged
 from flowbutton.partitioners.imzml_header import KINDS, ROW, Rows, read_head
 from flowbutton.partitioners.imzml_index import ImzmlIndex, row_range, walk_imzml
+from flowbutton.partitioners.ranges import Fetched, Span
 
 _WINDOW_BYTES = 8 * 1024**2
 _GAP_BYTES = 64 * 1024
 _SUFFIX = ".imzml"
 
 Numbers = npt.NDArray[Any]
-Span = tuple[int, int]
-"""Bytes ``[start, stop)`` of the ``.ibd``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class ImzmlSpectra(Reader):
 
     def _read(self, rows: Rows, first: int) -> Iterator[Spectrum]:
         spans = [(int(at), int(at + size)) for at, size in _arrays(rows)]
-        stored = _Fetched(partial(self._data.read, self._uri), spans)
+        stored = Fetched(partial(self._data.read, self._uri), spans, gap=_GAP_BYTES)
         shared: tuple[Span | None, Numbers] = (None, np.empty(0))  # the axis of a continuous file is checked once
         for place, row in enumerate(rows):
             number = first + place + 1
@@ -206,35 +205,6 @@ class Imzml(Partitioner):
     def table(self, groups: Sequence[Group]) -> Json:
         """Return a row per dataset: ``file``, ``ordinal``, and the ``polarity`` that its head tells."""
         return [{**dict(group.key), **cast(Mapping[str, Json], group.body)} for group in groups]
-
-
-def merged_spans(spans: Iterable[Span], *, gap: int) -> list[Span]:
-    """Join spans, in any order, that overlap or lie at most ``gap`` bytes apart; sorted, empty ones left out."""
-    joined: list[Span] = []
-    for start, stop in sorted(span for span in spans if span[0] < span[1]):
-        if joined and start - joined[-1][1] <= gap:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], stop))
-        else:
-            joined.append((start, stop))
-    return joined
-
-
-class _Fetched:
-    """Bytes of a file: neighbouring spans are fetched together."""
-
-    def __init__(self, read: Any, spans: Sequence[Span]) -> None:
-        self._merged = merged_spans(spans, gap=_GAP_BYTES)
-        self._blocks = [read(start, stop) for start, stop in self._merged]
-        self._starts = np.array([start for start, _ in self._merged], np.int64)
-
-    def bytes_of(self, span: Span) -> bytes:
-        """Return the bytes of one of the spans."""
-        start, stop = span
-        if start >= stop:
-            return b""
-        number = int(np.searchsorted(self._starts, start, side="right")) - 1
-        base = self._merged[number][0]
-        return cast(bytes, self._blocks[number][start - base : stop - base])
 
 
 def _arrays(rows: Rows) -> Iterator[tuple[np.uint64, np.uint64]]:

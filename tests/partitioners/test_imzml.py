@@ -19,7 +19,8 @@ from pyimzml.ImzMLParser import ImzMLParser
 from flowbutton.model.errors import ChangedInput, OptionError
 from flowbutton.model.partitioner import Reader
 from flowbutton.model.pieces import Source
-from flowbutton.partitioners.imzml import Imzml, ImzmlSpectra, merged_spans
+from flowbutton.partitioners.imzml import Imzml, ImzmlSpectra
+from flowbutton.partitioners.ranges import merged_spans
 from flowbutton.samples.imzml_files import FileLayout, PixelSpectrum, write_imzml
 from flowbutton.testing.partitioners import CutSource, MemoryAccess, PartitionerContract
 

@@ -1,0 +1,323 @@
+"""Rasters (GeoTIFF, COG), cut into windows along the blocks in which they are stored.
+
+Several bands, of one file or of many, are read together as the layers of a window: each stored block is fetched once.
+
+Here: the windows, the reader of one. Not here: heads and grids (`raster_layers`), the pass (`raster_index`), decoding
+(`tiff_image`). Format: OGC GeoTIFF 1.1, OGC Cloud Optimized GeoTIFF 1.0. Imports `flowbutton.model`, numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from flowbutton.model.canonical import Json, digest_json
+from flowbutton.model.errors import BadInput, MalformedRecord, OptionError
+from flowbutton.model.partitioner import Partitioner, Reader
+from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Source
+from flowbutton.model.store import DataAccess
+from flowbutton.partitioners.files import file_name, unchanged
+from flowbutton.partitioners.ranges import Fetched
+from flowbutton.partitioners.raster_index import (
+    GAP_BYTES,
+    PART_BYTES,
+    IndexedImage,
+    RasterIndex,
+    index_raster,
+    join_index,
+    kept_head,
+    stored_places,
+)
+from flowbutton.partitioners.raster_layers import Layer, RasterGrid, check_one_grid, chosen, head_of, named_bands
+from flowbutton.partitioners.tiff_image import TiffImage, decoded
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One layer of a window: values as stored, and which of them are there, both (rows, columns), halo included."""
+
+    layer: Layer
+    values: Array
+    valid: npt.NDArray[np.bool_]
+
+
+class RasterWindow(Reader):
+    """A window of all layers of a raster. What is counted are its pixels, whatever the number of layers."""
+
+    def __init__(self, piece: Piece, data: DataAccess) -> None:
+        self._key, self._data, self._consumed = dict(piece.key), data, 0
+        body = cast(Mapping[str, Any], piece.body)
+        self._files: list[Mapping[str, Any]] = body["files"]
+        self.layers = tuple(Layer(**layer) for layer in body["layers"])
+        self.rows, self.columns, self._halo = range(*body["rows"]), range(*body["columns"]), int(body["halo"])
+
+    @property
+    def key(self) -> Mapping[str, str | int]:
+        """Columns ``file`` (the first), ``ordinal``, ``row`` and ``column`` (of the window's first pixel)."""
+        return self._key
+
+    @property
+    def consumed(self) -> int:
+        """The window's own pixels once they were asked for, however often."""
+        return self._consumed
+
+    @cached_property
+    def grid(self) -> RasterGrid:
+        """The grid of the whole raster, on which `rows` and `columns` are the window's own."""
+        return kept_head(self._data, self._files[0]["head"])[0]
+
+    @property
+    def seen(self) -> tuple[range, range]:
+        """Rows and columns that `read` returns: the window's own and the halo, as far as the raster reaches."""
+        return (
+            range(max(self.rows.start - self._halo, 0), min(self.rows.stop + self._halo, self.grid.rows)),
+            range(max(self.columns.start - self._halo, 0), min(self.columns.stop + self._halo, self.grid.columns)),
+        )
+
+    def read(self) -> tuple[Band, ...]:
+        """Return all layers, in the source's order. Each stored block that the window meets is fetched once.
+
+        Raises:
+            MalformedRecord: stored pixels can't be decoded.
+            ChangedInput: a file is not the planned one any more.
+        """
+        found: dict[int, Band] = {}
+        for number, file in enumerate(self._files):
+            layers = [(place, layer) for place, layer in enumerate(self.layers) if layer.file == number]
+            with unchanged(file["uri"], file["identity"], self._data):
+                found.update(self._read(file, layers))
+        self._consumed = len(self.rows) * len(self.columns)
+        return tuple(found[place] for place in range(len(self.layers)))
+
+    def _read(self, file: Mapping[str, Any], layers: Sequence[tuple[int, Layer]]) -> Iterator[tuple[int, Band]]:
+        _, images = kept_head(self._data, file["head"])
+        bands = sorted({band for _, layer in layers for band in (layer.band, layer.alpha) if band})
+        wanted = [(images[0], bands)] + [(image, [1]) for image in images[1:]]
+        pixels = self._pixels(file, wanted)
+        values = dict(zip(bands, pixels[0], strict=True))
+        mask = pixels[1][0] != 0 if len(pixels) > 1 else None
+        for place, layer in layers:
+            yield place, Band(layer, values[layer.band], valid_pixels(layer, values, mask))
+
+    def _pixels(self, file: Mapping[str, Any], wanted: Sequence[tuple[TiffImage, list[int]]]) -> list[Array]:
+        """Return the bands of image and mask: the blocks of both are fetched together."""
+        rows, columns = self.seen
+        places: list[dict[int, tuple[int, int]]] = []
+        for (image, bands), table in zip(wanted, file["tables"], strict=True):
+            numbers = image.numbers(*image.meeting(rows, columns), bands)
+            places.append(stored_places(self._data, table, image, numbers))
+        spans = [span for some in places for span in some.values()]
+        fetched = Fetched(partial(self._data.read, file["uri"]), spans, gap=GAP_BYTES)
+        found: list[Array] = []
+        for (image, bands), some in zip(wanted, places, strict=True):
+            down, across = image.meeting(rows, columns)
+            stored = {number: fetched.bytes_of(span) for number, span in some.items()}
+            try:
+                pixels = decoded(image, down, across, stored, bands)
+            except MalformedRecord as error:
+                where = {"file": file["uri"], "row": rows.start, "column": columns.start}
+                raise MalformedRecord(error.what, why=error.why, hint=error.hint, **where) from error
+            top, left = rows.start - down.start * image.block[0], columns.start - across.start * image.block[1]
+            found.append(pixels[:, top : top + len(rows), left : left + len(columns)])
+        return found
+
+
+def valid_pixels(
+    layer: Layer, values: Mapping[int, Array], mask: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.bool_]:
+    """Return which pixels of a layer have a value, by mask, nodata or alpha: the first of these that the file has."""
+    pixels = values[layer.band]
+    found: npt.NDArray[np.bool_]
+    if mask is not None:
+        return mask
+    if layer.nodata is not None:
+        nodata = float(layer.nodata)
+        found = ~np.isnan(pixels) if math.isnan(nodata) else pixels != _as_stored(layer.nodata, pixels.dtype)
+        return found
+    return values[layer.alpha] != 0 if layer.alpha else np.ones(pixels.shape, np.bool_)
+
+
+def _as_stored(nodata: str, dtype: np.dtype[Any]) -> Any:
+    """Return nodata in the type of the pixels; a number that this type does not have is equal to none of them."""
+    number = float(nodata)
+    if dtype.kind not in "iu":
+        return dtype.type(number)
+    exact = int(nodata) if nodata.lstrip("-").isdigit() else number
+    return exact if np.iinfo(dtype).min <= exact <= np.iinfo(dtype).max and exact == int(exact) else math.nan
+
+
+class Raster(Partitioner):
+    """Cuts GeoTIFFs into windows of whole stored blocks (tiles or strips).
+
+    All files and bands that the source names are layers of one grid, which is checked. ``file.tif#4`` is band 4.
+    Tiled or in strips, any compression that GDAL knows, classic and BigTIFF, rotated and south-up too. Masks inside
+    of the file, nodata and alpha are heeded; overviews, further pages, and files beside (``.msk``, ``.aux.xml``,
+    ``.tfw``) are not looked at.
+
+    Cost of the index: the stored bytes of each file are read once, not decoded, side by side in parts of 256 MiB. A
+    window costs its blocks; a raster that is one compressed strip can't be cut, and makes one window.
+    """
+
+    name: ClassVar[str] = "raster"
+    version: ClassVar[int] = 1
+    reader: ClassVar[type[Reader]] = RasterWindow
+    unit: ClassVar[str] = "pixels"
+    columns: ClassVar[tuple[str, ...]] = ("file", "ordinal", "row", "column")
+
+    def __init__(self, *, part_bytes: int = PART_BYTES) -> None:
+        self._part_bytes = part_bytes
+
+    def probe(self, source: Source, data: DataAccess) -> Sequence[Group]:
+        """Read the heads of all files; they must have one grid."""
+        files = named_bands(source, data)
+        infos = {info.uri: info for info, _ in files}
+        heads = []
+        problems: list[BadInput] = []
+        for info in infos.values():
+            try:
+                heads.append(head_of(info, data))
+            except BadInput as error:
+                problems.append(error)
+        if problems:
+            raise _first(problems)
+        check_one_grid([head.grid for head in heads], list(infos))
+        names = source.options.get("names") or ()
+        layers = chosen(heads, files, list(infos), [str(name) for name in cast(Sequence[str], names)])
+        grid = heads[0].grid
+        body: dict[str, Json] = {"crs": grid.crs, "transform": list(grid.transform)}
+        body |= {"rows": grid.rows, "columns": grid.columns, "layers": [layer.to_json() for layer in layers]}
+        key = (("file", file_name(files[0][0].uri)), ("ordinal", 0))
+        return [Group(0, key, tuple(infos.values()), body)]
+
+    def index_parts(self, group: Group) -> Sequence[IndexPart]:
+        """Return a task per 256 MiB of each file."""
+        return [part for info in group.objects for part in self._parts(group.ordinal, info)]
+
+    def _parts(self, group: int, info: ObjectInfo) -> Iterator[IndexPart]:
+        parts = self._count(info)
+        for part in range(parts):
+            body: Json = {"uri": info.uri, "identity": info.identity, "size": info.size, "part": part, "parts": parts}
+            yield IndexPart(group, f"{info.identity}:{part}/{parts}", info.size // parts, body)
+
+    def _count(self, info: ObjectInfo) -> int:
+        return max(-(-info.size // self._part_bytes), 1)
+
+    def index(self, part: IndexPart, data: DataAccess) -> bytes:
+        """Read the stored blocks of one part."""
+        body = cast(Mapping[str, Any], part.body)
+        info = ObjectInfo(body["uri"], body["size"], body["identity"])
+        with unchanged(info.uri, info.identity, data):
+            return index_raster(info, data, part=body["part"], parts=body["parts"])
+
+    def layout(self, group: Group, indexes: Sequence[bytes]) -> Layout:
+        """Join the indexes of the files."""
+        found: list[RasterIndex] = []
+        first = 0
+        for info in group.objects:
+            found.append(join_index(indexes[first : first + self._count(info)]))
+            first += self._count(info)
+        body = cast(Mapping[str, Any], group.body)
+        stored = sum(int(image.sizes.sum()) for index in found for image in (index.image, index.mask) if image)
+        return Layout(group, body["rows"] * body["columns"], stored, tuple(found))
+
+    def cut(self, layout: Layout, *, window: int = 1024, halo: int = 0, names: Sequence[str] = ()) -> Sequence[Piece]:
+        """Divide a raster into windows, row by row.
+
+        Args:
+            layout: What `layout` found.
+            window: Pixels per side of a window, at least 1. It grows to whole stored tiles; where pixels are stored in
+                strips, a window has about ``window * window`` pixels in whole strips. Those at the edge may be smaller.
+            halo: Pixels that a window sees on each side beyond its own, as far as the raster reaches.
+            names: Of the bands in the source's order; when all are used, the bands of the next scene begin.
+        """
+        if window < 1 or halo < 0:
+            what = f"windows of {window} pixels with a halo of {halo} can't be made"
+            raise OptionError(what, why="", hint="a window has 1 pixel or more, a halo 0 or more")
+        del names  # `probe` has used them
+        body = cast(Mapping[str, Any], layout.group.body)
+        indexes = cast(tuple[RasterIndex, ...], layout.body)
+        rows, columns = body["rows"], body["columns"]
+        high, wide = window_shape([index.image.image.block for index in indexes], rows, columns, window)
+        return [
+            _piece(
+                layout.group, indexes, range(top, min(top + high, rows)), range(left, min(left + wide, columns)), halo
+            )
+            for top in range(0, rows, high)
+            for left in range(0, columns, wide)
+        ]
+
+    def open(self, piece: Piece, data: DataAccess) -> RasterWindow:
+        """Open a reader on a window."""
+        return RasterWindow(piece, data)
+
+    def table(self, groups: Sequence[Group]) -> Json:
+        """Return a row per raster: ``file``, ``ordinal``, ``crs``, ``transform``, ``rows``, ``columns``, ``layers``."""
+        return [{**dict(group.key), **cast(Mapping[str, Json], group.body)} for group in groups]
+
+
+def window_shape(blocks: Sequence[tuple[int, int]], rows: int, columns: int, window: int) -> tuple[int, int]:
+    """Return rows and columns of a window of about ``window`` pixels per side, in whole blocks.
+
+    Files with blocks of different shapes get windows of whole blocks of all of them where that takes at most four of
+    the largest; else of the largest, and a smaller block may lie in two windows.
+    """
+    high, wide = (_common([min(block[axis], (rows, columns)[axis]) for block in blocks]) for axis in (0, 1))
+    if wide >= columns:
+        wanted = max(window * window // columns, 1)
+        return min(-(-wanted // high) * high, max(rows, 1)), columns
+    return -(-window // high) * high, -(-window // wide) * wide
+
+
+def _common(lengths: Sequence[int]) -> int:
+    together = math.lcm(*lengths)
+    return together if together <= 4 * max(lengths) else max(lengths)
+
+
+def _piece(group: Group, indexes: Sequence[RasterIndex], rows: range, columns: range, halo: int) -> Piece:
+    body = cast(Mapping[str, Any], group.body)
+    layers: list[Mapping[str, Any]] = body["layers"]
+    seen = (
+        range(max(rows.start - halo, 0), min(rows.stop + halo, body["rows"])),
+        range(max(columns.start - halo, 0), min(columns.stop + halo, body["columns"])),
+    )
+    digests: list[Json] = []
+    stored = 0
+    files: list[Json] = []
+    for number, (info, index) in enumerate(zip(group.objects, indexes, strict=True)):
+        bands = [
+            band for layer in layers if layer["file"] == number for band in (layer["band"], layer["alpha"]) if band
+        ]
+        for image, wanted in ((index.image, bands), (index.mask, [1])):
+            if image is not None:
+                digests.append(_digest(image, *seen, wanted))
+                stored += int(image.sizes[image.image.numbers(*image.image.meeting(rows, columns), wanted)].sum())
+        tables = [index.image.table] + ([index.mask.table] if index.mask else [])
+        files.append({"uri": info.uri, "identity": info.identity, "head": index.head, "tables": tables})
+    window: dict[str, Json] = {"rows": [rows.start, rows.stop], "columns": [columns.start, columns.stop], "halo": halo}
+    heads: list[Json] = [index.head for index in indexes]
+    content: Json = [heads, digests, layers, window]
+    key = (*group.key, ("row", rows.start), ("column", columns.start))
+    named: dict[str, Json] = {"files": files, "layers": layers, **window}
+    return Piece(Raster.name, key, digest_json("raster", content), len(rows) * len(columns), stored, named)
+
+
+def _digest(indexed: IndexedImage, rows: range, columns: range, bands: Sequence[int]) -> str:
+    image = indexed.image
+    return indexed.digests[image.numbers(*image.meeting(rows, columns), bands)].tobytes().hex()
+
+
+def _first(problems: Sequence[BadInput]) -> BadInput:
+    """Return the first problem, with the count of the others in its ``why``."""
+    error, others = problems[0], len(problems) - 1
+    if not others:
+        return error
+    more = f"{others} more of the source's rasters {'is' if others == 1 else 'are'} not good"
+    return type(error)(error.what, why=f"{error.why}; {more}" if error.why else more, hint=error.hint, **error.where)
