@@ -228,7 +228,9 @@ class Raster(Partitioner):
         stored = sum(int(image.sizes.sum()) for index in found for image in (index.image, index.mask) if image)
         return Layout(group, body["rows"] * body["columns"], stored, tuple(found))
 
-    def cut(self, layout: Layout, *, window: int = 1024, halo: int = 0, names: Sequence[str] = ()) -> Sequence[Piece]:
+    def cut(
+        self, layout: Layout, *, window: int = 1024, halo: int = 0, names: Sequence[str] | None = None
+    ) -> Sequence[Piece]:
         """Divide a raster into windows, row by row.
 
         Args:
