@@ -17,8 +17,8 @@ from flowbutton.model.bundle import Parts
 from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.bundles import Bundle
+from flowbutton.stages.columns import write
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.metabolomics.columns import write
 from flowbutton.stages.metabolomics.images import SCHEMA, Floats, Floats32, IonImages
 from flowbutton.stages.metabolomics.ions import IonList
 from flowbutton.stages.metabolomics.metrics import chaos, spatial, spectral

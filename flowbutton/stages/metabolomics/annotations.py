@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, RootModel
 
 from flowbutton.model.bundle import Parts
 from flowbutton.model.stage import Resources, Scratch
+from flowbutton.stages.columns import read
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.metabolomics.columns import read
 from flowbutton.stages.metabolomics.databases import Database
 from flowbutton.stages.metabolomics.fdr import by_medians, by_one_ranking
 from flowbutton.stages.metabolomics.images import IonImages

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowbutton.model.bundle import KeySchema
-from flowbutton.stages.metabolomics.columns import pack, unpack
+from flowbutton.stages.columns import pack, unpack
 
 SCHEMA = KeySchema(("ion",))
 """Images are kept by the row of their ion in the table of peaks."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from flowbutton.stages.metabolomics.columns import pack, unpack
+from flowbutton.stages.columns import pack, unpack
 
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]

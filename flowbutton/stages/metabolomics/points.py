@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowbutton.model.bundle import KeySchema
-from flowbutton.stages.metabolomics.columns import pack, unpack
+from flowbutton.stages.columns import pack, unpack
 
 UNITS = 1024
 """Keys count m/z in 1/1024: a power of two, so that no rounding moves a point over an edge."""

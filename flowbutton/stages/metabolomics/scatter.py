@@ -17,8 +17,8 @@ from flowbutton.model.errors import BadInput, MalformedRecord
 from flowbutton.model.stage import Resources, Scratch, Tally, conserves
 from flowbutton.partitioners.imzml import ImzmlSpectra, Spectrum
 from flowbutton.stages.bundles import Bundle
+from flowbutton.stages.columns import Array, write
 from flowbutton.stages.define import map_stage
-from flowbutton.stages.metabolomics.columns import Array, write
 from flowbutton.stages.metabolomics.points import SCHEMA, Points
 
 

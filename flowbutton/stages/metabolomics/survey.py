@@ -16,8 +16,8 @@ import numpy.typing as npt
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import BadInput
 from flowbutton.model.stage import Resources, Scratch
+from flowbutton.stages.columns import Array, read, write
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.metabolomics.columns import Array, read, write
 
 _MOST_PIXELS = 1 << 27
 
