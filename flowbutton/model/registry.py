@@ -17,7 +17,7 @@ from flowbutton.model.partitioner import Partitioner
 _EXTRAS = {
     **dict.fromkeys(("numpy", "pysam", "pyminimap2", "isal"), "genomics"),
     **dict.fromkeys(("IsoSpecPy", "scipy", "pyarrow"), "metabolomics"),
-    "rasterio": "geospatial",
+    **dict.fromkeys(("lazrs", "rasterio"), "geospatial"),
 }
 
 
