@@ -1,0 +1,155 @@
+"""Products become valid COGs with the values that they had, the same bytes whatever the tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowbutton.model.bundle import Interval
+from flowbutton.model.stage import Scratch
+from flowbutton.stages.bundles import Bundle, MemoryParts
+from flowbutton.stages.geospatial.cog import cog
+from flowbutton.stages.geospatial.compress import PatchFacts, compress, plan_patches
+from flowbutton.stages.geospatial.grid import Grid
+from flowbutton.stages.geospatial.parts import PART_SCHEMA, Array, add_part
+from flowbutton.stages.geospatial.product import Product
+from flowbutton.stages.geospatial.pyramid import halved, level_sizes
+
+UTM = "EPSG:32617"
+
+
+def _grid(rows: int, columns: int) -> Grid:
+    from rasterio.crs import CRS
+
+    return Grid(crs=CRS.from_string(UTM).to_wkt(), transform=(1, 0, 500000, 0, -1, 4e6), rows=rows, columns=columns)
+
+
+def _write(folder: Path, values: Array, product: Product, *, tile: int, big: bool | None = None) -> Path:
+    """Run the stages on a product that is made in tiles of any size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _, rows, columns = values.shape
+    grid, bundle = _grid(rows, columns), Bundle(folder / "parts", PART_SCHEMA)
+    for row in range(0, rows, tile):
+        for column in range(0, columns, tile):
+            add_part(bundle, row, column, values[:, row : row + tile, column : column + tile])
+    path = bundle.close()
+    made: list[Path] = []
+    facts: list[PatchFacts] = []
+    for number, (_, patch) in enumerate(plan_patches(grid).rows):
+        wanted = [Interval({"row": box.row}, box.start, box.stop) for box in patch.window]
+        scratch = folder / f"patch{number}"
+        scratch.mkdir()
+        done = compress(patch, grid, MemoryParts([path], wanted), Scratch(str(scratch)), product=product)
+        made.append(done.blocks.close())
+        facts.append(done.facts)
+    file: Path = cog(
+        MemoryParts(made), facts, grid, Scratch(str(folder)), {"max_radius": "5"}, product=product, big=big
+    )
+    return file
+
+
+def _surface(bands: int, rows: int, columns: int, dtype: str, seed: int = 1) -> Array:
+    draws = np.random.default_rng(seed)
+    y, x = np.mgrid[:rows, :columns]
+    values = 100 + 40 * np.sin(x / 70) * np.cos(y / 50) + draws.normal(size=(bands, rows, columns))
+    found = values.astype(dtype)
+    if found.dtype.kind == "f":
+        found[:, rows // 3 : rows // 2, : columns // 2] = np.nan
+    return found
+
+
+def _levels(values: Array, product: Product) -> Sequence[Array]:
+    found = [values]
+    while len(found) < len(level_sizes(*values.shape[1:])):
+        found.append(halved(found[-1], product))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bands", "nodata"),
+    [
+        ("float32", ("dtm",), None),
+        ("float64", ("a", "b"), None),
+        ("uint32", ("all", "ground"), None),
+        ("uint8", ("shade",), 0),
+        ("int16", ("x", "y", "z"), -9),
+    ],
+)
+@pytest.mark.parametrize("big", [False, True])
+def test_a_file_is_a_valid_cog_with_the_products_values(
+    tmp_path: Path, dtype: str, bands: tuple[str, ...], nodata: int | None, big: bool
+) -> None:
+    import rasterio
+    from rio_cogeo.cogeo import cog_validate
+
+    product = Product(dtype=dtype, bands=bands, nodata=nodata)
+    values = _surface(len(bands), 700, 1100, dtype)
+    path = _write(tmp_path, values, product, tile=300, big=big)
+    assert cog_validate(path, strict=True) == (True, [], [])
+    with rasterio.open(path) as file:
+        assert np.array_equal(file.read(), values, equal_nan=values.dtype.kind == "f")
+        assert file.descriptions == bands
+        assert file.tags()["max_radius"] == "5"
+        assert file.crs.to_epsg() == 32617
+        assert file.transform[:6] == (1, 0, 500000, 0, -1, 4e6)
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert float(file.tags(1)["STATISTICS_MAXIMUM"]) == float(np.nanmax(values[0][values[0] != nodata]))
+        overviews = len(file.overviews(1))
+    for number, level in enumerate(_levels(values, product)[1:]):
+        with rasterio.open(path, overview_level=number) as file:
+            assert np.array_equal(file.read(), level, equal_nan=values.dtype.kind == "f")
+    assert overviews == len(level_sizes(700, 1100)) - 1
+
+
+def test_levels_above_those_of_patches_are_made_of_them(tmp_path: Path) -> None:
+    import rasterio
+    from rio_cogeo.cogeo import cog_validate
+
+    product = Product(dtype="uint8", bands=("one",))
+    values = _surface(1, 4400, 2200, "uint8")
+    path = _write(tmp_path, values, product, tile=1000)
+    assert cog_validate(path, strict=True) == (True, [], [])
+    for number, level in enumerate(_levels(values, product)[1:]):
+        with rasterio.open(path, overview_level=number) as file:
+            assert np.array_equal(file.read(), level)
+
+
+def test_tiles_do_not_show_in_the_bytes(tmp_path: Path) -> None:
+    product = Product(dtype="float32", made="float64", bands=("dtm",))
+    values = _surface(1, 500, 300, "float64")
+    files = [_write(tmp_path / str(tile), values, product, tile=tile) for tile in (32, 64, 100, 256, 999)]
+    assert len({file.read_bytes() for file in files}) == 1
+
+
+def test_a_product_without_a_value_is_a_file_all_the_same(tmp_path: Path) -> None:
+    import rasterio
+    from rio_cogeo.cogeo import cog_validate
+
+    path = _write(tmp_path, np.full((1, 5, 7), np.nan, "float32"), Product(dtype="float32", bands=("x",)), tile=4)
+    assert cog_validate(path, strict=True)[0]
+    with rasterio.open(path) as file:
+        assert np.isnan(file.read()).all()
+        assert file.tags(1) == {"STATISTICS_VALID_PERCENT": "0"}
+
+
+@settings(deadline=None, max_examples=40)
+@given(rows=st.integers(1, 40), columns=st.integers(1, 40), split=st.integers(0, 5), seed=st.integers(0, 9))
+def test_overviews_of_parts_are_parts_of_the_overviews(rows: int, columns: int, split: int, seed: int) -> None:
+    product = Product(dtype="float32", bands=("x",))
+    values = np.random.default_rng(seed).normal(size=(1, rows, columns)).astype("float32")
+    values[values > 1] = np.nan
+    at = min(8 * split, rows)
+    top, below, whole = values[:, :at], values[:, at:], values
+    for _ in range(3):
+        top, below, whole = (halved(part, product) for part in (top, below, whole))
+    assert np.array_equal(np.concatenate((top, below), axis=1), whole, equal_nan=True)
+
+
+def test_the_nodata_of_a_product_is_one_of_its_values() -> None:
+    with pytest.raises(ValueError, match="nodata"):
+        Product(dtype="uint8", bands=("x",), nodata=300)
