@@ -20,6 +20,7 @@ from flowbutton.model.stage import Scratch, Tally
 from flowbutton.partitioners.imzml import Imzml, Spectrum
 from flowbutton.samples.imzml_files import FileLayout, PixelSpectrum, write_imzml
 from flowbutton.stages import metabolomics
+from flowbutton.stages.metabolomics.annotate import in_windows
 from flowbutton.stages.metabolomics.annotations import Ranked
 from flowbutton.stages.metabolomics.ions import IonGroup
 from flowbutton.stages.metabolomics.peak_table import PeakTable
@@ -110,9 +111,28 @@ def test_points_by_way_of_bins_are_in_the_order_of_one_stable_sort(mz: list[floa
         for key, part in points.take(piece).in_order().bins():
             assert all(key <= one * 1024 < key + BIN for one in part.mz.tolist())
             parts.setdefault(key, []).append(part.encode())
-    found = [Points.decode(parts[key]).in_order() for key in sorted(parts)]
+    found = [Points.joined([Points.decode(part) for part in parts[key]]).in_order() for key in sorted(parts)]
     assert [mark for one in found for mark in one.x.tolist()] == wanted.x.tolist()
     assert [mark for one in found for mark in one.mz.tolist()] == wanted.mz.tolist()
+
+
+@settings(deadline=None)
+@given(
+    mz=st.lists(st.floats(50, 50.5, width=32), max_size=40),
+    windows=st.lists(st.tuples(st.floats(50, 50.5, width=32), st.floats(0, 0.1)), max_size=6),
+    cut=st.integers(0, 40),
+)
+def test_only_points_in_windows_are_held(mz: list[float], windows: list[tuple[float, float]], cut: int) -> None:
+    values, marks = np.array([*mz, *(low for low, _ in windows)], np.float64), np.arange(len(mz) + len(windows))
+    points = Points(values, marks.astype(np.int32), marks.astype(np.int32), np.ones(len(values), np.float32))
+    low, high = (np.array(edge) for edge in ([a for a, _ in windows], [a + b for a, b in windows]))
+    parts: dict[int, list[bytes]] = {}
+    for piece in (slice(0, cut), slice(cut, None)):
+        for key, part in points.take(piece).in_order().bins():
+            parts.setdefault(key, []).append(part.encode())
+    found = in_windows([((key,), parts[key]) for key in sorted(parts)], low, high)  # type: ignore[arg-type]
+    inside = [bool(np.any((low <= one) & (one <= high))) for one in values.tolist()]
+    assert found.x.tolist() == points.take(np.array(inside, np.bool_)).in_order().x.tolist()
 
 
 @given(keys=st.sets(st.integers(0, 3000), min_size=1, max_size=900))

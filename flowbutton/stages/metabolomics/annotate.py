@@ -102,7 +102,8 @@ def annotate(
     scores: list[Score] = []
     means: list[Floats] = []
     table = PeakTable.read(peaks)
-    for row, images in _ion_images(segment, table, facts, in_order(points), options):
+    near = in_windows(points, *windows(table.mz[segment.first : segment.stop], ppm))
+    for row, images in _ion_images(segment, table, facts, near, options):
         score = _score(row, images, table.intensity[row], facts, options)
         if score.msm > 0:
             scores.append(score)
@@ -120,12 +121,26 @@ def _write(path: Path, scores: Sequence[Score], means: Sequence[Floats], peaks: 
     return write(path, {**columns, "mean_mz": np.array(means, np.float64).reshape(-1, peaks)})
 
 
-def in_order(points: Parts) -> Points:
-    """Return all points of some bins in order: sorted bin by bin, as the bins are sorted by m/z."""
-    bins = [Points.decode(parts).in_order() for _, parts in points]
-    if not bins:
-        return Points.decode([])
-    return Points(*(np.concatenate([getattr(one, name) for one in bins]) for name in ("mz", "x", "y", "intensity")))
+def in_windows(points: Parts, low: Floats, high: Floats) -> Points:
+    """Return the points that lie in any of the windows ``[low, high]``, in order.
+
+    Each part is looked through by itself, so what is held at once is the points wanted and one bin, however many points
+    lie between the windows. Bins are sorted one by one, as they are sorted by m/z among each other.
+    """
+    starts, stops = np.sort(low, axis=None), np.sort(high, axis=None)
+    bins = []
+    for _, parts in points:
+        found = Points.joined([_inside(Points.decode(part), starts, stops) for part in parts])
+        if len(found):
+            bins.append(found.in_order())
+    return Points.joined(bins)
+
+
+def _inside(points: Points, starts: Floats, stops: Floats) -> Points:
+    """Return the points for which more windows have begun than have ended; both edges belong to a window."""
+    begun = np.searchsorted(starts, points.mz, side="right")
+    ended = np.searchsorted(stops, points.mz, side="left")
+    return points.take(begun > ended)
 
 
 def _ion_images(

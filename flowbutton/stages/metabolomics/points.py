@@ -67,18 +67,18 @@ class Points:
         return pack({"mz": mz, "pixels": pixels, "intensity": self.intensity})
 
     @classmethod
-    def decode(cls, parts: Sequence[bytes]) -> Points:
-        """Return the points of some parts, one after the other."""
-        columns = [unpack(part)[0] for part in parts]
-        if not columns:
-            return cls(np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
-        pixels = np.concatenate([column["pixels"].astype(np.int32) for column in columns], axis=1)
-        return cls(
-            mz=np.concatenate([column["mz"].astype(np.float64) for column in columns]),
-            x=pixels[0],
-            y=pixels[1],
-            intensity=np.concatenate([column["intensity"] for column in columns]),
-        )
+    def decode(cls, part: bytes) -> Points:
+        """Return the points of a part; the inverse of `encode`."""
+        column, _ = unpack(part)
+        x, y = column["pixels"].astype(np.int32)
+        return cls(column["mz"].astype(np.float64), x, y, column["intensity"])
+
+    @classmethod
+    def joined(cls, several: Sequence[Points]) -> Points:
+        """Return some points after each other."""
+        none = cls(np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
+        columns = zip(*((one.mz, one.x, one.y, one.intensity) for one in (none, *several)), strict=True)
+        return cls(*(np.concatenate(column) for column in columns))
 
 
 def bin_of(mz: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
