@@ -14,11 +14,12 @@ from functools import partial
 
 from flowbutton.dag.plan import largest_share
 from flowbutton.engine.aside import keep_aside
+from flowbutton.engine.collector import uncollected
 from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.journal import Journal
 from flowbutton.engine.ledger import LedgerLine, balance
 from flowbutton.engine.reuse import Records, content_reader, settle
-from flowbutton.engine.schedule import Demand, Schedule, Submit
+from flowbutton.engine.schedule import Demand, Schedule
 from flowbutton.engine.steady import Pause, steadily
 from flowbutton.engine.tasks import RangeReader, Result, RowsInput, Task
 from flowbutton.model.canonical import Json
@@ -94,9 +95,11 @@ class Drive:
         self._tell_reused(reused)
         self._take(ready)
         while not self._schedule.idle and not self.ended.stopped:
-            self._submit(self._schedule.next(self._now()))
+            self._submit()
             wait = self._schedule.wake_s(self._now())
-            self._handle(self._executor.events(TICK_S if wait is None else min(wait, TICK_S)))
+            events = self._executor.events(TICK_S if wait is None else min(wait, TICK_S))
+            with uncollected():
+                self._handle(events)
             self._tick()
         if not (self.ended.failures or self.ended.drained or self._expansion.finished):
             left = [name for name, node in self._expansion.nodes.items() if not node.finished]
@@ -132,9 +135,10 @@ class Drive:
 
     # Out: calls
 
-    def _submit(self, submits: Sequence[Submit]) -> None:
+    def _submit(self) -> None:
+        """Start what the schedule says."""
         calls = []
-        for submit in submits:
+        for submit in [] if self.ended.stopped else self._schedule.next(self._now()):
             self._calls[submit.call] = submit.tasks
             payload = self._order(submit.tasks).payload(self._put_object)
             calls.append(Call(submit.call, payload, submit.memory_bytes, submit.timeout_s))
@@ -181,21 +185,27 @@ class Drive:
     # In: events
 
     def _handle(self, events: Sequence[Event]) -> None:
-        """Take in events; the packs of one stage that came together are named by one segment."""
+        """Take in events; the packs of one stage that came together are named by one segment.
+
+        Who has answered gets its next call first: workers go on while what they wrote is named.
+        """
         written: dict[str, list[Row]] = defaultdict(list)
         for event in events:
             if isinstance(event, Progressed):
                 message = decode(event.message)
                 if isinstance(message, PackWritten):
                     written[self._stage_digest(event.id)] += message.rows
+                    first = [self._twins[row.fingerprint][0] for row in message.rows if row.fingerprint in self._twins]
+                    self._schedule.written(first)
                 else:
                     self._hear(event.id, message)
             elif isinstance(event, Started):
                 self._journal.event("started", call=event.id, **self._progress(self._calls[event.id][0].node))
-        for stage_digest, rows in written.items():
-            self._commit(stage_digest, rows)
         for event in events:
             self._end(event)
+        self._submit()
+        for stage_digest, rows in written.items():
+            self._commit(stage_digest, rows)
 
     def _stage_digest(self, call: int) -> str:
         return self._expansion.node_of(self._calls[call][0].id).spec.stage_digest

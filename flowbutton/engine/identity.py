@@ -171,7 +171,7 @@ def _gave_all(node: Node, producer: dag.Producer) -> bool:
 def _given(node: Node, producer: dag.Producer) -> Json:
     """Return what names all that a producer gave, in the order of the data."""
     if not isinstance(node, SourceNode):
-        return [result.content(producer.output) for _, result in node.ordered()]
+        return [node.results.content(task, producer.output) for task in node.in_order()]
     if producer.output == dag.TABLE:
         return node.table()
     stream = node.pieces if producer.output is None else node.column(producer.output)

@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
 
 from flowbutton.engine.results import Column, Lazy, Results
 from flowbutton.engine.tasks import Counts, Marker, Order, RangeReader, Result, RowsInput, Task
@@ -41,8 +42,7 @@ class NodeSpec:
     tolerate_records: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StreamItem:
+class StreamItem(NamedTuple):
     """One thing that a stage fans out over: its place, its key, a reference to it, and what names its content."""
 
     order: Order
@@ -150,7 +150,7 @@ class Node(ABC):
 
     def rows(self, tasks: Sequence[int], output: str | None) -> RowsInput:
         """Return the rows of tasks, in the order given, as something to gather."""
-        rows = Lazy(lambda: len(tasks), lambda place: self.results[tasks[place]].stored)
+        rows = Lazy(lambda: len(tasks), lambda place: self.results.stored(tasks[place]))
         return RowsInput(self.spec.stage_digest, rows, output)
 
     def make(

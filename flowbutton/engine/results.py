@@ -15,7 +15,9 @@ from flowbutton.model.canonical import Json
 from flowbutton.model.records import NOTHING_COUNTED, Measures, Outline, Row
 from flowbutton.worker.payload import StoredRow
 
-_PACKED = struct.Struct("<32s32s32sQQIIIIQQQ??")
+_PACKED = struct.Struct("<32s32sQII32sQIIQQQ??")
+"""The row: fingerprint, digest, offset, length, place of its pack; then content, size, measures, and what it is."""
+_ROW = struct.Struct("<32s32sQII")
 _TICKS = 10_000
 """Measured times are kept as they are rounded: in tenths of a millisecond."""
 
@@ -119,10 +121,10 @@ class Results(Mapping[int, Result]):
         if outline.objects not in ((), (content,)):
             return None
         try:
-            digests = bytes.fromhex(row.fingerprint), bytes.fromhex(row.digest), bytes.fromhex(content)
+            where = bytes.fromhex(row.digest), row.offset, row.length, self._place_of(row.pack)
             times = round(wall_s * _TICKS), round(cpu_s * _TICKS)
-            rest = size, row.offset, row.length, self._place_of(row.pack), *times, rss, read, written
-            return _PACKED.pack(*digests, *rest, is_object, reused)
+            rest = bytes.fromhex(content), size, *times, rss, read, written, is_object, reused
+            return _PACKED.pack(bytes.fromhex(row.fingerprint), *where, *rest)
         except (ValueError, struct.error):  # an extension, a number beyond its field
             return None
 
@@ -133,21 +135,33 @@ class Results(Mapping[int, Result]):
         return place
 
     def _unpacked(self, kept: bytes) -> Result:
-        mark, digest, named, size, offset, length, pack, wall, cpu, rss, read, written, is_object, reused = (
-            _PACKED.unpack(kept)
-        )
+        *row, named, size, wall, cpu, rss, read, written, is_object, reused = _PACKED.unpack(kept)
         content = named.hex()
         measures = Measures(wall / _TICKS, cpu / _TICKS, rss, read, written)
         outline = Outline({"": (content, size)}, (content,) if is_object else (), NOTHING_COUNTED, measures)
-        row = Row(mark.hex(), digest.hex(), self._packs[pack], offset, length)
-        return Result(StoredRow(self._stage, row), outline, reused)
+        return Result(self._stored(*row), outline, reused)
+
+    def _stored(self, mark: bytes, digest: bytes, offset: int, length: int, pack: int) -> StoredRow:
+        return StoredRow(self._stage, Row(mark.hex(), digest.hex(), self._packs[pack], offset, length))
 
     def fingerprint(self, task: int) -> str:
         """Return a task's fingerprint."""
         kept = self._kept[task]
         return kept[:32].hex() if isinstance(kept, bytes) else kept.stored.row.fingerprint
 
+    def stored(self, task: int) -> StoredRow:
+        """Return where a task's record lies."""
+        kept = self._kept[task]
+        return self._stored(*_ROW.unpack_from(kept)) if isinstance(kept, bytes) else kept.stored
+
     def content(self, task: int, output: str | None) -> Json:
         """Return what names an output's content, as `Result.content`."""
         kept = self._kept[task]
-        return kept[64:96].hex() if isinstance(kept, bytes) else kept.content(output)
+        return kept[_ROW.size : _ROW.size + 32].hex() if isinstance(kept, bytes) else kept.content(output)
+
+    def bytes_of(self, task: int, output: str | None) -> int:
+        """Return the size of an output, as `Result.bytes_of`."""
+        kept = self._kept[task]
+        if isinstance(kept, bytes):
+            return int.from_bytes(kept[_ROW.size + 32 : _ROW.size + 40], "little")
+        return kept.bytes_of(output)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
+from flowbutton.engine.collector import uncollected
 from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.tasks import RangeReader, Result, Task
 from flowbutton.model.errors import CorruptObject
@@ -107,6 +108,13 @@ def settle(
     tell: Callable[[Task, Result], None] = lambda _task, _result: None,
 ) -> list[Task]:
     """Reuse what is done, wave by wave; return the tasks that must run. ``tell`` hears of each reused one."""
+    with uncollected():
+        return _settled(expansion, ready, records, tell)
+
+
+def _settled(
+    expansion: Expansion, ready: Sequence[Task], records: Records, tell: Callable[[Task, Result], None]
+) -> list[Task]:
     fresh: list[Task] = []
     while ready:
         by_stage: dict[str, list[Task]] = defaultdict(list)

@@ -10,10 +10,11 @@ unless one call runs alone. Imports `flowbutton.model`, `engine.retry`, `engine.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
+from typing import NamedTuple
 
 from flowbutton.engine.retry import Again, decide
 from flowbutton.engine.tasks import Order, Task
@@ -34,8 +35,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """What the schedule needs to know of a task: its stage's rank, memory in bytes, time limit in seconds, retries.
 
     Tasks of higher ``rank`` start first: the rank is the length of the path that still hangs on a stage.
@@ -74,7 +74,7 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Running:
-    tasks: dict[int, None]  # in order, those that have neither a named record nor a failure yet
+    tasks: dict[int, None]  # in order, those that have neither a written record nor a failure yet
     memory_bytes: int
 
 
@@ -182,6 +182,12 @@ class Schedule:
     def _batch(self, first: _Entry, ready: int) -> int:
         pace = self._pace.get(first.demand.task.node, _Pace())
         return 1 if first.alone else pace.batch(ready, self.capacity.slots)
+
+    def written(self, tasks: Iterable[int]) -> None:
+        """The records of tasks are written, and will be named: nothing of their call's end is theirs any more."""
+        for task in tasks:
+            if task in self.entries:
+                self._leave(self.entries[task])
 
     def done(self, task: int, wall_s: float) -> None:
         """A task's record is named."""

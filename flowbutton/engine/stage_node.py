@@ -48,11 +48,11 @@ class ResultStream(Stream):
         self._tasks.append(task)
 
     def _item(self, place: int) -> StreamItem:
-        task, output = self._tasks[place], self._output
-        result = self._node.results[task]
-        content: Json = ["artifact", result.content(output)]
+        task, output, results = self._tasks[place], self._output, self._node.results
+        content: Json = ["artifact", results.content(task, output)]
         order, key = self._node.orders[task], self._node.keys[task]
-        return StreamItem(order, key, ArtifactInput(result.stored, output), content, result.bytes_of(output))
+        reference = ArtifactInput(results.stored(task), output)
+        return StreamItem(order, key, reference, content, results.bytes_of(task, output))
 
 
 class ItemStream(Stream):
@@ -338,7 +338,7 @@ class StageNode(Node):
         chosen = self._matching(wire).get(_values(key, wire.match), array("q"))
         results = wire.producer.results
         contents: Json = ["gather", [results.content(task, wire.output) for task in chosen]]
-        total = sum(results[task].bytes_of(wire.output) for task in chosen)
+        total = sum(results.bytes_of(task, wire.output) for task in chosen)
         return _Bound(None, wire.producer.rows(chosen, wire.output), contents, total)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 from flowbutton.model.canonical import Json, canonical
@@ -29,8 +30,7 @@ class RowsInput:
     output: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """A task that can run: all its inputs exist.
 
     ``inputs`` are references of its own, ``gathers`` those that the loop still turns into a selection. ``bytes_in`` is
@@ -115,7 +115,12 @@ class Marker:
 
 
 def _member(name: str, content: Json) -> bytes:
-    return canonical(name) + b":" + canonical(content)
+    return _named(name) + canonical(content)
+
+
+@cache
+def _named(name: str) -> bytes:
+    return canonical(name) + b":"
 
 
 @dataclass(slots=True)

@@ -63,7 +63,7 @@ class TreeNode(StageNode):
                 inputs={},
                 contents={self._wire.argument: contents},
                 gathers=gathers,
-                bytes_in=sum(source.results[task].bytes_of(output) for task in group),
+                bytes_in=sum(source.results.bytes_of(task, output) for task in group),
             )
             if self.expanded:
                 self._root = task.id

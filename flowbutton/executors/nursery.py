@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import pickle
 import selectors
@@ -69,6 +70,7 @@ def main(requests_fd: int, reports_fd: int, marks_fd: int, places: int) -> None:
         with Path(os.devnull).open("rb") as nothing:
             os.dup2(nothing.fileno(), 0)
         _flush()  # else each worker would print again what the import printed
+        gc.freeze()  # else each worker's collector would look at all that is loaded, and copy its pages
         _Nursery(requests, reports, work, marks).tend()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -177,9 +177,13 @@ class Outline(NamedTuple):
     measures: Measures
 
     @classmethod
-    def read(cls, line: bytes) -> Outline:
-        """Read a record's line that is known to be sound."""
-        value = json.loads(line[: line.rindex(b" ")])
+    def read_many(cls, lines: Sequence[bytes]) -> list[Outline]:
+        """Read the lines of records that are known to be sound."""
+        values = json.loads(b"[" + b",".join([line[: line.rindex(b" ")] for line in lines]) + b"]")
+        return [cls._of(value) for value in values]
+
+    @classmethod
+    def _of(cls, value: Mapping[str, Any]) -> Outline:
         items = value["artifacts"]
         return cls(
             {

@@ -172,7 +172,7 @@ class RecordLog:
 
     def outlines(self, rows: Sequence[Row]) -> list[Outline]:
         """Return of the records that rows name what the engine needs, in order. Raises as `read_many`."""
-        return [Outline.read(line) for line in self._lines(rows)]
+        return Outline.read_many(self._lines(rows))
 
     def row(self, fingerprint: str) -> Row | None:
         """Return the row of a fingerprint as far as it was looked for; None if there is none or it is damaged."""
