@@ -1,0 +1,78 @@
+"""What the points of cells say without looking at their neighbours: surface, lowest points, counts, density.
+
+Here: the stage `geospatial.surface`. Not here: the terrain between ground points (`terrain`).
+Imports `flowbutton.model`, numpy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from flowbutton.model.bundle import Parts
+from flowbutton.model.stage import Resources, Scratch
+from flowbutton.stages.bundles import Bundle
+from flowbutton.stages.define import gather_stage
+from flowbutton.stages.geospatial.cells import GROUND, CellGrids, grids
+from flowbutton.stages.geospatial.parts import PART_SCHEMA, add_part
+from flowbutton.stages.geospatial.survey import Cloud
+from flowbutton.stages.geospatial.tiles import Tile
+
+
+class Surface(NamedTuple):
+    """Parts of products. Cells without points are NaN, or 0 in counts and density.
+
+    dsm: the highest point, float32. zmin: the lowest. counts: points and ground points (class 2), uint32. density:
+    points per square unit, float32. intensity: the mean, float32. classes: points of each of `Cloud.classes`, uint32.
+    """
+
+    dsm: Bundle
+    zmin: Bundle
+    counts: Bundle
+    density: Bundle
+    intensity: Bundle
+    classes: Bundle
+
+
+@gather_stage("geospatial.surface", resources=Resources(memory_base_bytes=512 << 20, memory_per_input_byte=4.0))
+def surface(tile: Tile, cloud: Cloud, cells: Parts, scratch: Scratch) -> Surface:
+    """Make the products of a tile that its own points decide.
+
+    Args:
+        tile: Of `geospatial.plan_tiles`.
+        cloud: By `geospatial.survey`.
+        cells: By `geospatial.scatter`, those that meet ``tile.cells``.
+        scratch: Where the parts are written.
+    """
+    classes = tuple(sorted({*cloud.classes, GROUND}))
+    found = grids(cells, cloud.window(*tile.ranges()), classes=classes)
+    bands: dict[str, list[npt.NDArray[Any]]] = {
+        "dsm": [heights_of(found, found.highest, cloud).astype(np.float32)],
+        "zmin": [heights_of(found, found.lowest, cloud).astype(np.float32)],
+        "counts": [found.count.astype(np.uint32), found.by_class[GROUND].astype(np.uint32)],
+        "density": [(found.count / cloud.frame.resolution**2).astype(np.float32)],
+        "intensity": [_mean(found)],
+        "classes": [found.by_class[kind].astype(np.uint32) for kind in cloud.classes],
+    }
+    return Surface(**{name: product(Path(scratch), name, tile, values) for name, values in bands.items()})
+
+
+def product(folder: Path, name: str, tile: Tile, bands: list[npt.NDArray[Any]]) -> Bundle:
+    """Return the parts of a tile's product; its bands come southmost row first, as the lattice has them."""
+    bundle = Bundle(folder / f"{name}.bundle", PART_SCHEMA)
+    add_part(bundle, tile.row, tile.column, np.stack(bands)[:, ::-1])
+    return bundle
+
+
+def heights_of(found: CellGrids, values: npt.NDArray[np.int64], cloud: Cloud) -> npt.NDArray[np.float64]:
+    """Return ``lowest`` or ``highest`` of some cells as heights, NaN where there are no points."""
+    some = found.count > 0
+    return np.where(some, cloud.frame.heights(np.where(some, values, 0)), np.nan)
+
+
+def _mean(found: CellGrids) -> npt.NDArray[np.float32]:
+    some = found.count > 0
+    return np.where(some, found.intensity / np.maximum(found.count, 1), np.nan).astype(np.float32)
