@@ -44,8 +44,8 @@ def weighted_heights(
         high, across = row[chosen] - north, column[chosen] - east
         dx = 2 * x[chosen] - (2 * (across + window.column) + 1) * cell
         dy = 2 * y[chosen] - (2 * (high + window.row) + 1) * cell
-        square = (dx * dx + dy * dy).astype(np.float64)  # of the doubled distance
-        near = square <= 4.0 * radius * radius
+        square = (dx * dx + dy * dy).astype(np.float64) / (4.0 * cell * cell)  # in cells: no unit is in a weight
+        near = square <= (radius / cell) ** 2
         place, square, values = (high * window.columns + across)[near], square[near], z[chosen][near]
         exact = square == 0
         hit[place[exact]] = values[exact]

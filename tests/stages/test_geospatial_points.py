@@ -1,0 +1,216 @@
+"""Point clouds become products: as the reference has them, whatever the pieces and tiles, and odd clouds are told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from geospatial_driver import Driver
+
+from flowbutton.model.errors import BadInput, OptionError
+from flowbutton.model.stage import StageDefinition
+from flowbutton.stages import geospatial
+from flowbutton.stages.bundles import MemoryParts
+from flowbutton.stages.geospatial.frame import HeaderRow, HeaderTable, frame
+from flowbutton.testing.stages import StageContract
+
+_CRS = "EPSG:26917"
+
+
+def _write(path: Path, xyz: npt.NDArray[Any], *, scale: float = 0.01, offset: float = 0.0, **columns: Any) -> Path:
+    import laspy
+
+    header = laspy.LasHeader(point_format=6, version="1.4")
+    header.scales, header.offsets = np.full(3, scale), np.full(3, offset)
+    las = laspy.LasData(header)
+    las.x, las.y, las.z = xyz.T
+    for name, values in columns.items():
+        setattr(las, name, values)
+    las.write(path)
+    return path
+
+
+def _scene(seed: int = 0, count: int = 3000, size: float = 90.0) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
+    """Return points around the origin, and their classes: ground, a house, noise."""
+    random = np.random.default_rng(seed)
+    x, y = random.uniform(-size / 2, size / 2, (2, count)).round(2)
+    z = (0.1 * x + 3 * np.sin(y / 20)).round(2)
+    house = (abs(x - 10) < 8) & (abs(y - 5) < 9)
+    classes = np.where(house, 6, 2).astype(np.uint8)
+    z[house] += 12
+    classes[::50] = 7
+    z[::50] -= 300
+    return np.column_stack((x, y, z)), classes
+
+
+def _driver(folder: Path, *files: Path, **options: Mapping[str, Any]) -> Driver:
+    return Driver(folder / "work", files, {"frame": {"crs": "none"}, **options})
+
+
+@pytest.mark.parametrize(
+    ("dataset", "files", "radius"),
+    [
+        ("topography", "topography.laz", "20"),
+        ("topography", "topography.copc.laz", "5"),
+        ("topography-snapped", "*.la[sz]", "none"),
+        ("bcts-strip", "*.laz", "auto"),
+    ],
+)
+def test_products_are_the_references(shared: Path, tmp_path: Path, dataset: str, files: str, radius: str) -> None:
+    import rasterio
+
+    folder = shared / "data" / "geospatial" / dataset
+    found = [*sorted(folder.glob(files))]
+    driver = Driver(tmp_path / "work", found, {"survey": {"max_radius": radius}}, piece_points=40_000)
+    products, cloud = driver.products(tile_cells=100), driver.surveyed.cloud
+    given = []
+    for name, option in (("dtm", "dtm"), ("dsm", "dsm"), ("chm", "chm"), ("zmin", "zmin"), ("counts", "count")):
+        bands = products[name]
+        shape = {"height": cloud.grid.rows, "width": cloud.grid.columns, "count": len(bands)}
+        place = {"crs": cloud.grid.crs, "transform": rasterio.Affine(*cloud.grid.transform), "driver": "GTiff"}
+        with rasterio.open(tmp_path / f"{name}.tif", "w", dtype=bands.dtype, **shape, **place) as file:
+            file.write(bands)
+        given += [f"--{option}", str(tmp_path / f"{name}.tif")]
+    limit = str(cloud.max_radius or "inf")
+    check = [sys.executable, str(shared / "check" / "geospatial.py"), "--expect", str(folder / "oracle")]
+    ended = subprocess.run([*check, *given, "--max-radius", limit], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("options", [{}, {"scatter": {"ground": "filter"}, "filter": {"filter_radius": 9.0}}])
+@pytest.mark.parametrize("method", ["tin", "idw"])
+def test_no_piece_and_no_tile_shows(tmp_path: Path, options: dict[str, Any], method: str) -> None:
+    points, classes = _scene()
+    north, whole = points[:, 1] >= 0, _write(tmp_path / "whole.las", points, classification=classes)
+    one = _write(tmp_path / "a.las", points[north], classification=classes[north], offset=12.34)
+    two = _write(tmp_path / "b.las", points[~north], classification=classes[~north], scale=0.001)
+    chosen = {**options, "terrain": {"method": method}, "survey": {"max_radius": "5"}}
+    wanted = _driver(tmp_path / "1", whole, **chosen).products(tile_cells=1000)
+    for number, (files, sizes) in enumerate([((whole,), {"tile_cells": 32}), ((one, two), {"tile_points": 500})]):
+        driver = _driver(tmp_path / f"2{number}", *files, **chosen)
+        driver.seed, driver.piece_points = number, 700
+        found = driver.products(**sizes)
+        assert {name for name, values in wanted.items() if values.tobytes() != found[name].tobytes()} == set()
+    assert (~np.isnan(wanted["dtm"])).mean() > 0.8
+
+
+def test_the_filter_finds_the_ground_below_a_house(tmp_path: Path) -> None:
+    points, classes = _scene(count=20_000)
+    file = _write(tmp_path / "x.las", points, classification=np.where(classes == 7, 7, 1).astype(np.uint8))
+    options = {"scatter": {"ground": "filter"}, "filter": {"filter_radius": 12.0, "slope": 0.3}}
+    driver = _driver(tmp_path, file, survey={"max_radius": "40"}, **options)
+    cloud, dtm = driver.surveyed.cloud, driver.products()["dtm"][0]
+    x = cloud.grid.transform[2] + np.arange(cloud.grid.columns) + 0.5
+    y = cloud.grid.transform[5] - np.arange(cloud.grid.rows) - 0.5
+    assert np.nanmax(np.abs(dtm - (0.1 * x[None] + 3 * np.sin(y[:, None] / 20)))) < 0.7
+
+
+def test_noise_and_withheld_points_are_counted_and_left_out(tmp_path: Path) -> None:
+    points, classes = _scene()
+    withheld = np.arange(len(points)) % 10 == 1
+    driver = _driver(tmp_path, _write(tmp_path / "x.las", points, classification=classes, withheld=withheld))
+    products = driver.products()
+    assert driver.tally.filtered_by == {"class 7": 60, "withheld": 300}
+    assert products["counts"][0].sum() == driver.tally.made == 2640
+    assert np.nanmin(products["zmin"]) > -10
+
+
+def test_a_cloud_without_points_or_ground_is_told(tmp_path: Path) -> None:
+    points, classes = _scene()
+    bare = _write(tmp_path / "bare.las", points, classification=np.where(classes == 2, 1, classes).astype(np.uint8))
+    with pytest.raises(BadInput, match=r"no ground points.*class 2.*ground=filter"):
+        _ = _driver(tmp_path / "1", bare).surveyed
+    noise = _write(tmp_path / "noise.las", points, classification=np.full(len(points), 7, np.uint8))
+    with pytest.raises(BadInput, match="has no point"):
+        _ = _driver(tmp_path / "2", noise).surveyed
+
+
+def _row(**changed: Any) -> HeaderRow:
+    plain: dict[str, Any] = {"file": "a.laz", "scale": ("0.01",) * 3, "offset": ("0.0",) * 3, "crs": 'PROJCRS["A",X]'}
+    return HeaderRow(**{**plain, **changed})
+
+
+def test_a_unit_fits_all_files_exactly() -> None:
+    rows = (_row(), _row(scale=("0.00025", "0.001", "0.01"), offset=("270000.0", "-1.5", "0.005")))
+    found = frame(HeaderTable(rows), resolution=0.5)
+    assert (found.unit, found.z_unit, found.cell) == ((1, 4000), (1, 200), 2000)
+    assert found.axes(rows[1].scale, rows[1].offset) == ((1, 1080000000), (4, -6000), (2, 1))
+    noisy = frame(HeaderTable((_row(offset=("885070.0199999999", "0.0", "0.0")),)))
+    assert noisy.unit == (1, 100), "noise of a writer is no unit"
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        ([_row(), _row(file="b.laz", crs='PROJCRS["B",X]')], {}, "different coordinate systems.*b.laz: B; a.laz: A"),
+        ([_row(), _row(file="b.laz", height_unit="0.3048")], {}, "different units of height"),
+        ([_row(crs="")], {}, "names no coordinate system.*crs=EPSG:code"),
+        ([_row(scale=("0.0003048006096012192", "0.01", "0.01"))], {}, "no common unit"),
+        ([], {}, "there is no point cloud"),
+    ],
+)
+def test_files_that_do_not_fit_are_told(rows: list[HeaderRow], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        frame(HeaderTable(tuple(rows)), **options)
+
+
+def test_options_out_of_range_are_told(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="resolution is 0"):
+        frame(HeaderTable((_row(),)), resolution=0)
+    with pytest.raises(OptionError, match="crs=EPSG:x is not known"):
+        frame(HeaderTable((_row(crs=""),)), crs="EPSG:x")
+    points, classes = _scene(count=300)
+    file = _write(tmp_path / "x.las", points, classification=classes)
+    for radius in ("-1", "wide", "nan"):
+        with pytest.raises(OptionError, match="max_radius"):
+            _ = _driver(tmp_path / radius, file, survey={"max_radius": radius}).surveyed
+    driver = _driver(tmp_path / "d", file, survey={"max_radius": "none"}, terrain={"method": "idw"})
+    with pytest.raises(OptionError, match="idw can't"):
+        driver.terrain_parts()
+    with pytest.raises(OptionError, match="tiles of 0 cells"):
+        driver.tiles("surface", tile_cells=0)
+
+
+class _PointStage(StageContract):
+    """Gives a stage what a small cloud has for it."""
+
+    def driver(self, folder: Path) -> Driver:
+        points, classes = _scene(count=400, size=30)
+        file = _write(folder / "x.las", points, classification=classes)
+        return Driver(folder, [file], {"frame": {"crs": "none"}})
+
+    def of(self, folder: Path, *names: str) -> dict[str, Any]:
+        driver = self.driver(folder)
+        surveyed, one = driver.surveyed, driver.scattered[0]
+        known = {
+            "cloud": surveyed.cloud,
+            "tile": driver.tiles("surface")[0],
+            "cells": MemoryParts([one.cells.path]),
+            "ground": MemoryParts([one.ground.path]),
+        }
+        return {name: known[name] for name in names}
+
+
+class TestTerrain(_PointStage):
+    def stage(self) -> StageDefinition:
+        return geospatial.terrain
+
+    def inputs(self, folder: Path) -> Mapping[str, Any]:
+        return self.of(folder, "tile", "cloud", "ground")
+
+    def options(self) -> Mapping[str, Any]:
+        return {"method": "idw", "power": 3}
+
+
+class TestSurface(_PointStage):
+    def stage(self) -> StageDefinition:
+        return geospatial.surface
+
+    def inputs(self, folder: Path) -> Mapping[str, Any]:
+        return self.of(folder, "tile", "cloud", "cells")
