@@ -77,12 +77,13 @@ def _levels(values: Array, product: Product) -> Sequence[Array]:
         ("float64", ("a", "b"), None),
         ("uint32", ("all", "ground"), None),
         ("uint8", ("shade",), 0),
+        ("float32", ("ndvi",), -9999.0),
         ("int16", ("x", "y", "z"), -9),
     ],
 )
 @pytest.mark.parametrize("big", [False, True])
 def test_a_file_is_a_valid_cog_with_the_products_values(
-    tmp_path: Path, dtype: str, bands: tuple[str, ...], nodata: int | None, big: bool
+    tmp_path: Path, dtype: str, bands: tuple[str, ...], nodata: float | None, big: bool
 ) -> None:
     import rasterio
     from rio_cogeo.cogeo import cog_validate

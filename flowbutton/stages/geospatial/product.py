@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Product(BaseModel):
     """A raster that is published.
 
-    Floats have NaN where there is no value. Integers have ``nodata`` there, or a value everywhere if it is None.
+    Where there is no value stands ``nodata``. If it is None, floats have NaN there, and integers a value everywhere.
+    NaN is never a value.
 
     Args:
         dtype: The type that is written: uint8, int16, uint16, int32, uint32, float32 or float64.
         made: The type of the parts; ``dtype`` if None. Values are rounded once.
         bands: Their names.
-        nodata: Of integers.
+        nodata: The number that stands for no value.
         overview: What four cells become in an overview: the mean of those that have a value, or the upper left one.
         tags: Names and texts for the file's metadata.
     """
@@ -32,19 +33,26 @@ class Product(BaseModel):
     dtype: Literal["uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"]
     made: str | None = None
     bands: tuple[str, ...] = Field(min_length=1)
-    nodata: int | None = None
+    nodata: float | None = None
     overview: Literal["mean", "first"] = "mean"
     tags: Mapping[str, str] = {}
 
-    @field_validator("nodata")
-    @classmethod
-    def _fits(cls, nodata: int | None, info: object) -> int | None:
-        dtype = np.dtype(getattr(info, "data", {}).get("dtype", "int32"))
-        if nodata is not None and (dtype.kind == "f" or not np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max):
-            raise ValueError(f"{nodata} can't be the nodata of {dtype}")
-        return nodata
+    @model_validator(mode="after")
+    def _nodata_fits(self) -> Self:
+        if self.nodata is not None and np.dtype(self.dtype).kind != "f":
+            limits = np.iinfo(self.dtype)
+            if not self.nodata.is_integer() or not limits.min <= self.nodata <= limits.max:
+                raise ValueError(f"{self.nodata:g} can't be the nodata of {self.dtype}")
+        return self
 
     @property
-    def fill(self) -> float | int:
+    def fill(self) -> float:
         """What stands where there is no value."""
-        return math.nan if np.dtype(self.dtype).kind == "f" else self.nodata or 0
+        return (math.nan if np.dtype(self.dtype).kind == "f" else 0) if self.nodata is None else self.nodata
+
+    @property
+    def nodata_text(self) -> str | None:
+        """What the file says of it; None where every cell has a value."""
+        if self.nodata is None:
+            return "nan" if np.dtype(self.dtype).kind == "f" else None
+        return f"{self.nodata:.17g}"

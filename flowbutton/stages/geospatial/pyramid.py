@@ -28,12 +28,8 @@ def level_sizes(rows: int, columns: int) -> list[tuple[int, int]]:
 
 def valid(values: Array, product: Product) -> npt.NDArray[np.bool_]:
     """Return which cells have a value."""
-    if values.dtype.kind == "f":
-        return ~np.isnan(values)
-    found: npt.NDArray[np.bool_] = (
-        np.ones(values.shape, np.bool_) if product.nodata is None else values != product.nodata
-    )
-    return found
+    found: npt.NDArray[np.bool_] = ~np.isnan(values)
+    return found if product.nodata is None else found & (values != values.dtype.type(product.nodata))
 
 
 def halved(values: Array, product: Product) -> Array:

@@ -116,8 +116,8 @@ def _tags(level: Level, product: Product, *, overview: bool, big: bool) -> Itera
     if bands > 1:
         yield _numbers(338, _SHORT, [0] * (bands - 1))
     yield _numbers(339, _SHORT, [{"u": 1, "i": 2, "f": 3}[dtype.kind]] * bands)
-    if dtype.kind == "f" or product.nodata is not None:
-        yield _text(42113, "nan" if dtype.kind == "f" else str(product.nodata))
+    if product.nodata_text is not None:
+        yield _text(42113, product.nodata_text)
 
 
 def _numbers(tag: int, kind: int, values: Sequence[int]) -> Tag:
