@@ -1,5 +1,6 @@
 """The stages of the geospatial domain, under the names that a pipeline's ``uses`` finds."""
 
+from flowbutton.stages.geospatial.band_math import band_math, composite, raster_grid
 from flowbutton.stages.geospatial.canopy import canopy, fill_pits
 from flowbutton.stages.geospatial.cog import cog
 from flowbutton.stages.geospatial.compress import compress, plan_patches
@@ -11,10 +12,14 @@ from flowbutton.stages.geospatial.surface import surface
 from flowbutton.stages.geospatial.survey import survey
 from flowbutton.stages.geospatial.terrain import terrain
 from flowbutton.stages.geospatial.tiles import plan_tiles
+from flowbutton.stages.geospatial.zonal import zonal, zone_table
+from flowbutton.stages.geospatial.zones import read_zones, zone_windows
 
 __all__ = [
+    "band_math",
     "canopy",
     "cog",
+    "composite",
     "compress",
     "fill_pits",
     "filter_ground",
@@ -22,9 +27,14 @@ __all__ = [
     "hillshade",
     "plan_patches",
     "plan_tiles",
+    "raster_grid",
+    "read_zones",
     "scatter",
     "slope",
     "surface",
     "survey",
     "terrain",
+    "zonal",
+    "zone_table",
+    "zone_windows",
 ]

@@ -1,0 +1,265 @@
+"""Zonal statistics: what zones cover of a product, summed up without rounding, block by block.
+
+A zone covers pixels whose centre lies in it (``centre``), all that it touches (``all_touched``), both as GDAL decides,
+A zone covers pixels whose centre lies in it (``centre``), all that it touches (``all_touched``), as GDAL decides both,
+exact, so that no window and no order of tasks shows.
+
+Here: the stages `geospatial.zonal` and `geospatial.zone_table`. Not here: shapes (`zones`), sums (`exact_sums`).
+Imports `flowbutton.model`, numpy; rasterio, exactextract, shapely, pyarrow only inside functions.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from flowbutton.model.bundle import Parts
+from flowbutton.model.canonical import Json, canonical
+from flowbutton.model.errors import BadInput
+from flowbutton.model.stage import Resources, Scratch
+from flowbutton.stages.define import gather_stage
+from flowbutton.stages.geospatial.exact_sums import MOST, exact_total, product, rational
+from flowbutton.stages.geospatial.grid import BLOCK, Grid, cut_axis
+from flowbutton.stages.geospatial.parts import assemble
+from flowbutton.stages.geospatial.zones import Zone, ZoneWindow, load_zones, meets
+
+Array = npt.NDArray[Any]
+Rule = Literal["centre", "all_touched", "fraction"]
+
+
+class ZoneTable(NamedTuple):
+    """Statistics of all zones, a row per zone in the order of the file."""
+
+    csv: Path
+    parquet: Path
+
+
+@dataclass(slots=True)
+class Sums:
+    """What is summed up of a zone: weights, weighted values and squares in 2**-1074, least and greatest value."""
+
+    weight: int = 0
+    total: int = 0
+    squares: int = 0
+    least: float | None = None
+    greatest: float | None = None
+
+    def add(self, values: Array, weights: Array) -> None:
+        """Add pixels; those of weight 0 are not covered."""
+        covered = weights > 0
+        x, w = values[covered].astype(np.float64), weights[covered].astype(np.float64)
+        if not len(x):
+            return
+        if np.abs(x).max() > MOST:
+            why = f"{np.abs(x).max():.3g} has a square that can't be summed up"
+            raise BadInput("values are too large for zonal statistics", why=why, hint="scale them, or set their nodata")
+        self.weight += exact_total(w)
+        self.total += sum(exact_total(part) for part in product(w, x))
+        self.squares += sum(exact_total(part) for square in product(x, x) for part in product(w, square))
+        self.join(Sums(0, 0, 0, float(x.min()), float(x.max())))
+
+    def join(self, other: Sums) -> None:
+        """Add what another has summed up."""
+        self.weight += other.weight
+        self.total += other.total
+        self.squares += other.squares
+        if other.least is not None and other.greatest is not None:
+            self.least = other.least if self.least is None else min(self.least, other.least)
+            self.greatest = other.greatest if self.greatest is None else max(self.greatest, other.greatest)
+
+    def to_json(self) -> Json:
+        """Return the sums as JSON."""
+        return [f"{self.weight:x}", f"{self.total:x}", f"{self.squares:x}", self.least, self.greatest]
+
+    @classmethod
+    def from_json(cls, row: Sequence[Any]) -> Sums:
+        """Read what `to_json` gave."""
+        return cls(int(row[0], 16), int(row[1], 16), int(row[2], 16), row[3], row[4])
+
+
+@gather_stage("geospatial.zonal", resources=Resources(memory_base_bytes=512 << 20, memory_per_input_byte=20.0))
+def zonal(
+    values: Parts,
+    window: ZoneWindow,
+    zones: Path,
+    grid: Grid,
+    scratch: Scratch,
+    *,
+    rule: Rule = "centre",
+    nodata: float = -9999.0,
+    dtype: Literal["float32", "float64"] = "float32",
+) -> Path:
+    """Sum up a one-band product in the zones, in one window.
+
+    Args:
+        values: The product's parts that meet the window.
+        window: By `geospatial.zone_windows`.
+        zones: By `geospatial.read_zones`.
+        grid: The product's.
+        scratch: Where the sums are written.
+        rule: Which pixels a zone covers.
+        nodata: What pixels without a value have; they and NaN are not counted.
+        dtype: The product's type.
+
+    Raises:
+        BadInput: values are too large for their squares to be summed up.
+    """
+    rows, columns = range(*window.rows), range(*window.columns)
+    pixels = assemble(values, rows, columns, bands=1, dtype=dtype, fill=nodata)[0]
+    known = load_zones(zones)
+    found: dict[int, Sums] = {}
+    for block_rows in cut_axis(rows):
+        for block_columns in cut_axis(columns):
+            block = _Block(block_rows, block_columns, grid)
+            inside = pixels[
+                block_rows.start - rows.start : block_rows.stop - rows.start,
+                block_columns.start - columns.start : block_columns.stop - columns.start,
+            ]
+            valid = np.isfinite(inside) & (inside != np.dtype(dtype).type(nodata))
+            for number, weights in block.coverage(known, rule):
+                found.setdefault(number, Sums()).add(inside, np.where(valid, weights, 0))
+    path = Path(scratch) / "sums.json"
+    path.write_bytes(canonical([[number, found[number].to_json()] for number in sorted(found)]))
+    return path
+
+
+@gather_stage("geospatial.zone_table")
+def zone_table(parts: Sequence[Path], zones: Path, scratch: Scratch) -> ZoneTable:
+    """Join the sums of all windows, and write a row per zone: count, sum, mean, min, max, variance, note.
+
+    Sums and means are rounded once, correctly; the variance is that of the covered pixels (not of a sample). A zone
+    without a pixel has count 0, sum 0, and nothing else; ``note`` says if a zone was repaired, or lies outside.
+
+    Args:
+        parts: By `geospatial.zonal`.
+        zones: By `geospatial.read_zones`.
+        scratch: Where the tables are written.
+    """
+    known = load_zones(zones)
+    sums = [Sums() for _ in known]
+    for part in parts:
+        for number, row in json.loads(part.read_bytes()):
+            sums[number].join(Sums.from_json(row))
+    rows = [_row(zone, one) for zone, one in zip(known, sums, strict=True)]
+    made = ZoneTable(Path(scratch) / "zones.csv", Path(scratch) / "zones.parquet")
+    with made.csv.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        writer.writerows(rows)
+    _write_parquet(made.parquet, rows)
+    return made
+
+
+_COLUMNS = ("zone", "count", "sum", "mean", "min", "max", "variance", "note")
+
+
+def _row(zone: Zone, sums: Sums) -> tuple[Any, ...]:
+    weight, total = rational(sums.weight), rational(sums.total)
+    count: int | float = int(weight) if weight.denominator == 1 else float(weight)
+    if not weight:
+        return zone.id, 0, 0.0, None, None, None, None, zone.note
+    mean = total / weight
+    variance = max(rational(sums.squares) / weight - mean * mean, Fraction(0))
+    return zone.id, count, float(total), float(mean), sums.least, sums.greatest, float(variance), zone.note
+
+
+def _write_parquet(path: Path, rows: Sequence[tuple[Any, ...]]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    ids, *numbers, notes = zip(*rows, strict=True) if rows else ((),) * len(_COLUMNS)
+    kind = (
+        pyarrow.int64()
+        if all(isinstance(one, int) for one in ids)
+        else pyarrow.float64()
+        if all(isinstance(one, int | float) for one in ids)
+        else pyarrow.string()
+    )
+    named = ids if kind != pyarrow.string() else [str(one) for one in ids]
+    columns = [
+        pyarrow.array(named, kind),
+        *(pyarrow.array(map(_float, column), pyarrow.float64()) for column in numbers),
+    ]
+    pyarrow.parquet.write_table(
+        pyarrow.table([*columns, pyarrow.array(notes, pyarrow.string())], names=list(_COLUMNS)), path
+    )
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+class _Block:
+    """What zones cover of a block; a window's block at the raster's edge may be smaller."""
+
+    def __init__(self, rows: range, columns: range, grid: Grid) -> None:
+        assert rows.start % BLOCK == columns.start % BLOCK == 0
+        assert rows.stop in (rows.start + BLOCK, grid.rows)
+        self._rows, self._columns = rows, columns
+
+    def coverage(self, zones: Sequence[Zone], rule: Rule) -> Iterator[tuple[int, Array]]:
+        """Yield the numbers of the zones that meet the block, with the weight of each pixel."""
+        near = [
+            (number, zone)
+            for number, zone in enumerate(zones)
+            if zone.shape is not None and meets(zone.box, self._rows, self._columns)
+        ]
+        if rule == "fraction":
+            yield from self._fractions(near)
+            return
+        for number, zone in near:
+            yield number, self._touched(zone, all_touched=rule == "all_touched")
+
+    def _touched(self, zone: Zone, *, all_touched: bool) -> Array:
+        import rasterio.features
+        from rasterio.transform import Affine
+
+        found: Array = rasterio.features.rasterize(
+            [(zone.shape, 1)],
+            out_shape=(len(self._rows), len(self._columns)),
+            transform=Affine.translation(self._columns.start, self._rows.start),
+            all_touched=all_touched,
+            dtype="uint8",
+        )
+        return found
+
+    def _fractions(self, zones: Sequence[tuple[int, Zone]]) -> Iterator[tuple[int, Array]]:
+        """Take the fractions by exactextract, for which y grows upwards: rows count downwards from 0."""
+        import shapely
+        from exactextract import exact_extract
+        from exactextract.feature import JSONFeatureSource
+        from exactextract.raster import NumPyRasterSource
+
+        if not zones:
+            return
+        shape = (len(self._rows), len(self._columns))
+        raster = NumPyRasterSource(
+            np.zeros(shape),
+            xmin=self._columns.start,
+            xmax=self._columns.stop,
+            ymin=-self._rows.stop,
+            ymax=-self._rows.start,
+        )
+        features = [
+            {
+                "type": "Feature",
+                "geometry": shapely.geometry.mapping(shapely.transform(zone.shape, lambda points: points * [1, -1])),
+                "properties": {"number": number},
+            }
+            for number, zone in zones
+        ]
+        wanted = ["cell_id", "coverage"]
+        for row in exact_extract(
+            raster, JSONFeatureSource(features), wanted, include_cols=["number"], output="geojson"
+        ):
+            weights = np.zeros(shape)
+            weights.ravel()[row["properties"]["cell_id"]] = row["properties"]["coverage"]
+            yield row["properties"]["number"], weights

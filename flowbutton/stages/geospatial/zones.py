@@ -1,0 +1,207 @@
+"""Zones: polygons with an identifier, brought onto the grid of a raster.
+
+Shapes are kept in pixels of the grid (x is the column, y the row, from the upper left corner), so that what a zone
+covers does not depend on how a raster is turned, and blocks lie on whole numbers.
+
+Here: the stages `geospatial.read_zones` and `geospatial.zone_windows`. Not here: what a zone covers (`coverage`).
+Imports `flowbutton.model`, the reader of vector files, numpy; shapely and rasterio only inside functions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from flowbutton.model.canonical import Json, canonical
+from flowbutton.model.errors import BadInput, OptionError
+from flowbutton.model.near import did_you_mean
+from flowbutton.model.stage import Items, Scratch, Tally, conserves
+from flowbutton.partitioners.vector import Feature, VectorFeatures
+from flowbutton.stages.define import map_stage
+from flowbutton.stages.geospatial.grid import BLOCK, Box, Grid, window_of
+
+ZoneId = str | int | float
+
+OUTSIDE, REPAIRED = "outside of the raster", "repaired"
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A zone: its identifier, its shape in pixels (None where it has none), and what is to be told of it."""
+
+    id: ZoneId
+    shape: Any
+    note: str
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Return the pixels that the shape may touch: rows ``[0], [1]`` and columns ``[2], [3]``, half-open."""
+        left, top, right, bottom = self.shape.bounds
+        low, high = np.floor([top, left]).astype(int) - 1, np.ceil([bottom, right]).astype(int) + 1
+        return int(low[0]), int(high[0]), int(low[1]), int(high[1])
+
+
+class ZoneWindow(BaseModel):
+    """Pixels in which zones are summed up in one task: whole blocks of the grid. ``window`` is what of a product."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    window: tuple[Box, ...]
+
+
+@map_stage("geospatial.read_zones", ledger=conserves("zones"))
+def read_zones(
+    zones: VectorFeatures, grid: Grid, scratch: Scratch, tally: Tally, *, zone_id: str | None = None
+) -> Path:
+    """Bring zones onto the grid of a raster: reprojected where needed, repaired where polygons cross themselves.
+
+    A zone without a shape, or outside of the raster, stays: its row of results is empty, and says so.
+
+    Args:
+        zones: A file of polygons.
+        grid: The raster's.
+        scratch: Where the zones are written.
+        tally: Counts zones.
+        zone_id: The column that names zones; without it ``zone`` if there is one, else the first.
+
+    Raises:
+        BadInput: there is no such column, a zone has no identifier or that of another, or a shape is no polygon; the
+            file does not say in which reference system its coordinates are.
+    """
+    if not zones.crs:
+        hint = "say it: ogr2ogr -a_srs EPSG:n out.gpkg in"
+        raise BadInput("zones have no coordinate reference system", why="", hint=hint, file=str(zones.key["file"]))
+    features = list(zones.features())
+    ids = _identifiers(features, zone_id, str(zones.key["file"]))
+    shapes = _on_grid([feature.shape for feature in features], zones.crs, grid)
+    rows: list[Json] = []
+    for feature, name, shape in zip(features, ids, shapes, strict=True):
+        kept, note = _polygon(shape, grid, f"{zones.key['file']}, feature {feature.number}")
+        rows.append({"id": name, "note": note, "shape": kept.wkb_hex if kept is not None else None})
+    tally.out(len(rows))
+    path = Path(scratch) / "zones.json"
+    path.write_bytes(canonical(rows))
+    return path
+
+
+def load_zones(path: Path) -> list[Zone]:
+    """Read what `read_zones` wrote."""
+    import shapely
+
+    return [
+        Zone(row["id"], shapely.from_wkb(row["shape"]) if row["shape"] else None, row["note"])
+        for row in json.loads(path.read_bytes())
+    ]
+
+
+@map_stage("geospatial.zone_windows")
+def zone_windows(zones: Path, grid: Grid, *, window: int = 2048) -> Items[ZoneWindow]:
+    """Divide the pixels that zones touch into windows of whole blocks; results do not depend on their size.
+
+    Args:
+        zones: By `geospatial.read_zones`.
+        grid: The raster's.
+        window: Pixels per side, at least 1; rounded up to blocks of 256.
+
+    Raises:
+        OptionError: ``window`` is below 1.
+    """
+    if window < 1:
+        raise OptionError(f"window is {window}", why="", hint="it is at least 1 pixel")
+    step = -(-window // BLOCK) * BLOCK
+    boxes = [zone.box for zone in load_zones(zones) if zone.shape is not None]
+    found: list[tuple[dict[str, int], ZoneWindow]] = []
+    for rows, columns in _windows(grid, step):
+        if any(meets(box, rows, columns) for box in boxes):
+            item = ZoneWindow(
+                rows=(rows.start, rows.stop), columns=(columns.start, columns.stop), window=window_of(rows, columns)
+            )
+            found.append(({"row": rows.start, "column": columns.start}, item))
+    return Items(tuple(found))
+
+
+def meets(box: tuple[int, int, int, int], rows: range, columns: range) -> bool:
+    """Return whether a zone's box and a window have a pixel in common."""
+    return box[0] < rows.stop and rows.start < box[1] and box[2] < columns.stop and columns.start < box[3]
+
+
+def _windows(grid: Grid, step: int) -> Iterator[tuple[range, range]]:
+    for row in range(0, grid.rows, step):
+        for column in range(0, grid.columns, step):
+            yield range(row, min(row + step, grid.rows)), range(column, min(column + step, grid.columns))
+
+
+def _identifiers(features: Sequence[Feature], wanted: str | None, file: str) -> list[ZoneId]:
+    columns = list(features[0].attributes) if features else []
+    name = wanted or ("zone" if "zone" in columns else columns[0] if columns else None)
+    if name is None or name not in columns:
+        why = did_you_mean(name, columns, listed="columns") if name else "the features have no attributes"
+        raise BadInput(f"zones have no column '{name or 'zone'}'", why=why, hint="name it with zone_id", file=file)
+    found: dict[ZoneId, int] = {}
+    for feature in features:
+        value = feature.attributes[name]
+        if value is None or isinstance(value, bool) or value in found:
+            why = f"the one before is feature {found[value]}" if value in found and value is not None else ""
+            what = f"zone '{value}' comes twice" if value in found else "a zone has no identifier"
+            hint = f"give each an own value in '{name}', or name another column with zone_id"
+            raise BadInput(what, why=why, hint=hint, file=file, record=feature.number)
+        found[int(value) if isinstance(value, float) and value.is_integer() else value] = feature.number
+    return list(found)
+
+
+def _on_grid(shapes: Sequence[bytes | None], crs: str, grid: Grid) -> list[Any]:
+    """Return shapes in pixels of the grid."""
+    import shapely
+    from rasterio.crs import CRS
+    from rasterio.warp import transform
+
+    here, there = CRS.from_wkt(crs), CRS.from_wkt(grid.crs)
+    a, b, c, d, e, f = grid.transform
+    area = a * e - b * d
+
+    def placed(points: Any) -> Any:
+        x, y = points[:, 0], points[:, 1]
+        if here != there and len(points):
+            x, y = (np.array(axis) for axis in transform(here, there, x, y))
+        x, y = x - c, y - f
+        if b == d == 0:
+            return np.column_stack((x / a, y / e))
+        return np.column_stack(((e * x - b * y) / area, (a * y - d * x) / area))
+
+    return [None if shape is None else shapely.transform(shapely.from_wkb(shape), placed) for shape in shapes]
+
+
+def _polygon(shape: Any, grid: Grid, place: str) -> tuple[Any, str]:
+    """Return the polygonal part of a shape as valid, and what is to be told of it."""
+    import shapely
+
+    if shape is None or shape.is_empty:
+        return None, "no shape"
+    if shape.geom_type not in ("Polygon", "MultiPolygon"):
+        hint = "give polygons; lines and points become some by ST_Buffer, or a buffer in a GIS"
+        raise BadInput("a zone is no polygon", why=f"{place} is a {shape.geom_type}", hint=hint)
+    if not np.isfinite(shape.bounds).all():
+        why = f"{place} can't be reprojected into the raster's reference system"
+        raise BadInput("a zone lies where the raster's map does not reach", why=why, hint="cut it off, or leave it out")
+    shape, note = shapely.force_2d(shape), ""
+    if not shape.is_valid:
+        note = f"{REPAIRED}: {shapely.is_valid_reason(shape).split('[')[0].strip()}"
+        shape = _areas(shapely.make_valid(shape))
+    if shape.is_empty or not shape.intersects(shapely.box(0, 0, grid.columns, grid.rows)):
+        note = f"{note}; {OUTSIDE}" if note else OUTSIDE
+    return (None, note) if shape.is_empty else (shape, note)
+
+
+def _areas(shape: Any) -> Any:
+    import shapely
+
+    parts = [part for part in shapely.get_parts(shapely.get_parts(shape)) if part.geom_type == "Polygon"]
+    return shapely.union_all(parts) if parts else shapely.Polygon()
