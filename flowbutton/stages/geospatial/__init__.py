@@ -1,5 +1,6 @@
 """The stages of the geospatial domain, under the names that a pipeline's ``uses`` finds."""
 
+from flowbutton.stages.geospatial.about import describe_cloud
 from flowbutton.stages.geospatial.band_math import band_math, composite, raster_grid
 from flowbutton.stages.geospatial.canopy import canopy, fill_pits
 from flowbutton.stages.geospatial.cog import cog
@@ -21,6 +22,7 @@ __all__ = [
     "cog",
     "composite",
     "compress",
+    "describe_cloud",
     "fill_pits",
     "filter_ground",
     "frame",

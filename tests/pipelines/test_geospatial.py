@@ -1,0 +1,76 @@
+"""The geospatial pipeline end to end: against the untiled reference, and with input that it must refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from geospatial_runs import PRODUCTS, GeospatialRun
+from rio_cogeo.cogeo import cog_validate
+
+
+def test_tiles_and_pieces_do_not_show(tmp_path: Path, shared: Path) -> None:
+    run = GeospatialRun(tmp_path, shared / "data" / "geospatial" / "topography")
+    run.run("topography.laz", max_radius=5, tile_cells=256)
+    run.check(shared, "5")
+    whole = run.digests()
+    for name in PRODUCTS:
+        assert cog_validate(run.results / f"{name}.tif", strict=True) == (True, [], [])
+        with rasterio.open(run.results / f"{name}.tif") as file:
+            assert file.tags()["max_radius"] == "5"
+    run.run("topography.copc.laz", max_radius=5, tile_cells=100, piece_size=20000)
+    assert run.digests() == whole
+
+
+def _write_las(path: Path, *, kind: int = 2, crs: str | None = "EPSG:32617", points: int = 200) -> str:
+    import laspy
+    import pyproj  # what laspy writes a CRS with
+
+    draws = np.random.default_rng(3)
+    header = laspy.LasHeader(point_format=6, version="1.4")
+    header.scales, header.offsets = np.full(3, 0.01), np.array([500000.0, 4e6, 0.0])
+    if crs is not None:
+        header.add_crs(pyproj.CRS.from_string(crs))
+    las = laspy.LasData(header)
+    las.x, las.y, las.z = (
+        500000 + draws.uniform(0, 40, points),
+        4e6 + draws.uniform(0, 40, points),
+        np.arange(points) / 9,
+    )
+    las.classification = np.full(points, kind, np.uint8)
+    las.write(path)
+    return path.name
+
+
+def _refused(folder: Path, points: str, *told: str, **params: object) -> None:
+    done = GeospatialRun(folder, folder).run(points, expect=1, **params)
+    for text in told:
+        assert text in done.stdout + done.stderr
+
+
+def test_a_cloud_without_ground_is_refused(tmp_path: Path) -> None:
+    _refused(tmp_path, _write_las(tmp_path / "a.las", kind=5), "has no ground points", "5 (200 points)")
+
+
+def test_a_cloud_without_a_coordinate_system_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
+    name = _write_las(tmp_path / "a.las", crs=None)
+    _refused(tmp_path, name, "names no coordinate system")
+    GeospatialRun(tmp_path, tmp_path).run(name, crs="none")
+
+
+def test_files_of_two_zones_are_refused(tmp_path: Path) -> None:
+    files = [_write_las(tmp_path / f"{zone}.las", crs=f"EPSG:326{zone}") for zone in (17, 18)]
+    _refused(tmp_path, ",".join(files), "coordinate systems")
+
+
+def test_a_truncated_laz_is_refused(tmp_path: Path, shared: Path) -> None:
+    whole = (shared / "data" / "geospatial" / "topography" / "topography.laz").read_bytes()
+    (tmp_path / "cut.laz").write_bytes(whole[: len(whole) // 2])
+    _refused(tmp_path, "cut.laz", "cut.laz")
+
+
+@pytest.mark.parametrize("radius", ["-1", "far"])
+def test_a_radius_that_is_none_is_refused(tmp_path: Path, radius: str) -> None:
+    _refused(tmp_path, _write_las(tmp_path / "a.las"), f"max_radius is '{radius}'", max_radius=radius)

@@ -1,0 +1,37 @@
+"""Every cloud with reference answers: right for each ``max_radius``, the same bytes for all tiles and workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from geospatial_runs import GeospatialRun
+
+pytestmark = pytest.mark.slow
+CLOUDS = (
+    ("topography", "topography.laz", ("5", "20", "50")),
+    ("bcts-strip", "bcts_*.laz", ("5", "10", "20")),
+    ("topography-snapped", "snapped.laz", ("5", "20", "50")),
+)
+
+
+@pytest.mark.parametrize(("cloud", "files", "radii"), CLOUDS)
+def test_the_cut_does_not_show(tmp_path: Path, shared: Path, cloud: str, files: str, radii: tuple[str, ...]) -> None:
+    run = GeospatialRun(tmp_path, shared / "data" / "geospatial" / cloud)
+    for radius in (*radii, "none"):
+        run.run(files, max_radius=radius, tile_cells=9999)
+        run.check(shared, radius)
+        whole = run.digests()
+        for tile in (100, 256) if radius != radii[1] else (32, 64, 100, 256):
+            run.run(files, "--workers", "1" if tile == 100 else "2", max_radius=radius, tile_cells=tile)
+            assert run.digests() == whole
+    run.run(files, max_radius="none", tile_points=20000, piece_size=30000)
+    assert run.digests() == whole
+
+
+def test_the_way_points_are_kept_does_not_show(tmp_path: Path, shared: Path) -> None:
+    run = GeospatialRun(tmp_path, shared / "data" / "geospatial" / "topography")
+    run.run("topography.laz", max_radius=20)
+    whole = run.digests()
+    run.run("topography.copc.laz", max_radius=20, piece_size=9000)
+    assert run.digests() == whole
