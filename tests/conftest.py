@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers import free_port, running
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,6 +27,30 @@ def shared() -> Path:
     if place is None:
         pytest.skip("no reference data: set FLOWBUTTON_SHARED to the folder that holds data/ and check/")
     return place
+
+
+@pytest.fixture(scope="session")
+def radosgw(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Variables of a real S3 server, one per test session."""
+    with running(shared / "servers" / "radosgw", tmp_path_factory.mktemp("radosgw"), str(free_port())) as variables:
+        yield variables
+
+
+@pytest.fixture
+def s3(radosgw: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """``s3://bucket`` of a new bucket; the environment, also of programs that are started, has what clients need."""
+    from flowbutton.stores.s3_client import client_for, forget_clients
+    from flowbutton.stores.s3_places import S3Access
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in {**radosgw, "AWS_CONFIG_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}.items():
+        monkeypatch.setenv(name, value)
+    forget_clients()
+    bucket = f"test-{uuid.uuid4().hex}"
+    client_for(S3Access()).create_bucket(Bucket=bucket)
+    yield f"s3://{bucket}"
+    forget_clients()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,6 +18,7 @@ _EXTRAS = {
     **dict.fromkeys(("numpy", "pysam", "pyminimap2", "isal"), "genomics"),
     **dict.fromkeys(("IsoSpecPy", "scipy", "pyarrow"), "metabolomics"),
     **dict.fromkeys(("lazrs", "rasterio"), "geospatial"),
+    **dict.fromkeys(("boto3", "botocore"), "s3"),
 }
 
 

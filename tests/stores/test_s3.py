@@ -1,0 +1,215 @@
+"""The S3 store: URIs, errors that teach, lost answers, parts, pages, and no secret anywhere."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import faulty
+
+from flowbutton.model.errors import MissingExtra, NotInStore, OptionError, Throttled
+from flowbutton.stores import s3_client
+from flowbutton.stores.objects import Objects, digest_of
+from flowbutton.stores.opening import open_store
+from flowbutton.stores.s3_client import client_for, repeated
+from flowbutton.stores.s3_parts import LARGE
+from flowbutton.stores.s3_places import S3Access, s3_object, s3_store
+
+SECRET = "wJalrXUtnFEMIplantedByATest"
+
+
+def test_uris_say_where_and_how_but_never_with_what() -> None:
+    place = s3_store("s3://lab+requester-pays@data/a/b?endpoint_url=https://s3.lab:9000&region=eu-1")
+    assert (place.bucket, place.key, place.authority) == ("data", "a/b/", "s3://lab+requester-pays@data/")
+    assert place.access == S3Access("lab", "https://s3.lab:9000", "eu-1", requester_pays=True)
+    assert s3_store("s3://data").key == ""
+    assert s3_object("s3://anonymous@data/a?.fq").key == "a?.fq"
+    assert s3_object("s3://anonymous@data/a").access.anonymous
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://", "s3:///a", "s3://x", "s3://a b/c", f"s3://key:{SECRET}@data/a", f"s3://data?secret={SECRET}",
+        f"s3://data?endpoint_url=http://me:{SECRET}@host", "s3://data?endpoint_url=host", "s3://data?conditional=yes",
+        "s3://one+two@data", "s3://anonymous+lab@data",
+    ],
+)  # fmt: skip
+def test_a_uri_that_can_not_be_used_is_told_without_what_may_be_a_secret(uri: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        s3_store(uri)
+    assert SECRET not in str(caught.value)
+    assert caught.value.hint
+
+
+def test_without_boto3_the_error_is_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    s3_client.forget_clients()
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'flowbutton\[s3\]'"):
+        open_store("s3://data/a")
+
+
+def test_a_profile_that_does_not_exist(s3: str) -> None:
+    with pytest.raises(OptionError, match="nobody"):
+        open_store(s3.replace("s3://", "s3://nobody@"))
+
+
+def test_a_missing_bucket_is_told(s3: str) -> None:
+    store = open_store(f"{s3}-not/there")
+    for call in (lambda: store.put("a", b""), lambda: store.put_if_absent("a", b""), lambda: [*store.list("")]):
+        with pytest.raises(OptionError, match="bucket does not exist") as caught:
+            call()
+        assert "aws s3 mb" in caught.value.hint
+
+
+def test_a_bucket_that_vanishes_is_told(s3: str) -> None:
+    store = open_store(s3)
+    store.put("a", b"x")
+    store.delete("a")
+    client_for(S3Access()).delete_bucket(Bucket=s3.removeprefix("s3://"))
+    with pytest.raises(OptionError, match="bucket does not exist"):
+        store.put("a", b"x")
+
+
+def test_wrong_credentials_and_missing_permission_are_told_and_not_shown(
+    s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(s3).put("a", b"x")
+    with pytest.raises(OptionError, match="does not allow it") as caught:
+        open_store(s3.replace("s3://", "s3://anonymous@")).get("a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    s3_client.forget_clients()
+    with pytest.raises(OptionError, match="credentials") as caught:
+        open_store(s3).get("a")
+    assert SECRET not in repr(caught.value) + str(caught.value) + str(pickle.dumps(caught.value))
+
+
+def test_nobody_listens_at_the_endpoint(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_client, "FIRST_PAUSE_S", 0.0)
+    with pytest.raises(Throttled, match="does not answer") as caught:
+        open_store(f"{s3}/a?endpoint_url=http://127.0.0.1:9").get("a")
+    assert "endpoint" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["lost", "cut-answer", "truncate", "shorten", "error", "twice", "refuse"])
+def test_through_faults_the_first_wins_and_knows_it(
+    s3: str, radosgw: dict[str, str], shared: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_client, "FIRST_PAUSE_S", 0.01)
+    open_store(f"{s3}/f").put_if_absent("first", b"")  # the probe is another test's
+    options = ("--rate", "0.3", "--seed", "7", "--kinds", kind)
+    with faulty(shared, tmp_path / "faulty", radosgw["AWS_ENDPOINT_URL"], *options) as address:
+        store = open_store(f"{s3}/f?endpoint_url={address}")
+        bodies = {f"k/{number}": bytes([number]) * 50_000 for number in range(12)}
+        for key, body in bodies.items():
+            assert store.put_if_absent(key, body) is True, "its own write is not taken for another's"
+            assert store.put_if_absent(key, b"late") is False
+            assert store.get(key) == body
+            assert store.get(key, 10, 20_000) == body[10:20_000]
+        assert [*store.list("k/")] == sorted(bodies)
+        with pytest.raises(NotInStore):
+            store.get("not/there")
+
+
+def test_a_large_file_goes_up_in_parts_and_is_whole(s3: str, tmp_path: Path) -> None:
+    file, store = tmp_path / "large", open_store(f"{s3}/p")
+    file.write_bytes(os.urandom(1024**2) * (LARGE // 1024**2 + 3))
+    assert Objects(store).put(file) == (digest_of(file), file.stat().st_size)
+    assert Objects(store).is_sound(digest_of(file))
+    assert store.put_if_absent("again", file) is True
+    assert store.put_if_absent("again", file) is False
+    assert [*store.leftovers()] == []
+
+
+def test_a_failing_upload_is_aborted_and_a_killed_one_is_found(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, store = tmp_path / "large", open_store(f"{s3}/p")
+    file.write_bytes(bytes(LARGE + 1))
+    client = client_for(S3Access())
+
+    def interrupted(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "complete_multipart_upload", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.put("a", file)
+        assert [*store.leftovers()] == []
+        patch.setattr(client, "abort_multipart_upload", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.put("a", file)
+    [left] = store.leftovers()
+    store.drop_leftover(left.key)
+    store.drop_leftover(left.key)
+    assert [*store.leftovers()] == [*store.list("")] == []
+
+
+def test_lists_of_many_pages(s3: str) -> None:
+    store = open_store(f"{s3}/l")
+    for number in range(1_005):
+        store.put(f"a/{number:05d}", b"")
+    assert [*store.list("a/")] == [f"a/{number:05d}" for number in range(1_005)]
+
+
+def test_a_server_that_takes_every_conditional_write_is_not_trusted(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = client_for(S3Access())
+    put = client.put_object
+
+    def deaf(**call: Any) -> None:
+        put(**{name: value for name, value in call.items() if name != "IfNoneMatch"})
+
+    monkeypatch.setattr(client, "put_object", deaf)
+    with pytest.raises(OptionError, match="conditional") as caught:
+        open_store(f"{s3}/n").put_if_absent("a", b"x")
+    assert "conditional=no" in caught.value.hint
+    store = open_store(f"{s3}/n?conditional=no")
+    assert [store.put_if_absent("a", b"x"), store.put_if_absent("a", b"y")] == [True, False]
+    assert store.get("a") == b"x"
+    assert [*store.list("")] == ["a"], "the probe leaves nothing behind"
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_client_has_time_limits_and_checksums_that_every_server_takes() -> None:
+    config = client_for(S3Access()).meta.config
+    assert config.request_checksum_calculation == config.response_checksum_validation == "when_required"
+    assert config.retries["total_max_attempts"] == 1
+    assert (config.connect_timeout, config.read_timeout) == (s3_client.CONNECT_S, s3_client.ANSWER_S)
+
+
+def test_a_forked_child_has_a_client_of_its_own(s3: str) -> None:
+    store = open_store(s3)
+    store.put("a", b"x")
+    forked = multiprocessing.get_context("fork")
+    answers = forked.SimpleQueue()
+    child = forked.Process(target=lambda: answers.put(open_store(s3).get("a")))
+    child.start()
+    child.join(60)
+    assert (child.exitcode, answers.get()) == (0, b"x")
+
+
+def test_repeats_are_bounded_and_only_for_what_may_pass() -> None:
+    from botocore.exceptions import ClientError
+
+    pauses: list[float] = []
+    calls: list[int] = []
+
+    def fails(status: int, code: str) -> None:
+        calls.append(status)
+        answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        raise ClientError(answer, "GetObject")  # type: ignore[arg-type]
+
+    with pytest.raises(s3_client.Unanswered, match="SlowDown"):
+        repeated(lambda: fails(503, "SlowDown"), pause=pauses.append)
+    assert len(calls) == s3_client.TRIES
+    assert len(pauses) == s3_client.TRIES - 1
+    assert sum(pauses) < 20
+    with pytest.raises(ClientError):
+        repeated(lambda: fails(403, "AccessDenied"), pause=pauses.append)
+    assert len(calls) == s3_client.TRIES + 1
