@@ -20,14 +20,17 @@ SAMPLES = (
     "genomics/reads.tsv",
     "genomics/reference.fa",
     "genomics/truth.vcf.gz",
+    "geospatial/points_*.laz",
+    "geospatial/truth_dtm.tif",
     "metabolomics/dataset.imzML",
     "metabolomics/molecules.csv",
     "metabolomics/truth.csv",
 )
-"""Every name that `sample_path` knows: ``<sample>/<file>``."""
+"""Every name that `sample_path` knows: ``<sample>/<file>``; the file may be a glob for several."""
 
 _VERSIONS = {
     "genomics": 1,
+    "geospatial": 1,
     "metabolomics": 1,
 }  # raised when a generator's bytes change, so that an old cache is not taken for the new
 
@@ -52,7 +55,7 @@ def sample_path(name: str, cache: Path) -> Path:
         cache: Folder that keeps samples between runs; made if missing.
     Raises:
         MissingInput: there is no such sample; the hint lists those there are.
-        MissingExtra: numpy is not installed.
+        MissingExtra: a library that makes the sample is not installed.
         NoSpace: the disk is full.
     """
     if name not in SAMPLES:
@@ -61,17 +64,23 @@ def sample_path(name: str, cache: Path) -> Path:
     sample, _, file = name.partition("/")
     folder = cache / f"{sample}-v{_VERSIONS[sample]}"
     if not folder.is_dir():
-        _make(folder, _generator(sample))
+        try:
+            _make(folder, _generator(sample))
+        except ModuleNotFoundError as error:
+            raise missing_extra(error, f"sample '{sample}'") from error
     return folder / file
 
 
 def _generator(sample: str) -> Callable[[Path], None]:
-    try:
-        from flowbutton.samples.genomics import write_genomics
-        from flowbutton.samples.metabolomics import write_metabolomics
-    except ModuleNotFoundError as error:
-        raise missing_extra(error, f"sample '{sample}'") from error
-    generators: dict[str, Callable[[Path], None]] = {"genomics": write_genomics, "metabolomics": write_metabolomics}
+    from flowbutton.samples.genomics import write_genomics
+    from flowbutton.samples.geospatial import write_geospatial
+    from flowbutton.samples.metabolomics import write_metabolomics
+
+    generators: dict[str, Callable[[Path], None]] = {
+        "genomics": write_genomics,
+        "geospatial": write_geospatial,
+        "metabolomics": write_metabolomics,
+    }
     return generators[sample]
 
 
