@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import string
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ from flowbutton.engine.tasks import Result
 from flowbutton.model.errors import Bug, NoSpace, OptionError
 from flowbutton.model.records import Artifact
 from flowbutton.stores.objects import Objects
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path has one slash where a URI has two
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,15 @@ def check_folder(results: Path) -> None:
     """Refuse a results folder that can't be written to, before hours are spent on what would go there.
 
     Raises:
-        OptionError: it is a file, or may not be written to.
+        OptionError: it is a URI or a file, or may not be written to.
     """
+    if _URI.match(str(results)):
+        raise OptionError(
+            "results go into a folder of this machine, not to a URI",
+            why="only the store, where intermediate results are kept, can be elsewhere",
+            hint="give --results a path, and copy what is published there",
+            file=str(results),
+        )
     place = results
     while not place.exists():
         place = place.parent

@@ -1,19 +1,22 @@
-"""Reading sources by range: local files, and derived bytes kept in the run's store.
+"""Reading sources by range: local files, objects of S3, and derived bytes kept in the run's store.
 
-Not here: how sources are cut (`partitioners`). Imports `model`, `stores.layout`, `stores.objects`, `stores.uris`.
+Not here: how sources are cut (`partitioners`). Imports `model`, `stores.layout`, `stores.objects`, `stores.uris`;
+`stores.s3_sources` where a source lies in S3.
 """
 
 from __future__ import annotations
 
 import errno
 import glob
+import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from flowbutton.model.errors import BadInput, MissingInput, NotInStore
+from flowbutton.model.errors import BadInput, ChangedInput, MissingInput, NotInStore
 from flowbutton.model.pieces import ObjectInfo
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import check_range, object_key
@@ -21,6 +24,7 @@ from flowbutton.stores.objects import Objects
 from flowbutton.stores.uris import path_of, scheme_of
 
 _OBJECT = "object:"
+_COPY_BYTES = 8 * 1024**2
 
 
 class StoreAccess:
@@ -36,11 +40,15 @@ class StoreAccess:
         self._objects, self._cache = Objects(store), cache
 
     def head(self, uri: str) -> ObjectInfo:
-        """Return size and identity: size and mtime of a file, the digest of an object."""
+        """Return size and identity: size and mtime of a file, the ETag in S3, the digest of an object."""
         digest = _digest(uri)
         if digest is not None:
             with _derived(uri):
                 return ObjectInfo(uri, self._objects.size(digest), digest)
+        if _is_s3(uri):
+            from flowbutton.stores import s3_sources
+
+            return s3_sources.head(uri)
         path = _file(uri)
         with _readable(uri, path):
             status = path.stat()
@@ -50,6 +58,10 @@ class StoreAccess:
 
     def glob(self, pattern: str) -> list[str]:
         """Return the files that match, sorted, in the way that the pattern is written; ``**`` means any folders."""
+        if _is_s3(pattern):
+            from flowbutton.stores import s3_sources
+
+            return s3_sources.find(pattern)
         path = _file(pattern)
         found = [str(path)] if path.is_file() else glob.glob(str(path), recursive=True)  # noqa: PTH207
         files = sorted(Path(name) for name in found if Path(name).is_file())
@@ -62,6 +74,10 @@ class StoreAccess:
         if digest is not None:
             with _derived(uri):
                 data = self._objects.get(digest, start, stop)
+        elif _is_s3(uri):
+            from flowbutton.stores import s3_sources
+
+            data = s3_sources.read(uri, start, stop)
         else:
             path = _file(uri)
             with _readable(uri, path), path.open("rb") as file:
@@ -79,17 +95,48 @@ class StoreAccess:
         return _OBJECT + digest
 
     def fetch(self, uri: str) -> Path:
-        """Return a local file: the source itself, or the object in place or in the cache."""
+        """Return a local file: the source itself, or the object in place or in the cache.
+
+        Raises:
+            ValueError: there is no cache, and the source is not on this machine.
+        """
         digest = _digest(uri)
         if digest is not None:
             with _derived(uri):
                 return self._objects.fetch(digest, self._cache)
-        self.head(uri)
-        return _file(uri)
+        info = self.head(uri)
+        return self._copy(info) if _is_s3(uri) else _file(uri)
+
+    def _copy(self, info: ObjectInfo) -> Path:
+        """Return a copy of a source from elsewhere, made once for each of its contents, complete when visible."""
+        if self._cache is None:
+            raise ValueError(f"{info.uri} needs a cache folder to become a file")
+        known = hashlib.sha256(f"{info.uri}\0{info.identity}".encode()).hexdigest()
+        place = self._cache / f"{known}-{PurePosixPath(info.uri).name}"
+        if not place.exists():
+            self._cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._cache) as folder:
+                copy = Path(folder) / "copy"
+                with copy.open("wb") as file:
+                    for start in range(0, info.size, _COPY_BYTES):
+                        file.write(self.read(info.uri, start, min(start + _COPY_BYTES, info.size)))
+                if self.head(info.uri).identity != info.identity:
+                    raise ChangedInput(
+                        "a file changed while it was copied from S3",
+                        why="its ETag is another one now",
+                        hint="run again when nothing writes to it any more",
+                        file=info.uri,
+                    )
+                copy.replace(place)
+        return place
 
 
 def _digest(uri: str) -> str | None:
     return uri.removeprefix(_OBJECT) if uri.startswith(_OBJECT) else None
+
+
+def _is_s3(uri: str) -> bool:
+    return uri[:5].lower() == "s3://"
 
 
 def _file(uri: str) -> Path:
@@ -97,7 +144,7 @@ def _file(uri: str) -> Path:
         raise BadInput(
             f"'{uri}' can't be read",
             why=f"there is no reader for '{scheme_of(uri)}:'",
-            hint="supported: a path, file:///path, object:<digest>; write ./name for a file with a colon in its name",
+            hint="supported: a path, file:///path, s3://bucket/key; write ./name for a file with a colon in its name",
             file=uri,
         )
     return path_of(uri)

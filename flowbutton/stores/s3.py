@@ -21,7 +21,7 @@ from typing import Any
 from flowbutton.model.errors import FlowbuttonError, OptionError, Throttled
 from flowbutton.model.store import Entry, Store
 from flowbutton.stores.layout import check_key, check_prefix, check_range, is_segment, not_in_store
-from flowbutton.stores.s3_client import Unanswered, client_for, code_of, explained, repeated
+from flowbutton.stores.s3_client import Unanswered, client_for, code_of, explained, is_of_s3, repeated
 from flowbutton.stores.s3_parts import LARGE, abort, size_of, upload
 from flowbutton.stores.s3_places import s3_store
 from flowbutton.stores.s3_reading import get_range, head_object
@@ -234,7 +234,7 @@ class S3Store(Store):
         except FlowbuttonError:
             raise
         except Exception as error:
-            if not _is_of_s3(error):
+            if not is_of_s3(error):
                 raise
             raise explained(error, self._place, key) from error
 
@@ -249,9 +249,3 @@ def _put_object(client: Any, call: dict[str, Any], data: bytes | Path) -> None:
             client.put_object(**call, Body=file)
     else:
         client.put_object(**call, Body=data)
-
-
-def _is_of_s3(error: Exception) -> bool:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    return isinstance(error, Unanswered | BotoCoreError | ClientError)

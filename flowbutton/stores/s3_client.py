@@ -103,6 +103,13 @@ def is_missing(error: Exception) -> bool:
     return code_of(error) in ("NoSuchKey", "404", "NotFound")
 
 
+def is_of_s3(error: Exception) -> bool:
+    """Return whether an error is one of S3's or its client's, for `explained`."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return isinstance(error, Unanswered | BotoCoreError | ClientError)
+
+
 class Unanswered(Exception):
     """No answer came, or one that does not tell whether the call was done; ``__cause__`` is the last of them."""
 

@@ -1,4 +1,4 @@
-"""The pipelines on a store in S3 end with the bytes that they have on a local folder."""
+"""The pipelines on a store in S3, with their inputs there too, end with the bytes that they have on local folders."""
 
 from __future__ import annotations
 
@@ -6,20 +6,31 @@ from pathlib import Path
 
 from genomics_runs import GenomicsRun
 
+from flowbutton.stores.s3_client import client_for
+from flowbutton.stores.s3_places import S3Access
+
 
 def _published(results: Path) -> dict[str, bytes]:
     files = (place for place in results.rglob("*") if place.is_file() and not place.name.startswith("."))
     return {str(place.relative_to(results)): place.read_bytes() for place in files}
 
 
+def _upload(folder: Path, s3: str) -> None:
+    client, bucket = client_for(S3Access()), s3.removeprefix("s3://")
+    for place in (place for place in folder.iterdir() if place.is_file()):
+        client.upload_file(str(place), bucket, f"in/{place.name}")
+
+
 def _runs_alike(here: GenomicsRun, there: GenomicsRun, s3: str, secret: str) -> None:
     for run in (here, there):
         run.folder.mkdir()
     here.run()
-    there.run("--store", f"{s3}/work")
+    _upload(here.data, s3)
+    given = {name: f"{s3}/in/{file}" for name, file in (("reads", "samples.tsv"), ("reference", "ref.fa"))}
+    there.run("--store", f"{s3}/work", **given)
     assert _published(there.results) == _published(here.results)
     assert _published(here.results)
-    again = there.run("--store", f"{s3}/work")
+    again = there.run("--store", f"{s3}/work", **given)
     assert "nothing to do" in again.stdout
     for place in there.folder.rglob("*"):
         assert not place.is_file() or secret.encode() not in place.read_bytes(), f"{place} has the secret"

@@ -1,0 +1,107 @@
+"""Sources in S3, read in place: heads, globs and ranges of ``s3://[profile@]bucket/key``.
+
+Credentials, region and endpoint come from the AWS configuration of the process that reads, never from the URI.
+Not here: the run's own objects (`stores.s3`). Imports `model`, `stores.s3_*`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from flowbutton.model.errors import FlowbuttonError, MissingInput
+from flowbutton.model.pieces import ObjectInfo
+from flowbutton.stores.s3_client import client_for, explained, is_of_s3, repeated
+from flowbutton.stores.s3_places import S3Place, s3_object
+from flowbutton.stores.s3_reading import get_range, head_object
+
+_WILD = re.compile(r"[*?\[]")
+_TOKENS = re.compile(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])")
+_MEANS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def head(uri: str) -> ObjectInfo:
+    """Return size, and as identity the ETag with the size. Raises `MissingInput`."""
+    place = s3_object(uri)
+    with _told(place):
+        found = head_object(client_for(place.access), _call(place))
+    if found is None:
+        raise _missing(uri, place)
+    return ObjectInfo(uri, int(found["ContentLength"]), f"{found['ContentLength']}-{found['ETag'].strip(chr(34))}")
+
+
+def read(uri: str, start: int, stop: int | None) -> bytes:
+    """Return bytes ``[start, stop)``, fewer where the object ends before. Raises `MissingInput`."""
+    place = s3_object(uri)
+    if stop is not None and start >= stop:
+        head(uri)
+        return b""
+    with _told(place):
+        data = get_range(client_for(place.access), _call(place), start, stop)
+    if data is None:
+        raise _missing(uri, place)
+    return data
+
+
+def find(pattern: str) -> list[str]:
+    """Return the URIs of the objects whose keys match, sorted; ``*`` stays within a folder, ``**`` does not."""
+    place = s3_object(pattern)
+    match = key_pattern(place.key)
+    wild = _WILD.search(place.key)
+    prefix = place.key[: wild.start()] if wild else place.key
+    with _told(place):
+        return sorted(place.authority + key for key in _keys(place, prefix) if match.fullmatch(key))
+
+
+def key_pattern(pattern: str) -> re.Pattern[str]:
+    """Return what a glob over keys means."""
+    parts = _TOKENS.split(pattern)
+    return re.compile("".join(_meaning(part) if place % 2 else re.escape(part) for place, part in enumerate(parts)))
+
+
+def _meaning(token: str) -> str:
+    if token in _MEANS:
+        return _MEANS[token]
+    negated, letters = token[1] == "!", token[1:-1].lstrip("!") if token[1] == "!" else token[1:-1]
+    safe = letters.replace("\\", r"\\").replace("^", r"\^").replace("[", r"\[")
+    return f"[{'^/' if negated else ''}{safe}]"
+
+
+def _keys(place: S3Place, prefix: str) -> Iterator[str]:
+    client, more = client_for(place.access), dict[str, str]()
+    call = {name: value for name, value in _call(place).items() if name != "Key"}
+    while True:
+        page = repeated(partial(client.list_objects_v2, **call, Prefix=prefix, **more))
+        yield from (found["Key"] for found in page.get("Contents", []) if not found["Key"].endswith("/"))
+        if not page.get("IsTruncated"):
+            return
+        more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def _call(place: S3Place) -> dict[str, Any]:
+    payer = {"RequestPayer": "requester"} if place.access.requester_pays else {}
+    return {"Bucket": place.bucket, "Key": place.key, **payer}
+
+
+def _missing(uri: str, place: S3Place) -> MissingInput:
+    return MissingInput(
+        f"'{place.key.rpartition('/')[2]}' does not exist",
+        why=f"the bucket '{place.bucket}' has no such key, or there is no such bucket",
+        hint=f"look what is there: aws s3 ls {place.authority}{place.key.rpartition('/')[0]}",
+        file=uri,
+    )
+
+
+@contextmanager
+def _told(place: S3Place) -> Iterator[None]:
+    try:
+        yield
+    except FlowbuttonError:
+        raise
+    except Exception as error:
+        if not is_of_s3(error):
+            raise
+        raise explained(error, place, place.key) from error
