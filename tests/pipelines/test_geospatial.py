@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from geospatial_runs import PRODUCTS, GeospatialRun
+from geospatial_runs import PRODUCTS, RASTERS, GeospatialRun
 from rio_cogeo.cogeo import cog_validate
 
 
@@ -22,6 +22,17 @@ def test_tiles_and_pieces_do_not_show(tmp_path: Path, shared: Path) -> None:
             assert file.tags()["max_radius"] == "5"
     run.run("topography.copc.laz", max_radius=5, tile_cells=100, piece_size=20000)
     assert run.digests() == whole
+
+
+@pytest.mark.parametrize(("place", "file", "red", "nir", "zones"), RASTERS)
+def test_rasters_alone_are_the_reference(
+    tmp_path: Path, shared: Path, place: str, file: str, red: int, nir: int, zones: str
+) -> None:
+    run = GeospatialRun(tmp_path, shared / "data" / "geospatial" / place)
+    run.run_rasters(file, red, nir, zones)
+    run.check_rasters(shared, "ndvi_centre")
+    assert cog_validate(run.results / "ndvi.tif", strict=True) == (True, [], [])
+    assert not (run.results / "dtm.tif").exists()
 
 
 def _write_las(path: Path, *, kind: int = 2, crs: str | None = "EPSG:32617", points: int = 200) -> str:
