@@ -103,7 +103,7 @@ def test_through_faults_the_first_wins_and_knows_it(
 ) -> None:
     monkeypatch.setattr(s3_client, "FIRST_PAUSE_S", 0.01)
     open_store(f"{s3}/f").put_if_absent("first", b"")  # the probe is another test's
-    options = ("--rate", "0.3", "--seed", "7", "--kinds", kind)
+    options = ("--rate", "0.2", "--seed", "7", "--kinds", kind)
     with faulty(shared, tmp_path / "faulty", radosgw["AWS_ENDPOINT_URL"], *options) as address:
         store = open_store(f"{s3}/f?endpoint_url={address}")
         bodies = {f"k/{number}": bytes([number]) * 50_000 for number in range(12)}
