@@ -9,9 +9,9 @@ from geospatial_runs import RASTER_PRODUCTS, RASTERS, GeospatialRun
 
 pytestmark = pytest.mark.slow
 CLOUDS = (
-    ("topography", "topography.laz", ("5", "20", "50")),
-    ("bcts-strip", "bcts_*.laz", ("5", "10", "20")),
-    ("topography-snapped", "snapped.laz", ("5", "20", "50")),
+    ("topography", "topography.laz", ("5", "20")),
+    ("bcts-strip", "bcts_*.laz", ("5", "10")),
+    ("topography-snapped", "snapped.laz", ("5", "20")),
 )
 
 
