@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowbutton.model.errors import ChangedInput
+from flowbutton.model.errors import BadInput, ChangedInput, TruncatedInput
 from flowbutton.model.partitioner import Reader
 from flowbutton.model.pieces import Source
 from flowbutton.partitioners.las_header import FORMAT_BYTES
@@ -211,3 +211,62 @@ def test_a_file_that_changes_is_found_out(tmp_path: Path) -> None:
         records(source.open(piece))
     with pytest.raises(ChangedInput):
         source.partitioner.index(source.parts[0][0], source.data)
+
+
+def damaged(las: bytes, at: int, form: str, *values: int) -> bytes:
+    """Return a file with other numbers in it."""
+    changed = bytearray(las)
+    struct.pack_into(form, changed, at, *values)
+    return bytes(changed)
+
+
+def count_points(path: Path) -> int:
+    """Cut a file, read all its pieces, and count what they hand out."""
+    source = cut(path)
+    readers = [cast(LidarPoints, source.open(piece)) for piece in source.pieces({"size": 100})]
+    return sum(len(points.x) for reader in readers for points in reader.chunks())
+
+
+LAS = some_points(300, 1, version="1.2")
+LAZ = as_laz(LAS, chunk=100)
+BAD_FILES = {
+    "something else": (b"PK\x03\x04" + bytes(500), BadInput, "LAS"),
+    "nothing": (b"", BadInput, ""),
+    "ends in its head": (LAS[:150], TruncatedInput, "head"),
+    "LAS that ends in its points": (LAS[:-100], TruncatedInput, ""),
+    "LAZ that ends in its points": (LAZ[:-200], BadInput, ""),
+    "LAZ without its table": (
+        LAZ[: struct.unpack_from("<q", LAZ, struct.unpack_from("<I", LAZ, 96)[0])[0]],
+        BadInput,
+        "",
+    ),
+    "more points in the header": (damaged(LAZ, 107, "<I", 100_000), BadInput, "counts 100000 points"),
+    "fewer points in the header": (damaged(LAZ, 107, "<I", 5), BadInput, "counts 5 points"),
+    "a table beyond the end": (damaged(LAZ, struct.unpack_from("<I", LAZ, 96)[0], "<q", 10**9), BadInput, ""),
+    "an unknown point format": (damaged(LAS, 104, "<B", 77), BadInput, ""),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_files_are_told(tmp_path: Path, case: str) -> None:
+    data, kind, what = BAD_FILES[case]
+    path = tmp_path / ("a.laz" if data[104:105] == LAZ[104:105] else "a.las")
+    path.write_bytes(data)
+    with pytest.raises(kind) as caught:
+        count_points(path)
+    error = caught.value
+    assert what in error.what
+    assert error.hint
+    assert error.where["file"] == str(path)
+
+
+def test_a_damaged_chunk_never_passes_for_another_number_of_points(tmp_path: Path) -> None:
+    start = struct.unpack_from("<I", LAZ, 96)[0] + 8
+    for place in range(start + 40, start + 60, 7):
+        path = tmp_path / "a.laz"
+        path.write_bytes(damaged(LAZ, place, "<B", LAZ[place] ^ 0xFF))
+        try:
+            found = count_points(path)
+        except BadInput:
+            continue
+        assert found == 300

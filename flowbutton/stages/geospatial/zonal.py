@@ -1,8 +1,8 @@
 """Zonal statistics: what zones cover of a product, summed up without rounding, block by block.
 
 A zone covers pixels whose centre lies in it (``centre``), all that it touches (``all_touched``), both as GDAL decides,
-A zone covers pixels whose centre lies in it (``centre``), all that it touches (``all_touched``), as GDAL decides both,
-exact, so that no window and no order of tasks shows.
+or shares of pixels (``fraction``), as exactextract finds them on fixed blocks of the raster. Sums are exact, so that no
+window and no order of tasks shows.
 
 Here: the stages `geospatial.zonal` and `geospatial.zone_table`. Not here: shapes (`zones`), sums (`exact_sums`).
 Imports `flowbutton.model`, numpy; rasterio, exactextract, shapely, pyarrow only inside functions.
