@@ -82,6 +82,7 @@ def build(
     alternatives = {name: find_alternatives(name, spec, code, optional, problems) for name in spec.outputs}
     if not len(problems):  # a misspelt name leaves what it means unused: that would be told twice
         _check_use(spec, whole, problems)
+        _check_some_output(spec, alternatives, dropped, problems)
     problems.raise_if_any()
     return _assemble(spec, values, sources, stages, alternatives, dropped, whole, problems.positions)
 
@@ -228,6 +229,17 @@ def _assemble(
         digraph=final,
         params=values,
     )
+
+
+def _check_some_output(
+    spec: Spec, alternatives: Mapping[str, list[Producer]], dropped: set[str], problems: Problems
+) -> None:
+    """Report params with which nothing is left to publish: somebody forgot one, and would wait for nothing."""
+    if all(producer.name in dropped for producers in alternatives.values() for producer in producers):
+        conditions = [source.when for source in spec.sources.values()] + [stage.when for stage in spec.stages.values()]
+        params = sorted({when.removeprefix("${params.").removesuffix("}") for when in conditions if when})
+        why = "'when' drops all that makes one"
+        problems.add(("outputs",), "no output is left", why=why, hint=f"give one of these params: {', '.join(params)}")
 
 
 def _upstream(digraph: nx.DiGraph[str], ends: Iterable[str]) -> set[str]:

@@ -12,6 +12,7 @@ import pytest
 from flowbutton.dag.graph import Binding, BindingKind, Graph, Producer
 from flowbutton.dag.pipeline import read_pipeline
 from flowbutton.dag.spec import Profile
+from flowbutton.model.errors import SpecError
 from flowbutton.model.units import parse_bytes
 
 Make = Callable[..., Graph]
@@ -118,10 +119,8 @@ def test_a_dropped_source_takes_its_stages_along(make: Make, design: str) -> Non
     text = text.replace(
         'reads:       {type: uri, default: "sample:genomics/reads.tsv"', "reads: {type: uri, nullable: true"
     )
-    graph = make(text)
-    assert dict(graph.stages) == {}
-    assert graph.outputs == ()
-    assert "reference" in graph.dropped
+    with pytest.raises(SpecError, match="no output is left"):
+        make(text)
     assert list(make(text, command_line={"reads": "a.fq"}).stages) == list(make(design).stages)
 
 
@@ -161,9 +160,10 @@ def test_an_alternative_that_was_not_taken_does_not_run(make: Make) -> None:
 
 def test_a_stage_without_its_items_is_dropped_though_the_argument_is_optional(make: Make) -> None:
     text = REPORT.replace("{quality: summary, rows: reads.table}", "{quality: summary}, for_each: {rows: align}")
-    graph = make(text.replace("report.html: report", '"{sample}.html": report'), command_line={"calls": "false"})
+    text = text.replace("report.html: report", '"{sample}.html": report, quality.json: summary')
+    graph = make(text, command_line={"calls": "false"})
     assert "report" in graph.dropped
-    assert graph.outputs == ()
+    assert [output.name for output in graph.outputs] == ["quality.json"]
 
 
 def test_a_null_param_reaches_a_nullable_option(make: Make) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from metabolomics_runs import ROOT, MetabolomicsRun
+from metabolomics_runs import MetabolomicsRun
+from pipeline_runs import ROOT
 
 from flowbutton.samples.imzml_files import FileLayout, PixelSpectrum, write_imzml
 

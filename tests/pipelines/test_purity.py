@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from genomics_runs import ROOT
+from pipeline_runs import ROOT
 
 from flowbutton.stores.opening import open_store
 from flowbutton.stores.records import RecordLog

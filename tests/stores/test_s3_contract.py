@@ -14,6 +14,8 @@ _numbers = itertools.count()
 
 
 class TestS3Store(StoreContract):
+    late = True
+
     @pytest.fixture(autouse=True)
     def _bucket(self, s3: str) -> None:
         self.bucket = s3
