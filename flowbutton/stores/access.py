@@ -144,7 +144,8 @@ def _file(uri: str) -> Path:
         raise BadInput(
             f"'{uri}' can't be read",
             why=f"there is no reader for '{scheme_of(uri)}:'",
-            hint="supported: a path, file:///path, s3://bucket/key; write ./name for a file with a colon in its name",
+            hint="supported: a path, file:///path, s3://bucket/key, object:<digest>; "
+            "write ./name for a file with a colon in its name",
             file=uri,
         )
     return path_of(uri)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -291,15 +291,21 @@ def test_every_promise_is_broken_by_a_wrong_executor() -> None:
     assert {promise for _, promise in WRONG} == promises - REGISTERED_ONLY
 
 
+def _folders(place: Path, count: int) -> Iterator[Path]:
+    for number in range(count):
+        folder = place / str(number)
+        folder.mkdir(parents=True)
+        yield folder
+
+
 @pytest.mark.parametrize(("wrong", "promise"), WRONG, ids=[f"{wrong.__name__}-{promise}" for wrong, promise in WRONG])
 def test_a_wrong_executor_fails(wrong: type[SerialExecutor | ProcessExecutor], promise: str, tmp_path: Path) -> None:
     isolated = issubclass(wrong, ProcessExecutor)
     right = ProcessExecutor if isolated else SerialExecutor
-    (tmp_path / "wrong").mkdir()
     (tmp_path / "right").mkdir()
-    assert broken(
-        contract_of(lambda work, slots: wrong(work, slots=slots), is_isolated=isolated), promise, tmp_path / "wrong"
-    )
+    contract = contract_of(lambda work, slots: wrong(work, slots=slots), is_isolated=isolated)
+    # A crowd shows only if the one too many comes before the others have gone: on a busy machine not every time.
+    assert any(broken(contract, promise, place) for place in _folders(tmp_path / "wrong", 5))
     assert not broken(
         contract_of(lambda work, slots: right(work, slots=slots), is_isolated=isolated), promise, tmp_path / "right"
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from genomics_runs import GenomicsRun
 
 from flowbutton.stores.s3_client import client_for
 from flowbutton.stores.s3_places import S3Access
+
+pytestmark = pytest.mark.slow
 
 
 def _published(results: Path) -> dict[str, bytes]:

@@ -17,6 +17,8 @@ from flowbutton.stages import metabolomics
 from flowbutton.stages.metabolomics.ions import IonGroup
 from flowbutton.stages.metabolomics.peak_table import PeakTable
 
+pytestmark = pytest.mark.slow
+
 FORMULAS = ("C6H12O6", "C3H7NO2", "C2H6O", "CCl4", "C3H6O3", "C3H5NaO3")
 LIMITS = {"mz": 1e-9, "chaos": 1e-9, "spatial": 1e-9, "spectral": 1e-7, "msm": 1e-7, "fdr": 1e-9}
 PeaksOf = Callable[[str, Settings], Peaks]

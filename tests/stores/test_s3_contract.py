@@ -10,6 +10,8 @@ from flowbutton.model.store import Store
 from flowbutton.stores.opening import open_store
 from flowbutton.testing.stores import StoreContract
 
+pytestmark = pytest.mark.slow
+
 _numbers = itertools.count()
 
 
