@@ -117,8 +117,13 @@ def test_the_command_line_goes_before_the_params_file_and_that_before_the_defaul
 def test_a_list_is_written_with_commas_and_null_is_null_where_it_may_be(make: Callable[..., Graph]) -> None:
     names = OPTION.replace('["${params.x}"]', '"${params.x}"') % "{type: list, nullable: true, default: [z]}"
     assert make(names, command_line={"x": "a,b"}).params["x"] == ["a", "b"]
-    optional = PIPELINE.replace("from:", 'when: "${params.x}", from:') % "{type: uri, nullable: true, default: a}"
-    assert make(optional, command_line={"x": "null"}).params["x"] is None
+    text = PIPELINE % "{type: uri, nullable: true, default: a}"
+    text = text.replace("from:", 'when: "${params.x}", from:').replace(
+        "sources: {", "sources: {more: {partitioner: fastq, from: b}, "
+    )
+    text = text.replace("stages: {", "stages: {other: {uses: genomics.read_quality, for_each: {reads: more}}, ")
+    text = text.replace("outputs: {", 'outputs: {"{sample}.json": other, ')
+    assert make(text, command_line={"x": "null"}).params["x"] is None
 
 
 def test_an_environment_variable_may_stand_in_a_default_and_a_param_may_not(make: Callable[..., Graph]) -> None:

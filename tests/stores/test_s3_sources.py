@@ -13,7 +13,8 @@ from flowbutton.stores.access import StoreAccess
 from flowbutton.stores.memory import MemoryStore
 from flowbutton.stores.s3_client import client_for
 from flowbutton.stores.s3_places import S3Access
-from flowbutton.stores.s3_sources import key_pattern
+
+pytestmark = pytest.mark.slow
 
 
 def put(s3: str, **objects: bytes) -> None:
@@ -51,17 +52,6 @@ def test_globs_stay_within_a_folder_unless_told(s3: str, access: StoreAccess) ->
     assert access.glob(f"{s3}/**/a_1") == [f"{s3}/other/a_1", f"{s3}/run/a_1", f"{s3}/run/deep/a_1"]
     found = find_files(Source("reads", f"{s3}/run/b_1,{s3}/run/a_?", {}), access)
     assert [info.uri for info in found] == [f"{s3}/run/{name}" for name in ("b_1", "a_1", "a_2")]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "key", "means"),
-    [
-        ("a.fq", "a.fq", True), ("a.fq", "axfq", False), ("*.fq", "a/b.fq", False), ("**/*.fq", "b.fq", True),
-        ("a**", "a/b/c", True), ("[ab]", "b", True), ("[a-c]x", "bx", True), ("[!a]", "/", False), ("a[", "a[", True),
-    ],
-)  # fmt: skip
-def test_what_a_glob_over_keys_means(pattern: str, key: str, means: bool) -> None:
-    assert bool(key_pattern(pattern).fullmatch(key)) is means
 
 
 def test_a_file_for_libraries_is_copied_once_for_each_content(s3: str, access: StoreAccess) -> None:
