@@ -104,7 +104,7 @@ def test_pairs_are_two_files(bench: Bench) -> None:
 
 
 def test_alignments_are_a_bam_with_a_header(bench: Bench) -> None:
-    report, lines = run(bench, "partitioner: bam, with: {by: region, region_size: 10}", with_files("{data}"), made=bam)
+    report, lines = run(bench, "partitioner: bam, with: {by: region, region_size: 40}", with_files("{data}"), made=bam)
     names = []
     for number, line in enumerate(lines):
         [(name, data)] = shown(line)

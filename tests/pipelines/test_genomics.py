@@ -16,12 +16,17 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path, shared: Path) -> Gen
     return GenomicsRun(tmp_path, shared / "data" / "genomics" / request.param)
 
 
-@pytest.mark.parametrize("dataset", DATASETS, indirect=True)
+FAST = ("human-na12878-chr22", "human-deep-lanes")
+CUT = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in DATASETS]
+
+
+@pytest.mark.parametrize("dataset", CUT, indirect=True)
 def test_the_cut_does_not_show(dataset: GenomicsRun, shared: Path) -> None:
     dataset.run(normalize="false", chunk_size="200KiB", region_size=20_000)
     dataset.check(shared)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["human-na12878-chr22"], indirect=True)
 def test_the_caps_of_depth_and_the_normal_form(dataset: GenomicsRun, shared: Path) -> None:
     dataset.run(chunk_size="60KiB", region_size=4000)

@@ -24,7 +24,10 @@ def test_tiles_and_pieces_do_not_show(tmp_path: Path, shared: Path) -> None:
     assert run.digests() == whole
 
 
-@pytest.mark.parametrize(("place", "file", "red", "nir", "zones"), RASTERS)
+@pytest.mark.parametrize(
+    ("place", "file", "red", "nir", "zones"),
+    [RASTERS[0], *(pytest.param(*each, marks=pytest.mark.slow) for each in RASTERS[1:])],
+)
 def test_rasters_alone_are_the_reference(
     tmp_path: Path, shared: Path, place: str, file: str, red: int, nir: int, zones: str
 ) -> None:

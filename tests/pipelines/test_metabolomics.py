@@ -17,13 +17,14 @@ from pipeline_runs import ROOT
 from flowbutton.samples.imzml_files import FileLayout, PixelSpectrum, write_imzml
 
 
-@pytest.mark.parametrize("answer", ["oracle", "oracle_v3"])
+@pytest.mark.parametrize("answer", ["oracle", pytest.param("oracle_v3", marks=pytest.mark.slow)])
 def test_the_cut_does_not_show(tmp_path: Path, shared: Path, answer: str) -> None:
     run = MetabolomicsRun(tmp_path, shared / "data" / "metabolomics" / "untreated_tiny", answer)
     run.run(piece_size=2000, segment_size="60KiB")
     run.check(shared)
 
 
+@pytest.mark.slow
 def test_the_next_dataset_finds_the_isotope_peaks_done(tmp_path: Path, shared: Path) -> None:
     data = shared / "data" / "metabolomics"
     MetabolomicsRun(tmp_path, data / "sim24").run(databases=data / "untreated_tiny" / "formulas.csv")

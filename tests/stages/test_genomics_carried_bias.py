@@ -35,7 +35,7 @@ def clean_reads(folder: Path) -> tuple[Path, Path]:
     return reference, reads
 
 
-@pytest.mark.parametrize("size", [90, 1000])
+@pytest.mark.parametrize("size", [pytest.param(90, marks=pytest.mark.slow), 1000])
 def test_indels_tell_of_bases_that_their_region_does_not_see(tmp_path: Path, size: int) -> None:
     reference, reads = clean_reads(tmp_path)
     whole = Whole(tmp_path, reference, [WholeLane("reads", "reads", (reads,))])

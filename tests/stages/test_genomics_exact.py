@@ -14,8 +14,8 @@ pytest.importorskip("pysam", reason="needs the extra 'genomics'")
         ("human-na12878-chr22", 1 << 30, 100_000),
         ("human-na12878-chr22", 15_000, 1_500),
         ("human-deep-lanes", 60_000, 3_750),
-        ("sarscov2-two-samples", 300_000, 3_750),
-        ("sim-diploid", 1_000_000, 45_000),
+        pytest.param("sarscov2-two-samples", 300_000, 3_750, marks=pytest.mark.slow),
+        pytest.param("sim-diploid", 1_000_000, 45_000, marks=pytest.mark.slow),
     ],
 )
 def test_alignments_and_variants_are_those_of_one_run(shared, tmp_path, name, chunk, region) -> None:
@@ -29,7 +29,10 @@ def test_alignments_and_variants_are_those_of_one_run(shared, tmp_path, name, ch
     assert compare(shared, name, vcf=normal.vcf, answer="variants.norm") == ""
 
 
-@pytest.mark.parametrize("name", ["human-na12878-chr22", "human-deep-lanes", "sarscov2-two-samples"])
+@pytest.mark.parametrize(
+    "name",
+    ["human-na12878-chr22", "human-deep-lanes", pytest.param("sarscov2-two-samples", marks=pytest.mark.slow)],
+)
 def test_a_depth_cap_that_drops_reads_gives_the_same_variants(shared, tmp_path, name) -> None:
     run = dataset(shared, name, tmp_path, options={"max_depth": 250})
     run.align(200_000)
