@@ -23,7 +23,8 @@ import numpy as np
 from flowbutton.model.canonical import Json, digest_bytes
 from flowbutton.model.errors import MalformedRecord
 from flowbutton.model.store import DataAccess
-from flowbutton.partitioners.bam_records import Batch, Header, Ints, batches, read_header
+from flowbutton.partitioners.bam_layout import Ints
+from flowbutton.partitioners.bam_records import Batch, Header, batches, read_header
 
 WINDOW_BITS = 14
 CHECKPOINT_BYTES = 256 * 1024

@@ -1,7 +1,7 @@
 """BAM records in batches, from one virtual offset to another, and what their fixed fields say.
 
-Here: the header, the chain of records over BGZF blocks, reference spans; arrays, not objects, as there are many.
-Not here: what is indexed (`bam_index`), cut and handed out (`bam`).
+Here: the header, and the chain of records over BGZF blocks; arrays, not objects, as there are many.
+Not here: what a record's bytes say (`bam_layout`), what is indexed (`bam_index`), cut and handed out (`bam`).
 Format: SAM/BAM specification (samtools/hts-specs), sections 4.1 and 4.2. Imports `flowbutton.model`, numpy.
 
 A virtual offset is ``block << 16 | byte``: where a block begins in the file, and a byte of its inflated text.
@@ -12,38 +12,20 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from flowbutton.model.errors import BadInput, MalformedRecord, TruncatedInput
+from flowbutton.partitioners.bam_layout import SMALLEST, UNMAPPED, Ints, fixed_fields, reference_spans
 from flowbutton.partitioners.bgzf import Read, inflate, walk
 
 RECORD_LIMIT = 1 << 28
 """No record may say that it is longer: the longest reads known make records of 10 MiB."""
 
-Ints = npt.NDArray[np.int64]
 _BATCH_BYTES = 1 << 22
 _MAGIC = b"BAM\1"
 _INT = struct.Struct("<i")
-_FIXED = np.dtype(
-    [
-        ("size", "<i4"),
-        ("contig", "<i4"),
-        ("position", "<i4"),
-        ("name_length", "u1"),
-        ("quality", "u1"),
-        ("bin", "<u2"),
-        ("cigar_length", "<u2"),
-        ("flag", "<u2"),
-        ("bases", "<i4"),
-        ("rest", "V12"),
-    ]
-)
-_SMALLEST = _FIXED.itemsize - 4
-_UNMAPPED = 4
-_ON_REFERENCE = np.array([op in (0, 2, 3, 7, 8) for op in range(16)], np.int64)  # M D N = X
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +66,8 @@ class Batch:
 
     def spans(self) -> Ints:
         """Return how many bases of the reference each record spans, at least 1, as htslib's ``bam_endpos`` has it."""
-        counts = np.where(self.fields["flag"] & _UNMAPPED, 0, self.fields["cigar_length"]).astype(np.int64)
-        spans = np.ones(len(self.starts), np.int64)
-        has = np.flatnonzero(counts)
-        if not len(has):
-            return spans
-        counts = counts[has]
-        firsts = np.cumsum(counts) - counts
-        cigars = self.starts[has] + _FIXED.itemsize + self.fields["name_length"][has]
-        at = np.repeat(cigars - 4 * firsts, counts) + 4 * np.arange(int(counts.sum()))
-        operations = _gather(self.text, at, np.dtype("<u4")).astype(np.int64)
-        lengths = (operations >> 4) * _ON_REFERENCE[operations & 15]
-        spans[has] = np.maximum(np.add.reduceat(lengths, firsts), 1)
-        return spans
+        spans = reference_spans(self.text, self.starts, self.fields)
+        return np.where(self.fields["flag"] & UNMAPPED, 1, np.maximum(spans, 1))
 
 
 def read_header(read: Read, size: int, file: str) -> Header:
@@ -170,7 +141,7 @@ def batches(read: Read, start: int, stop: int, *, file: str, first: int) -> Iter
         text = blocks.add(text, portion)
         starts, used = _chain(text, blocks, file, first)
         if len(starts):
-            fields = _gather(text, starts, _FIXED)
+            fields = fixed_fields(text, starts)
             batch = Batch(text, starts, blocks.offsets(starts), first, fields)
             _check_sizes(batch, file)
             yield batch
@@ -254,7 +225,7 @@ def _chain(text: bytes, blocks: _Blocks, file: str, first: int) -> tuple[Ints, i
     at, last, unpack = 0, len(text) - 4, _INT.unpack_from
     while at <= last:
         (size,) = unpack(text, at)
-        if not _SMALLEST <= size <= RECORD_LIMIT:
+        if not SMALLEST <= size <= RECORD_LIMIT:
             raise _malformed(f"it says that it has {size} bytes", file, first + len(starts), blocks.stored(at))
         if at + size > last:
             break
@@ -266,19 +237,12 @@ def _chain(text: bytes, blocks: _Blocks, file: str, first: int) -> tuple[Ints, i
 def _check_sizes(batch: Batch, file: str) -> None:
     fields = batch.fields
     bases = fields["bases"].astype(np.int64)
-    needed = _SMALLEST + fields["name_length"] + 4 * fields["cigar_length"].astype(np.int64) + (bases + 1) // 2 + bases
+    needed = SMALLEST + fields["name_length"] + 4 * fields["cigar_length"].astype(np.int64) + (bases + 1) // 2 + bases
     bad = np.flatnonzero((needed > fields["size"]) | (bases < 0) | (fields["name_length"] < 1))
     if len(bad):
         number = int(bad[0])
         why = f"its name, CIGAR and bases need {needed[number]} bytes, but it has {fields['size'][number]}"
         raise _malformed(why, file, batch.first + number, int(batch.offsets[number]) >> 16)
-
-
-def _gather(text: bytes, at: Ints, kind: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Return what stands at the bytes ``at`` of a text, which need not be aligned."""
-    letters = np.frombuffer(text, np.uint8)
-    found: npt.NDArray[Any] = letters[at[:, None] + np.arange(kind.itemsize)].view(kind)[:, 0]
-    return found
 
 
 def _malformed(why: str, file: str, before: int, byte: int) -> MalformedRecord:

@@ -19,25 +19,17 @@ import numpy as np
 
 from flowbutton.model.errors import BadInput, Bug, LedgerBroken
 from flowbutton.model.stage import Resources, Scratch, Tally, conserves
+from flowbutton.partitioners.bam_layout import FIRST, LAST, SECONDARY, SUPPLEMENTARY
 from flowbutton.partitioners.fastq import FastqReads
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import map_stage
-from flowbutton.stages.genomics.alignments import (
-    BIN,
-    SCHEMA,
-    SECONDARY,
-    SUPPLEMENTARY,
-    Records,
-    header_size,
-    pack,
-)
+from flowbutton.stages.genomics.alignments import BIN, SCHEMA, Records, header_size, pack
 from flowbutton.stages.genomics.depth import DepthCounter
 from flowbutton.stages.genomics.reference import Reference, contigs
 from flowbutton.stages.genomics.samples import check_names, read_group_line
 from flowbutton.stages.genomics.tools import require_space, run_minimap, run_samtools
 
-_FIRST, _LAST = 0x40, 0x80
-_ENDS = _FIRST | _LAST
+_ENDS = FIRST | LAST
 
 _EMPTY = re.compile(rb"\r?\n\r?\n\+")  # bases are the only line before one with '+' that may be empty
 _LINES = 4
@@ -209,7 +201,7 @@ class _Bins:
 
 
 def _count(reads: FastqReads, bins: _Bins, tally: Tally) -> None:
-    if not bins.ends <= ({_FIRST, _LAST} if reads.paired else {0}):
+    if not bins.ends <= ({FIRST, LAST} if reads.paired else {0}):
         raise BadInput(
             f"neighbouring {'pairs' if reads.paired else 'single reads'} have the same name",
             why="minimap2 takes neighbours of one name for parts of one fragment, so a cut between them would show",

@@ -16,10 +16,19 @@ from pydantic import BaseModel, ConfigDict, computed_field
 
 from flowbutton.model.errors import BadInput, TruncatedInput
 from flowbutton.model.stage import Resources
+from flowbutton.partitioners.bam_layout import (
+    DUPLICATE,
+    FAILED,
+    PAIRED,
+    PROPER,
+    SECONDARY,
+    SUPPLEMENTARY,
+    UNMAPPED,
+    Ints,
+)
 from flowbutton.stages.define import map_stage
-from flowbutton.stages.genomics.alignments import SECONDARY, SUPPLEMENTARY, UNMAPPED, Ints, Records, header_size
+from flowbutton.stages.genomics.alignments import Records, header_size
 
-PAIRED, PROPER, FAILED, DUPLICATE = 0x1, 0x2, 0x200, 0x400
 DEEPEST = 1000
 """Depths above count as this one in the histogram."""
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flowbutton.model.bundle import KeySchema
+from flowbutton.partitioners.bam_layout import REVERSE, Ints, fixed_fields, reference_spans
 from flowbutton.stages.genomics.reference import Contig
 
 BIN = 16_384
@@ -24,26 +25,7 @@ BIN = 16_384
 
 SCHEMA = KeySchema(("sample", "contig", "start"), width=BIN)
 
-UNMAPPED, REVERSE, SECONDARY, SUPPLEMENTARY = 0x4, 0x10, 0x100, 0x800
-
-Ints = npt.NDArray[np.int64]
-
 _LENGTH = struct.Struct("<i")
-_FIXED = np.dtype(
-    [
-        ("size", "<i4"),
-        ("contig", "<i4"),
-        ("position", "<i4"),
-        ("name_length", "u1"),
-        ("quality", "u1"),
-        ("bin", "<u2"),
-        ("operations", "<u2"),
-        ("flag", "<u2"),
-        ("length", "<i4"),
-    ]
-)
-_NAME_AT = 36  # bytes from a record's start to its name
-_ON_REFERENCE = np.array([1, 0, 1, 1, 0, 0, 0, 1, 1] + [0] * 7, dtype=np.int64)  # CIGAR operations MIDNSHP=X
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +49,7 @@ class Records:
         """Read the fields of the whole records in ``data``; `size` says where one that is cut begins."""
         bounds = np.array(_bounds(data), dtype=np.int64)
         starts, ends = bounds[:-1], bounds[1:]
-        raw = np.frombuffer(data, dtype=np.uint8)
-        fixed = raw[starts[:, None] + np.arange(_FIXED.itemsize)].view(_FIXED).reshape(-1)
+        fixed = fixed_fields(data, starts)
         return cls(
             data=data,
             starts=starts,
@@ -76,7 +57,7 @@ class Records:
             contig=fixed["contig"].astype(np.int64),
             position=fixed["position"].astype(np.int64),
             flag=fixed["flag"].astype(np.int64),
-            span=_spans(raw, starts + _NAME_AT + fixed["name_length"], fixed["operations"].astype(np.int64)),
+            span=reference_spans(data, starts, fixed),
         )
 
     def __len__(self) -> int:
@@ -165,13 +146,3 @@ def _bounds(data: bytes) -> list[int]:
     while at + 4 <= total and (at := at + 4 + read(data, at)[0]) <= total:
         bounds.append(at)
     return bounds
-
-
-def _spans(raw: npt.NDArray[np.uint8], cigars: Ints, operations: Ints) -> Ints:
-    """Sum the lengths of the CIGAR operations that reach over the reference, record by record."""
-    firsts = np.cumsum(operations) - operations
-    within = np.arange(operations.sum()) - np.repeat(firsts, operations)
-    words = raw[(np.repeat(cigars, operations) + 4 * within)[:, None] + np.arange(4)].view("<u4").reshape(-1)
-    lengths = (words >> 4).astype(np.int64) * _ON_REFERENCE[words & 15]
-    sums = np.concatenate(([0], np.cumsum(lengths)))
-    return np.asarray(sums[firsts + operations] - sums[firsts])

@@ -17,9 +17,10 @@ import numpy as np
 from flowbutton.model.bundle import KeySchema, Parts
 from flowbutton.model.errors import BadInput, OptionError
 from flowbutton.model.stage import Resources, Scratch
+from flowbutton.partitioners.bam_layout import UNMAPPED
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.genomics.alignments import UNMAPPED, Records, bam_header, merged
+from flowbutton.stages.genomics.alignments import Records, bam_header, merged
 from flowbutton.stages.genomics.caller_options import checked
 from flowbutton.stages.genomics.carried_bias import Called, first_and_left
 from flowbutton.stages.genomics.reference import Contig, Reference, contigs, linked_fasta

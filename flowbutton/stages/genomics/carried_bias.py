@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from flowbutton.stages.genomics.alignments import Ints
+from flowbutton.partitioners.bam_layout import Ints
 from flowbutton.stages.genomics.regions import Stretch
 from flowbutton.stages.genomics.tools import run_bcftools
 

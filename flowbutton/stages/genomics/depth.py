@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from flowbutton.model.bundle import BundleKey, KeySchema
+from flowbutton.partitioners.bam_layout import UNMAPPED, Ints
 from flowbutton.stages.bundles import Bundle, Footer
-from flowbutton.stages.genomics.alignments import UNMAPPED, Ints, Records
+from flowbutton.stages.genomics.alignments import Records
 
 BLOCK = 16
 """Bases per block of the depth."""
