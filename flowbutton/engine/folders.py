@@ -30,7 +30,7 @@ _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _FILES = (
     "run.json", "spec.yaml", "plan.json", "events.jsonl", "trace.tsv", "ledger.json", "outputs.json", "error.json",
 )  # fmt: skip
-_MANY = re.compile(r"logs/[0-9a-f]{16}\.log|calls/\d+\.json|set-aside/[^/]+")
+_MANY = re.compile(r"logs/[0-9a-f]{16}\.log|calls/\d+\.json|set-aside/[^/]+|exactness-[^/]+\.json")
 _TAIL_BYTES = 64 * 1024
 
 

@@ -112,6 +112,13 @@ def plan(graph: Graph, settings: Settings, *, spec_text: str) -> Plan:
     return plan_of(opened.expansion, fresh, opened.store.uri, history)
 
 
+def settled(graph: Graph, settings: Settings) -> tuple[Expansion, Records]:
+    """Return a graph's nodes with all that is done of them, and the records that say so. Nothing runs."""
+    opened = _open(graph, settings)
+    settle(opened.expansion, opened.expansion.start(), opened.records)
+    return opened.expansion, opened.records
+
+
 def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
     """Run a graph to its end, publish its outputs, and return what it came to.
 

@@ -21,6 +21,9 @@ from flowbutton.model.store import Store
 from flowbutton.stores.layout import blocks_key, check_range, not_in_store, object_key
 
 BLOCK = 8 * 1024**2
+GONE = "nothing"
+"""What is found where there is no object."""
+
 _REMEMBERED = 4096
 _TAG = b"blocks\0"
 
@@ -35,6 +38,12 @@ class Blocks:
     def encode(self) -> bytes:
         """Return the canonical list."""
         return canonical({"block": BLOCK, "size": self.size, "sha256": list(self.digests)})
+
+    @classmethod
+    def decode(cls, text: bytes) -> Blocks:
+        """Read what `encode` wrote."""
+        value = json.loads(text)
+        return cls(value["size"], tuple(value["sha256"]))
 
     @property
     def digest(self) -> str:
@@ -207,8 +216,7 @@ class Objects:
         found = digest_bytes(_TAG + text)
         if found != digest:
             raise corrupt(key, digest, found)
-        value = json.loads(text)
-        blocks = Blocks(value["size"], tuple(value["sha256"]))
+        blocks = Blocks.decode(text)
         if blocks.size != size:
             raise corrupt(object_key(digest), f"{blocks.size} bytes", f"{size} bytes")
         return blocks
@@ -254,6 +262,47 @@ class Objects:
             temporary.replace(cached)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes of a store that are not those that were put: digests, or sizes; of a block, its first byte."""
+
+    key: str
+    expected: str
+    found: str
+    byte: int | None = None
+
+
+def damages(store: Store, digest: str) -> Iterator[Damage]:
+    """Read a whole object again; yield each block that is another one, and what is missing. Memory: one block."""
+    key, list_key = object_key(digest), blocks_key(digest)
+    size = store.head(key)
+    if size is None:
+        yield Damage(key, digest, GONE)
+        return
+    blocks = Blocks(size, (digest,))
+    if size > BLOCK:
+        text = _get(store, list_key)
+        found = GONE if text is None else digest_bytes(_TAG + text)
+        if text is None or found != digest:
+            yield Damage(list_key, digest, found)
+            return
+        blocks = Blocks.decode(text)
+        if blocks.size != size:
+            yield Damage(key, f"{blocks.size} bytes", f"{size} bytes")
+    for number, expected in enumerate(blocks.digests):
+        block = _get(store, key, number * BLOCK, (number + 1) * BLOCK)
+        found = GONE if block is None else digest_bytes(block)
+        if found != expected:
+            yield Damage(key, expected, found, number * BLOCK)
+
+
+def _get(store: Store, key: str, start: int = 0, stop: int | None = None) -> bytes | None:
+    try:
+        return store.get(key, start, stop)
+    except NotInStore:
+        return None
 
 
 def corrupt(key: str, expected: str, found: str, **where: int) -> CorruptObject:

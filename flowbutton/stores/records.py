@@ -89,12 +89,17 @@ class RecordLog:
         self.is_whole = False
         """Whether all that was committed has been read once."""
 
-    def load(self) -> dict[str, Row]:
-        """Read all that is committed, commit what lies in packs that no segment names, return the rows."""
+    def look(self) -> dict[str, Row]:
+        """Read all that is committed, and write nothing; return the rows."""
         self.refresh()
         # After the segments: a manifest repeats their rows, perhaps one that was taken back (and replaced) since.
         for key in self._store.list(manifests_prefix(self._stage)):
             self._apply(self._read_segment(key))
+        return self._sound(self._rows)
+
+    def load(self) -> dict[str, Row]:
+        """Read all that is committed, commit what lies in packs that no segment names, return the rows."""
+        self.look()
         self.commit([*self._unnamed()])
         self.is_whole = True
         return self._sound(self._rows)

@@ -27,6 +27,7 @@ from flowbutton.ui.show_command import show_command
 from flowbutton.ui.status_command import status_command
 from flowbutton.ui.try_command import try_command
 from flowbutton.ui.validate_command import validate_command
+from flowbutton.ui.verify_command import verify_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -47,6 +48,7 @@ for _command in (
     logs_command,
     show_command,
     clean_command,
+    verify_command,
     debug_command,
     stages_command,
     partitioners_command,

@@ -1,0 +1,141 @@
+"""What a run left, read again: its published files, its task records, and the objects that they name.
+
+Here: holding bytes against the digests that the run noted. Reads only; `drop` removes what is damaged.
+Not here: whether other pieces give the same results (`engine.exactness`). Imports `flowbutton.model`, `stores`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowbutton.engine.folders import MARK_DIGITS, read_asked, read_json, read_trace
+from flowbutton.model.canonical import digest_bytes
+from flowbutton.model.errors import CorruptObject, MissingInput, NotInStore
+from flowbutton.model.records import KEPT, Row, TaskRecord
+from flowbutton.model.store import Store
+from flowbutton.stores.layout import digest_in, object_key, pack_key, segments_prefix
+from flowbutton.stores.objects import GONE, Objects, damages, digest_of
+from flowbutton.stores.records import RecordLog, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """What is not as the run left it. ``place``: a published file, or a key of the store, whose ``byte`` it is."""
+
+    what: str
+    place: str
+    expected: str
+    found: str
+    byte: int | None = None
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was read again, and what of it is not as it was."""
+
+    run: str
+    outputs: int = 0
+    records: int = 0
+    objects: int = 0
+    bytes: int = 0
+    mismatches: list[Mismatch] = field(default_factory=list)
+
+
+def verify(folder: Path, store: Store) -> Verified:
+    """Read again all that the run in ``folder`` published, and all task records and objects that it made or reused.
+
+    Raises:
+        MissingInput: the run was killed before it said what it is.
+    """
+    asked = read_asked(folder)
+    if asked is None:
+        raise MissingInput("the run left nothing to verify", why="it was killed at once", hint="", file=str(folder))
+    found = Verified(folder.name)
+    _outputs(folder, found)
+    marks: dict[str, dict[str, str]] = defaultdict(dict)
+    for task in read_trace(folder):
+        if task.status in ("done", "reused"):
+            marks[asked.stages[task.stage]][task.mark] = str(task)
+    objects = set[str]()
+    for stage, tasks in marks.items():
+        objects |= _records(store, stage, tasks, found)
+    for digest in sorted(objects):
+        found.objects += 1
+        found.bytes += store.head(object_key(digest)) or 0
+        found.mismatches += [Mismatch("object", d.key, d.expected, d.found, d.byte) for d in damages(store, digest)]
+    return found
+
+
+def drop(found: Verified, store: Store) -> int:
+    """Remove the damaged objects, so that the next run makes them again; return how many they are."""
+    digests = {digest for miss in found.mismatches if miss.what == "object" and (digest := digest_in(miss.place))}
+    for digest in digests:
+        Objects(store).delete(digest)
+    return len(digests)
+
+
+def _outputs(folder: Path, found: Verified) -> None:
+    outputs: Mapping[str, Mapping[str, str]] = read_json(folder / "outputs.json") or {}
+    for output in outputs.values():
+        place = Path(output["path"])
+        found.outputs += 1
+        digest = GONE
+        with suppress(FileNotFoundError, NotADirectoryError):
+            digest = digest_of(place)
+            found.bytes += place.stat().st_size
+        if digest != output["digest"]:
+            found.mismatches.append(Mismatch("output", output["path"], output["digest"], digest))
+
+
+def _records(store: Store, stage: str, tasks: Mapping[str, str], found: Verified) -> set[str]:
+    """Read the records of tasks, by the beginnings of their fingerprints; return the objects that they name."""
+    for key in store.list(segments_prefix(stage)):
+        try:
+            Segment.decode(store.get(key), key)
+        except CorruptObject as error:
+            found.mismatches.append(Mismatch("list of records", key, "a sealed line", error.why))
+    rows = {row.fingerprint[:MARK_DIGITS]: row for row in RecordLog(store, stage).look().values()}
+    for mark in tasks.keys() - rows.keys():
+        found.mismatches.append(Mismatch(f"task record of {tasks[mark]}", f"records/{stage}", f"{mark}…", GONE))
+    objects = set[str]()
+    for row, line in _lines(store, stage, [rows[mark] for mark in tasks if mark in rows]):
+        found.records += 1
+        found.bytes += len(line)
+        digest = digest_bytes(line) if line else GONE
+        if digest == row.digest:
+            objects |= _named(store, TaskRecord.read(line), pack_key(stage, row.pack), found)
+        else:
+            what = f"task record of {tasks[row.fingerprint[:MARK_DIGITS]]}"
+            found.mismatches.append(Mismatch(what, pack_key(stage, row.pack), row.digest, digest, row.offset))
+    return objects
+
+
+def _lines(store: Store, stage: str, rows: Iterable[Row]) -> Iterator[tuple[Row, bytes]]:
+    """Yield rows with the bytes that they name; each pack is read once."""
+    packs: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        packs[row.pack].append(row)
+    for pack, named in packs.items():
+        try:
+            data = store.get(pack_key(stage, pack))
+        except NotInStore:
+            data = b""
+        yield from ((row, data[row.offset : row.offset + row.length]) for row in named)
+
+
+def _named(store: Store, record: TaskRecord, key: str, found: Verified) -> set[str]:
+    """Return the objects that a record names; hold what lies in the record itself against its digests."""
+    objects = {item.digest for item in record.artifacts.values() if item.inline is None}
+    for item in record.artifacts.values():
+        if item.inline is not None and digest_bytes(item.inline) != item.digest:
+            found.mismatches.append(Mismatch("result", key, item.digest, digest_bytes(item.inline)))
+    kept = record.artifacts.get(KEPT)
+    if kept is not None:
+        with suppress(CorruptObject, NotInStore):  # told as an object of its own
+            listed = kept.inline if kept.inline is not None else Objects(store).get(kept.digest)
+            objects |= {*listed.decode().split()}
+    return objects
