@@ -70,7 +70,23 @@ def resolve(
         if not param.has_default and name not in given_names and not problems.touched(("params", name)):
             hint = f"give it by -p {name}=..." + (f" ({param.help})" if param.help else "")
             problems.add(("params", name), f"param '{name}' has no value", hint=hint, key=True)
-    return _withdraw(spec, values, defaults, given_names)
+    values = _withdraw(spec, values, defaults, given_names)
+    _check_needs(spec, sound, values, problems)
+    return values
+
+
+def _check_needs(spec: Spec, sound: Mapping[str, Param], values: Mapping[str, Value], problems: Problems) -> None:
+    """Tell of params without a value that others need, which have one."""
+    for name, param in sound.items():
+        if values.get(name) in (None, False):
+            continue
+        for other in param.needs:
+            if other in values and values[other] in (None, False) and not problems.touched(("params", other)):
+                about = f" ({spec.params[other].help})" if spec.params[other].help else ""
+                value = "true" if spec.params[other].type == "bool" else "..."
+                what = f"param '{other}' has no value, but '{name}' needs it"
+                hint = f"give it by -p {other}={value}{about}, or leave '{name}' out"
+                problems.add(("params", other), what, hint=hint, key=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +221,11 @@ def _check_declaration(name: str, param: Param, spec: Spec, problems: Problems) 
         wrong("items", f"'items' does not go with 'type: {param.type}'", "it does with list")
     if param.default_with and not param.nullable:
         wrong("default_with", "'default_with' needs 'nullable: true'", "where the default does not hold, it is null")
-    for number, other in enumerate(param.default_with):
-        if other not in spec.params:
-            path = ("params", name, "default_with", number)
-            problems.add(path, f"there is no param called '{other}'", hint=did_you_mean(other, spec.params))
+    for field in ("default_with", "needs"):
+        for number, other in enumerate(getattr(param, field)):
+            if other not in spec.params:
+                path = ("params", name, field, number)
+                problems.add(path, f"there is no param called '{other}'", hint=did_you_mean(other, spec.params))
 
 
 def _bound(param: Param, bound: object) -> float:

@@ -80,7 +80,8 @@ def _look_up(inside: str, values: Mapping[str, Value], env: Mapping[str, str], p
 def _written(inside: str, value: Value, problems: Problems, path: Path) -> str:
     if value is None or isinstance(value, list):
         kind = "null" if value is None else "a list"
-        problems.add(path, f"'${{{inside}}}' is {kind}, which can't stand inside a text", hint="let it stand alone")
+        if not problems.touched(("params", inside.removeprefix("params."))):
+            problems.add(path, f"'${{{inside}}}' is {kind}, which can't stand inside a text", hint="let it stand alone")
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -35,6 +35,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "nullable": "Whether null is allowed.",
         "default": "The value when none is given; a param without one, and not nullable, must be given.",
         "default_with": "Params on whose own defaults this default depends: when one of them is changed, it is null.",
+        "needs": "Params that must have a value where this one has one; false counts as none.",
         "unit": "For people: bp, reads, ppm.",
         "min": "The least value allowed, of an int, float, bytes or duration.",
         "max": "The largest value allowed, of an int, float, bytes or duration.",

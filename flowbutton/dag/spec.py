@@ -111,12 +111,16 @@ class Model(BaseModel):
 
 
 class Param(Model):
-    """A param. ``default_with`` names params: the default holds while those keep theirs, else the value is null."""
+    """A param. ``default_with`` names params: the default holds while those keep theirs, else the value is null.
+
+    ``needs`` names params that must have a value where this one has one; false counts as none.
+    """
 
     type: ParamType
     nullable: StrictBool = False
     default: Any = None
     default_with: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     unit: str | None = None
     min: Number | None = None
     max: Number | None = None

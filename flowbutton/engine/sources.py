@@ -26,7 +26,6 @@ def probe_sources(graph: Graph, data: DataAccess, samples: Path) -> Mapping[str,
 
 
 def _probe(node: SourceNode, data: DataAccess, samples: Path) -> SourceFacts:
-    uri = str(resolve_sample_uri(node.uri, samples)) if node.uri.startswith("sample:") else node.uri
     partitioner = partitioner_named(node.partitioner)
-    groups = partitioner.probe(Source(node.name, uri, node.options), data)
+    groups = partitioner.probe(Source(node.name, resolve_sample_uri(node.uri, samples), node.options), data)
     return SourceFacts(partitioner, groups)

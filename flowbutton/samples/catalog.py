@@ -7,6 +7,7 @@ Imports `flowbutton.model`; a sample's generator (and numpy with it) only when i
 from __future__ import annotations
 
 import errno
+import fnmatch
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -20,28 +21,45 @@ SAMPLES = (
     "genomics/reads.tsv",
     "genomics/reference.fa",
     "genomics/truth.vcf.gz",
-    "geospatial/points_*.laz",
+    "geospatial/image_1.tif",
+    "geospatial/image_2.tif",
+    "geospatial/points_1.laz",
+    "geospatial/points_2.laz",
+    "geospatial/points_3.copc.laz",
+    "geospatial/points_4.copc.laz",
     "geospatial/truth_dtm.tif",
+    "geospatial/truth_ndvi.tif",
+    "geospatial/truth_zones.csv",
+    "geospatial/zones.geojson",
     "metabolomics/dataset.imzML",
     "metabolomics/molecules.csv",
     "metabolomics/truth.csv",
 )
-"""Every name that `sample_path` knows: ``<sample>/<file>``; the file may be a glob for several."""
+"""Every name that `sample_path` knows: ``<sample>/<file>``."""
 
 _VERSIONS = {
     "genomics": 1,
-    "geospatial": 1,
+    "geospatial": 2,
     "metabolomics": 1,
 }  # raised when a generator's bytes change, so that an old cache is not taken for the new
 
 
-def resolve_sample_uri(uri: str, cache: Path) -> Path:
-    """Return the file that ``sample:<name>`` means, made first if ``cache`` does not hold it.
+def resolve_sample_uri(uri: str, cache: Path) -> str:
+    """Return a source's URI with the path of the file for each ``sample:<name>``, made first if ``cache`` lacks it.
+
+    A URI may be a list with commas between, and what is behind a ``#`` stays: ``sample:geospatial/image_1.tif#4``.
 
     Raises:
         MissingInput: there is no such sample; the hint lists those there are.
     """
-    return sample_path(uri.removeprefix(SCHEME), cache)
+    return ",".join(_resolved(one, cache) for one in uri.split(",")) if SCHEME in uri else uri
+
+
+def _resolved(uri: str, cache: Path) -> str:
+    if not uri.strip().startswith(SCHEME):
+        return uri
+    name, mark, part = uri.strip().removeprefix(SCHEME).partition("#")
+    return f"{sample_path(name, cache)}{mark}{part}"
 
 
 def sample_path(name: str, cache: Path) -> Path:
@@ -51,17 +69,17 @@ def sample_path(name: str, cache: Path) -> Path:
     get the same bytes.
 
     Args:
-        name: One of `SAMPLES`.
+        name: One of `SAMPLES`, or a glob that one of them matches; then the path is this glob.
         cache: Folder that keeps samples between runs; made if missing.
     Raises:
         MissingInput: there is no such sample; the hint lists those there are.
         MissingExtra: a library that makes the sample is not installed.
         NoSpace: the disk is full.
     """
-    if name not in SAMPLES:
+    sample, _, file = name.partition("/")
+    if "/" in file or not fnmatch.filter(SAMPLES, name) or sample not in _VERSIONS:
         known = ", ".join(SCHEME + known for known in SAMPLES)
         raise MissingInput(f"there is no sample called '{name}'", why="", hint=f"there are: {known}")
-    sample, _, file = name.partition("/")
     folder = cache / f"{sample}-v{_VERSIONS[sample]}"
     if not folder.is_dir():
         try:

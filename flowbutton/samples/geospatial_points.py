@@ -1,8 +1,7 @@
 """The point half of the geospatial sample: a surveyed hillside with trees and buildings, whose ground is known.
 
-Here: the ground's formula, what stands on it, what a scanner sees of it, the tiles, the raster of the truth.
-Not here: LAZ and COPC (`samples.laz_files`), images and zones of the same place. Numbers are drawn as integers and the
-ground is made by sums and products alone, so the points are the same everywhere. Imports numpy; rasterio where used.
+Here: what a scanner sees of it, the tiles, the raster of the truth. Not here: the place (`geospatial_scene`), LAZ and
+COPC (`samples.laz_files`), images and zones (`geospatial_images`). Imports numpy; rasterio where used.
 """
 
 from __future__ import annotations
@@ -14,32 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from flowbutton.samples.draws import Draws
+from flowbutton.samples.geospatial_scene import CM, EPSG, HEIGHT, SOUTH, WEST, WIDTH, WKT, ground_height, objects
 from flowbutton.samples.laz_files import POINT, CloudLayout, CloudPoints, write_copc, write_laz
 
-EPSG = 32633
-WEST, SOUTH, WIDTH, HEIGHT = 500_000, 5_400_000, 400, 300
-"""Corner and extent in metres; the images of the sample show the same ground."""
-WKT = (
-    'PROJCS["WGS 84 / UTM zone 33N",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563,'
-    'AUTHORITY["EPSG","7030"]],AUTHORITY["EPSG","6326"]],PRIMEM["Greenwich",0,AUTHORITY["EPSG","8901"]],'
-    'UNIT["degree",0.0174532925199433,AUTHORITY["EPSG","9122"]],AUTHORITY["EPSG","4326"]],'
-    'PROJECTION["Transverse_Mercator"],PARAMETER["latitude_of_origin",0],PARAMETER["central_meridian",15],'
-    'PARAMETER["scale_factor",0.9996],PARAMETER["false_easting",500000],PARAMETER["false_northing",0],'
-    'UNIT["metre",1,AUTHORITY["EPSG","9001"]],AXIS["Easting",EAST],AXIS["Northing",NORTH],AUTHORITY["EPSG","32633"]]'
-)
 POINT_FILES = ("points_1.laz", "points_2.laz", "points_3.copc.laz", "points_4.copc.laz")
 """Tiles: south-west, south-east, north-west, north-east."""
 TRUTH_FILE = "truth_dtm.tif"
 
 _SEED = 20_261_129
-_CM = 100
 _PULSES = 420_000
-_TREES, _BUILDINGS = 700, 9
 _GROUND, _HIGH, _ROOF, _LOW_NOISE, _HIGH_NOISE = 2, 5, 6, 7, 18
-_HILLS = ((90, 210, 140, 22), (300, 80, 110, 15), (220, 160, 60, -8), (360, 260, 90, 9), (40, 40, 70, 5))
-"""x, y of the middle and radius in metres from the corner, height in metres."""
-
-Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +35,6 @@ class _Pulses:
     kind: npt.NDArray[np.uint8]
 
 
-def ground_height(x: Numbers, y: Numbers) -> Numbers:
-    """Return the height of the sample's ground in metres, at places in metres from the corner."""
-    height: Numbers = 240 + 0.05 * x + 0.02 * y
-    for middle_x, middle_y, radius, top in _HILLS:
-        near = ((x - middle_x) * (x - middle_x) + (y - middle_y) * (y - middle_y)) / (radius * radius)
-        inside = np.maximum(1 - near, 0)
-        height = height + top * inside * inside
-    return height
-
-
 def write_geospatial_points(folder: Path, *, pulses: int = _PULSES) -> None:
     """Write the tiles (`POINT_FILES`) and the heights of the ground at the middles of cells of 1 m (`TRUTH_FILE`).
 
@@ -70,7 +43,7 @@ def write_geospatial_points(folder: Path, *, pulses: int = _PULSES) -> None:
         pulses: How many the scanner sends.
     """
     points = _scanned(Draws(_SEED), pulses)
-    east, north = points["X"] >= WIDTH * _CM // 2, points["Y"] >= HEIGHT * _CM // 2
+    east, north = points["X"] >= WIDTH * CM // 2, points["Y"] >= HEIGHT * CM // 2
     layout = CloudLayout(wkt=WKT, offset=(float(WEST), float(SOUTH), 0.0))
     nodes = CloudLayout(wkt=WKT, offset=layout.offset, chunk=6_000, page_level=2)
     for name, tile in zip(POINT_FILES, (~east & ~north, east & ~north, ~east & north, east & north), strict=True):
@@ -106,26 +79,23 @@ def _scanned(draws: Draws, sent: int) -> CloudPoints:
 
 def _pulses(draws: Draws, sent: int) -> _Pulses:
     """Draw pulses and what they meet first: the ground, a crown, a roof."""
-    y = np.sort(draws.below(HEIGHT * _CM, sent))
-    x = draws.below(WIDTH * _CM, sent)
+    y = np.sort(draws.below(HEIGHT * CM, sent))
+    x = draws.below(WIDTH * CM, sent)
     z = _ground_cm(x, y) + draws.normal(0, 3, sent)
     kind = np.full(sent, _GROUND, np.uint8)
-    for _ in range(_TREES):
-        middle_x, middle_y = (int(draws.below(side * _CM, 1)[0]) for side in (WIDTH, HEIGHT))
-        radius, height = 150 + int(draws.below(300, 1)[0]), 600 + int(draws.below(1600, 1)[0])
-        near = slice(*np.searchsorted(y, [middle_y - radius, middle_y + radius]).tolist())
-        far = (x[near] - middle_x) ** 2 + (y[near] - middle_y) ** 2
-        hit = np.flatnonzero(far < radius * radius) + near.start
-        base = int(_ground_cm(np.array([middle_x]), np.array([middle_y]))[0])
-        top = base + height - far[hit - near.start] * height // (2 * radius * radius)
+    trees, buildings = objects()
+    for tree in trees:
+        near = slice(*np.searchsorted(y, [tree.y - tree.radius, tree.y + tree.radius]).tolist())
+        far = (x[near] - tree.x) ** 2 + (y[near] - tree.y) ** 2
+        hit = np.flatnonzero(far < tree.radius**2) + near.start
+        base = int(_ground_cm(np.array([tree.x]), np.array([tree.y]))[0])
+        top = base + tree.height - far[hit - near.start] * tree.height // (2 * tree.radius**2)
         higher = top > z[hit]
         z[hit[higher]], kind[hit[higher]] = top[higher], _HIGH
-    for _ in range(_BUILDINGS):
-        left, lower = (2_000 + int(draws.below((side - 60) * _CM, 1)[0]) for side in (WIDTH, HEIGHT))
-        wide, deep = (900 + int(draws.below(1_400, 1)[0]) for _ in range(2))
-        near = slice(*np.searchsorted(y, [lower, lower + deep]).tolist())
-        hit = np.flatnonzero((x[near] >= left) & (x[near] < left + wide)) + near.start
-        roof = int(_ground_cm(np.array([left]), np.array([lower]))[0]) + 700
+    for one in buildings:
+        near = slice(*np.searchsorted(y, [one.lower, one.lower + one.deep]).tolist())
+        hit = np.flatnonzero((x[near] >= one.left) & (x[near] < one.left + one.wide)) + near.start
+        roof = int(_ground_cm(np.array([one.left]), np.array([one.lower]))[0]) + 700
         z[hit], kind[hit] = roof + draws.normal(0, 2, len(hit)), _ROOF
     return _Pulses(x, y, z, kind)
 
@@ -142,7 +112,7 @@ def _spoil(points: CloudPoints, draws: Draws) -> None:
 
 
 def _ground_cm(x: npt.NDArray[np.int64], y: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.rint(ground_height(x / _CM, y / _CM) * _CM).astype(np.int64)
+    return np.rint(ground_height(x / CM, y / CM) * CM).astype(np.int64)
 
 
 def _write_truth(path: Path) -> None:

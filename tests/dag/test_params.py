@@ -128,6 +128,7 @@ def test_all_problems_of_all_origins_are_told() -> None:
             {"type": "int", "default": 1, "default_with": ["x"]},
             "'default_with' needs 'nullable: true'; where the default does not hold, it is null",
         ),
+        ({"type": "int", "default": 1, "needs": ["y"]}, "there is no param called 'y'; there are: x"),
     ],
 )
 def test_declarations_that_contradict_themselves_are_told(param: Mapping[str, Any], said: str) -> None:
@@ -156,6 +157,23 @@ def test_defaults_that_name_each_other_fall_together() -> None:
     }
     assert resolved(params)[0] == {"a": 1, "b": 2}
     assert resolved(params, line={"a": "5"})[0] == {"a": 5, "b": None}
+
+
+NEEDS = {
+    "red": {"type": "uri", "nullable": True, "needs": ["nir", "check"]},
+    "nir": {"type": "uri", "nullable": True, "help": "Near infrared"},
+    "check": {"type": "bool", "default": True},
+}
+
+
+def test_a_param_needs_others_only_where_it_has_a_value() -> None:
+    assert resolved(NEEDS) == ({"red": None, "nir": None, "check": True}, [])
+    assert resolved(NEEDS, line={"nir": "b"})[1] == []
+    assert resolved(NEEDS, line={"red": "a", "nir": "b"})[1] == []
+    assert resolved(NEEDS, line={"red": "a", "check": "false"})[1] == [
+        "param 'nir' has no value, but 'red' needs it; give it by -p nir=... (Near infrared), or leave 'red' out",
+        "param 'check' has no value, but 'red' needs it; give it by -p check=true, or leave 'red' out",
+    ]
 
 
 def test_paths_count_from_where_they_are_written() -> None:

@@ -71,7 +71,7 @@ def test_two_processes_that_ask_at_once_both_get_it_and_leave_nothing_else(tmp_p
 
 def test_every_name_is_a_file_and_the_scheme_is_optional(made: Path) -> None:
     for name in SAMPLES:
-        assert resolve_sample_uri(f"sample:{name}", made.parent) == sample_path(name, made.parent)
+        assert resolve_sample_uri(f"sample:{name}", made.parent) == str(sample_path(name, made.parent))
         path = sample_path(name, made.parent)
         assert [found for found in path.parent.glob(path.name) if found.is_file()]
 
