@@ -4,14 +4,12 @@ Four or more points on one empty circle have several valid triangulations. Here 
 is cut as a fan from its first corner in the order (X, Y): so the answer is a function of the set of points, and a tile
 that sees all points of a circle makes the triangles that the whole would.
 
-Circles are told apart exactly: in floating point where the error bound allows (Shewchuk 1997, doi:10.1007/PL00009321),
-in integers where it does not. Here: triangles, circumradii. Not here: heights (`triangles`). Imports numpy; startinpy
-inside functions.
+Triangles on both sides of an edge have one circle if the angles opposite to it add up to two right ones, that is, if
+their cotangents cancel out. This is decided exactly: in floating point where the error bound allows, in integers where
+it does not. Here: triangles, circumradii. Not here: heights (`triangles`). Imports numpy; startinpy inside functions.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +21,10 @@ Mask = npt.NDArray[np.bool_]
 REACH = 1 << 29
 """Coordinates less their minimum are below it: then doubled coordinates have products in 64 bits."""
 
-_PER_CELL = 8
-_ERROR = 1.2e-15  # of the in-circle determinant, against the sum of the magnitudes of its terms: (10 + 96 eps) eps
-_EXACT = 1 << 15  # differences below it have determinants in 64 bits
+_PER_CELL = 16
+_ERROR = 1e-15  # of a sum of two products of rounded integers, against their magnitudes: 4.5 roundings of 2**-53
+_EXACT = 1 << 31  # factors below it have such sums in 64 bits
+_WORD = 63
 
 
 def sorted_points(x: Ints, y: Ints, z: Ints) -> tuple[Ints, Ints, Ints]:
@@ -34,10 +33,10 @@ def sorted_points(x: Ints, y: Ints, z: Ints) -> tuple[Ints, Ints, Ints]:
         return x, y, z
     low = int(y.min())
     key = (x - x.min()) * (int(y.max()) - low + 1) + (y - low)
-    order = np.lexsort((z, key))
-    first = np.append(True, np.diff(key[order]) != 0)
-    chosen = order[first]
-    return x[chosen], y[chosen], z[chosen]
+    order = np.argsort(key)
+    starts = np.flatnonzero(np.append(True, np.diff(key[order]) != 0))
+    chosen = order[starts]
+    return x[chosen], y[chosen], np.minimum.reduceat(z[order], starts)
 
 
 def triangulate(x: Ints, y: Ints, radius: float = np.inf) -> Ints:
@@ -53,10 +52,26 @@ def triangulate(x: Ints, y: Ints, radius: float = np.inf) -> Ints:
         return np.zeros((0, 3), np.int64)
     x, y = x - x.min(), y - y.min()
     found = np.sort(_library(x, y), axis=1)
-    found = found[area(x, y, found) != 0]
+    corners, doubled = _cornered(x, y, found)
+    kept = doubled != 0
     if np.isfinite(radius):
-        found = found[circumradius(x, y, found) <= radius * (1 + 1e-6)]
-    return _fans(x, y, found)
+        sides = [(corners[p] + corners[q]).astype(np.float64) for p, q in ((0, 1), (0, 2), (1, 2))]
+        limit = 2.0 * radius * (1 + 1e-6) * doubled
+        kept &= sides[0] * sides[1] * sides[2] <= limit * limit
+    return _fans(len(x), found[kept], corners[:, kept], doubled[kept])
+
+
+def _cornered(x: Ints, y: Ints, triangles: Ints) -> tuple[Ints, Ints]:
+    """Return the products of both sides at each corner, three rows, and twice the area, which is above zero.
+
+    The square of a side is the sum of the products at its ends; the cotangent of an angle is the product at its corner
+    by twice the area.
+    """
+    a, b, c = triangles.T
+    ax, ay, cx, cy = x[b] - x[a], y[b] - y[a], x[c] - x[a], y[c] - y[a]
+    bx, by = cx - ax, cy - ay
+    corners = np.stack((ax * cx + ay * cy, -(ax * bx + ay * by), bx * cx + by * cy))
+    return corners, np.abs(ax * cy - cx * ay)
 
 
 def area(x: Ints, y: Ints, triangles: Ints) -> Ints:
@@ -89,39 +104,60 @@ def _library(x: Ints, y: Ints) -> Ints:
 
     span = int(max(x.max(), y.max())) + 1
     strips = max(1, round((len(x) / _PER_CELL) ** 0.5))
-    across, along = x * strips // span, y * strips // span
-    order = np.lexsort((np.where(across % 2 == 0, along, -along), across))
+    across = x * strips // span
+    order = np.argsort(across * (2 * span) + np.where(across % 2 == 0, y, span - y))
     mesh = startinpy.DT()
-    places = np.column_stack((x[order], y[order], np.zeros(len(x), np.int64))).astype(np.float64)
+    places = np.zeros((len(x), 3))
+    places[:, 0], places[:, 1] = x[order], y[order]
     mesh.insert(places, insertionstrategy="AsIs")
-    corners = np.asarray(mesh.triangles, np.int64).reshape(-1, 3)
-    return order[corners - 1]  # its vertex 0 is the infinite one
+    corners = np.asarray(mesh.triangles).reshape(-1, 3)
+    found: Ints = order[corners - 1]  # its vertex 0 is the infinite one
+    return found
 
 
-def _fans(x: Ints, y: Ints, triangles: Ints) -> Ints:
+def _fans(points: int, triangles: Ints, corners: Ints, doubled: Ints) -> Ints:
     """Cut each polygon of triangles with one circle as a fan from its first corner."""
-    edges = np.concatenate((triangles[:, [0, 1]], triangles[:, [0, 2]], triangles[:, [1, 2]]))
-    opposite = np.concatenate((triangles[:, 2], triangles[:, 1], triangles[:, 0]))
-    owner = np.tile(np.arange(len(triangles)), 3)
-    key = edges[:, 0] * len(x) + edges[:, 1]
-    order = np.argsort(key, kind="stable")
-    left = np.flatnonzero(key[order][1:] == key[order][:-1])
-    one, two = order[left], order[left + 1]
-    ties = _on_one_circle(x, y, np.column_stack((edges[one], opposite[one])), opposite[two])
-    if not ties.any():
+    count = len(triangles)
+    one, two = _neighbours(points, triangles)
+    opposite, areas = corners[::-1].ravel(), np.tile(doubled, 3)
+    ties = _cancel_out(opposite[one], areas[two], opposite[two], areas[one])
+    if not len(ties):
         return triangles
     one, two = one[ties], two[ties]
-    label = _components(len(triangles), owner[one], owner[two])
-    joined = np.zeros(len(triangles), np.bool_)
-    joined[owner[one]] = joined[owner[two]] = True
-    first = np.full(len(triangles), len(x))
+    owner, other = one % count, two % count
+    label = _components(count, owner, other)
+    joined = np.zeros(count, np.bool_)
+    joined[owner] = joined[other] = True
+    first = np.full(count, points)
     np.minimum.at(first, label[joined], triangles[joined, 0])
-    rim = joined[owner]
+    rim = np.tile(joined, 3)
     rim[one] = rim[two] = False
-    corner = first[label[owner]]
-    rim &= corner != edges[:, 0]  # an edge that ends at the first corner would begin behind it
-    fans = np.column_stack((corner[rim], edges[rim]))
+    edges = np.flatnonzero(rim)
+    corner, ends = first[label[edges % count]], _ends(triangles)[:, edges]
+    kept = corner != ends[0]  # an edge that ends at the first corner would begin behind it
+    fans = np.column_stack((corner[kept], *ends[:, kept]))
     return np.concatenate((triangles[~joined], fans))
+
+
+def _ends(triangles: Ints) -> Ints:
+    """Return the ends of all edges, in two rows: first those opposite to the last corners, last those to the first."""
+    a, b, c = triangles.T
+    return np.stack((np.concatenate((a, a, b)), np.concatenate((b, c, c))))
+
+
+def _neighbours(points: int, triangles: Ints) -> tuple[Ints, Ints]:
+    """Return the numbers, in the order of `_ends`, of edges that two triangles have in common."""
+    low, high = _ends(triangles)
+    key = low * points + high
+    bits = len(key).bit_length()
+    if points * points < 1 << (_WORD - bits):
+        key = np.sort(key << bits | np.arange(len(key)))  # far faster than sorting numbers by their key
+        key, order = key >> bits, key & ((1 << bits) - 1)
+    else:
+        order = np.argsort(key)
+        key = key[order]
+    both = np.flatnonzero(key[1:] == key[:-1])
+    return order[both], order[both + 1]
 
 
 def _components(count: int, one: Ints, two: Ints) -> Ints:
@@ -137,23 +173,14 @@ def _components(count: int, one: Ints, two: Ints) -> Ints:
             return label
 
 
-def _on_one_circle(x: Ints, y: Ints, triangles: Ints, points: Ints) -> Mask:
-    """Return whether a point lies exactly on the circle through three others."""
-    dx, dy = x[triangles] - x[points, None], y[triangles] - y[points, None]
-    determinant, size = _in_circle(dx.astype(np.float64), dy.astype(np.float64))
-    unsure = np.flatnonzero(np.abs(determinant) <= _ERROR * size)
-    found = np.zeros(len(points), np.bool_)
-    small = np.maximum(np.abs(dx[unsure]), np.abs(dy[unsure])).max(axis=1, initial=0) < _EXACT
-    for chosen, kind in ((unsure[small], np.int64), (unsure[~small], object)):
-        exact, _ = _in_circle(dx[chosen].astype(kind), dy[chosen].astype(kind))
-        found[chosen] = exact == 0
-    return found
-
-
-def _in_circle(dx: npt.NDArray[Any], dy: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return the in-circle determinant of three differences to a point, and the sum of the magnitudes of its terms."""
-    lift = dx * dx + dy * dy
-    terms = [(dx[:, p] * dy[:, q], dx[:, q] * dy[:, p], lift[:, r]) for p, q, r in ((1, 2, 0), (2, 0, 1), (0, 1, 2))]
-    determinant = sum((plus - minus) * lifted for plus, minus, lifted in terms)
-    size = sum((abs(plus) + abs(minus)) * lifted for plus, minus, lifted in terms)
-    return np.asarray(determinant), np.asarray(size)
+def _cancel_out(a: Ints, b: Ints, c: Ints, d: Ints) -> Ints:
+    """Return the numbers of those whose ``a * b + c * d`` is exactly zero."""
+    one, two = a.astype(np.float64) * b, c.astype(np.float64) * d
+    unsure = np.flatnonzero(np.abs(one + two) <= _ERROR * (np.abs(one) + np.abs(two)))
+    factors = np.stack([values[unsure] for values in (a, b, c, d)])
+    small = np.abs(factors).max(axis=0, initial=0) < _EXACT
+    found = np.zeros(len(unsure), np.bool_)
+    for chosen, kind in ((small, np.int64), (~small, object)):
+        exact = factors[:, chosen].astype(kind)
+        found[chosen] = exact[0] * exact[1] + exact[2] * exact[3] == 0
+    return unsure[found]

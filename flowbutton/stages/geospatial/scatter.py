@@ -156,6 +156,7 @@ def _counted(rows: CellRows, ground: Places, cell: int) -> Ints:
     row, column = (np.concatenate([place[axis] for place in places]) for axis in (0, 1))
     points = np.concatenate((rows.count, np.zeros(len(ground), np.int64)))
     grounds = np.concatenate((np.zeros(len(rows), np.int64), np.ones(len(ground), np.int64)))
-    keys, place = np.unique(np.column_stack((row, column)), axis=0, return_inverse=True)
-    sums = [np.bincount(place.ravel(), weights=w, minlength=len(keys)).astype(np.int64) for w in (points, grounds)]
-    return np.column_stack((keys, *sums))
+    low, left, across = int(row.min()), int(column.min()), int(column.max() - column.min()) + 1
+    keys, place = np.unique((row - low) * across + column - left, return_inverse=True)
+    sums = [np.bincount(place, weights=w, minlength=len(keys)).astype(np.int64) for w in (points, grounds)]
+    return np.column_stack((keys // across + low, keys % across + left, *sums))

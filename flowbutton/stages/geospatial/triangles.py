@@ -47,11 +47,12 @@ def heights(
         radius: Triangles with a larger circumradius are left out.
     """
     found = np.full(window.rows * window.columns, np.nan)
+    left, bottom = window.column * cell, window.row * cell
+    triangles, spans = _over_centres(x - left, y - bottom, triangles, window, cell)
     radii = circumradius(x, y, triangles)
     within = radii <= radius
-    triangles, radii = triangles[within], radii[within]
-    left, bottom = window.column * cell, window.row * cell
-    number, row, column = _covered(x - left, y - bottom, triangles, window, cell)
+    triangles, radii, spans = triangles[within], radii[within], spans[:, within]
+    number, row, column = _covered(x - left, y - bottom, triangles, spans, cell)
     place = row * window.columns + column
     place, number = _one_each(place, number, triangles, radii)
     row, column = np.divmod(place, window.columns)
@@ -64,24 +65,30 @@ def heights(
     return found.reshape(window.rows, window.columns)
 
 
-def _covered(x: Ints, y: Ints, triangles: Ints, window: Window, cell: int) -> tuple[Ints, Ints, Ints]:
+def _over_centres(x: Ints, y: Ints, triangles: Ints, window: Window, cell: int) -> tuple[Ints, Ints]:
+    """Return the triangles that may cover a centre, and which: first row, end, first column, end.
+
+    Coordinates are relative to the window.
+    """
+    a, b, c = triangles.T
+    spans = np.empty((4, len(triangles)), np.int64)
+    for place, axis, cells in ((0, y, window.rows), (2, x, window.columns)):
+        before, apart = np.divmod(2 * axis - cell, 2 * cell)  # the last centre that is not beyond a point
+        after = before + (apart != 0)
+        spans[place] = np.maximum(np.minimum(np.minimum(after[a], after[b]), after[c]), 0)
+        spans[place + 1] = np.minimum(np.maximum(np.maximum(before[a], before[b]), before[c]) + 1, cells)
+    some = np.flatnonzero((spans[0] < spans[1]) & (spans[2] < spans[3]))
+    return triangles[some], spans[:, some]
+
+
+def _covered(x: Ints, y: Ints, triangles: Ints, spans: Ints, cell: int) -> tuple[Ints, Ints, Ints]:
     """Return (triangle, row, column) of each centre in each triangle. Coordinates are relative to the window."""
-    xs, ys = 2 * x[triangles], 2 * y[triangles]
-    low, high = _centres(ys, cell, window.rows)
-    left, right = _centres(xs, cell, window.columns)
-    some = np.flatnonzero((low < high) & (left < right))
-    number, row = _expand(some, low[some], high[some])
-    first, last = _crossed(xs[number], ys[number], (2 * row + 1) * cell, cell)
-    first, last = np.maximum(first, 0), np.minimum(last + 1, window.columns)
+    number, row = _expand(np.arange(len(triangles)), spans[0], spans[1])
+    corners = triangles[number]
+    first, last = _crossed(2 * x[corners], 2 * y[corners], (2 * row + 1) * cell, cell)
+    first, last = np.maximum(first, spans[2, number]), np.minimum(last + 1, spans[3, number])
     index, column = _expand(np.arange(len(number)), first, np.maximum(first, last))
     return number[index], row[index], column
-
-
-def _centres(doubled: Ints, cell: int, cells: int) -> tuple[Ints, Ints]:
-    """Return which centres lie between the least and the greatest coordinate, half-open, within the window."""
-    first = -((cell - doubled.min(axis=1)) // (2 * cell))
-    last = (doubled.max(axis=1) - cell) // (2 * cell)
-    return np.maximum(first, 0), np.minimum(last + 1, cells)
 
 
 def _crossed(xs: Ints, ys: Ints, line: Ints, cell: int) -> tuple[Ints, Ints]:
@@ -111,12 +118,11 @@ def _expand(what: Ints, start: Ints, stop: Ints) -> tuple[Ints, Ints]:
 
 def _one_each(place: Ints, number: Ints, triangles: Ints, radii: Floats) -> tuple[Ints, Ints]:
     """Keep one triangle per cell."""
-    order = np.argsort(place, kind="stable")
-    place, number = place[order], number[order]
-    if (place[1:] != place[:-1]).all():
+    several = np.bincount(place)[place] > 1
+    if not several.any():
         return place, number
-    a, b, c = triangles[number].T
-    order = np.lexsort((c, b, a, radii[number], place))
-    place, number = place[order], number[order]
-    first = np.append(True, place[1:] != place[:-1])
-    return place[first], number[first]
+    rivals, shared = number[several], place[several]
+    a, b, c = triangles[rivals].T
+    order = np.lexsort((c, b, a, radii[rivals], shared))
+    won = order[np.append(True, np.diff(shared[order]) != 0)]
+    return np.concatenate((place[~several], shared[won])), np.concatenate((number[~several], rivals[won]))
