@@ -286,17 +286,19 @@ def _keep_text(
 
 def _batches(steps: Iterator[bytes], size: int) -> Iterator[bytes]:
     """Join and split steps of text so that each has ``size`` bytes, the last one fewer."""
-    held = TextBuffer(size)
+    held: list[bytes | memoryview] = []
+    missing = size
     for step in steps:
         rest = memoryview(step)
-        while held.size + len(rest) >= size:
-            cut = size - held.size
-            held.add(rest[:cut])
-            yield bytes(held.take())
-            rest = rest[cut:]
-        held.add(rest)
-    if held.size:
-        yield bytes(held.take())
+        while len(rest) >= missing:
+            held.append(rest[:missing])
+            yield b"".join(held)
+            rest, held, missing = rest[missing:], [], size
+        if rest:
+            held.append(rest)
+            missing -= len(rest)
+    if held:
+        yield b"".join(held)
 
 
 def _expect_member(head: bytes, extent: Extent, start: int) -> None:

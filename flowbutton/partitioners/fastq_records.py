@@ -48,7 +48,8 @@ class Seams:
         """Look through a text."""
         array = np.frombuffer(text, np.uint8)
         # Numbers below wrap around: one comparison finds what is too low and what is too high.
-        places = places_of(array - np.uint8(_LOWEST) > _HIGHEST - _LOWEST)
+        above = array - np.uint8(_LOWEST)
+        places = places_of(np.greater(above, _HIGHEST - _LOWEST, out=above.view(np.bool_)))
         newline = array[places] == _NEWLINE
         odd = np.flatnonzero(~newline)
         # All that is found before an odd byte and is none itself is a newline.
