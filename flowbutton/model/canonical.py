@@ -8,12 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
-# Made once: `json.dumps` makes an encoder for each call, which costs more than a small value.
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_in_c: Callable[..., Callable[[Json, int], Iterable[str]]] | None = getattr(json.encoder, "c_make_encoder", None)
+
+
+def _encoding() -> Callable[[Json], str]:
+    """Return how values are encoded: `JSONEncoder.encode`, which makes a C encoder for each call, with one for all."""
+    if _in_c is None:
+        return _ENCODER.encode
+    text, one = json.encoder.encode_basestring, _ENCODER
+    parts = _in_c(None, one.default, text, None, one.key_separator, one.item_separator, True, False, False)
+    return lambda value: "".join(parts(value, 0))
+
+
+_encode = _encoding()
 
 
 def canonical(value: Json) -> bytes:

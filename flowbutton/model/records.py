@@ -26,8 +26,7 @@ KEPT = "kept objects"
 """The artifact that names the objects which an indexing task kept, a digest per line: its index refers to them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(NamedTuple):
     """A named result of a task, known by its content's digest.
 
     ``kind`` names the codec that made the bytes (``file``, ``json``, ``bundle``, ...). ``inline`` holds the bytes when
@@ -75,6 +74,8 @@ class LedgerCounts:
 
     def to_json(self) -> dict[str, Json]:
         """Return the JSON form, what says nothing left out; the inverse of `from_json`."""
+        if self is NOTHING_COUNTED:
+            return {}
         value: dict[str, Json] = {
             "consumed": dict(self.consumed),
             "filtered": dict(self.filtered),
@@ -105,8 +106,7 @@ class Measures(NamedTuple):
     written_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRecord:
+class TaskRecord(NamedTuple):
     """The commit of one task: fingerprint, artifacts by output name, ledger counts, measures, the log's tail."""
 
     fingerprint: str
@@ -154,7 +154,15 @@ class TaskRecord:
     @classmethod
     def read(cls, line: bytes) -> TaskRecord:
         """Read a line that is known to be sound: its row names its digest."""
-        value = json.loads(line[: line.rindex(b" ")])
+        return cls.read_many([line])[0]
+
+    @classmethod
+    def read_many(cls, lines: Sequence[bytes]) -> list[TaskRecord]:
+        """Read the lines of records that are known to be sound."""
+        return [cls._of(value) for value in _bodies(lines)]
+
+    @classmethod
+    def _of(cls, value: Mapping[str, Any]) -> TaskRecord:
         return cls(
             fingerprint=value["fingerprint"],
             artifacts={name: Artifact.from_json(item) for name, item in value["artifacts"].items()},
@@ -179,8 +187,7 @@ class Outline(NamedTuple):
     @classmethod
     def read_many(cls, lines: Sequence[bytes]) -> list[Outline]:
         """Read the lines of records that are known to be sound."""
-        values = json.loads(b"[" + b",".join([line[: line.rindex(b" ")] for line in lines]) + b"]")
-        return [cls._of(value) for value in values]
+        return [cls._of(value) for value in _bodies(lines)]
 
     @classmethod
     def _of(cls, value: Mapping[str, Any]) -> Outline:
@@ -195,6 +202,13 @@ class Outline(NamedTuple):
             LedgerCounts.from_json(value["ledger"]),
             Measures(*value["measures"]),
         )
+
+
+def _bodies(lines: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Return the JSON of records' lines, read at once: many small calls cost more than what they read."""
+    text = b"".join([b"[", b",".join([line[: line.rindex(b" ")] for line in lines]), b"]"])
+    found: list[dict[str, Any]] = json.loads(text.decode())
+    return found
 
 
 class Row(NamedTuple):

@@ -120,6 +120,12 @@ class Tally:
         if count:
             self.apart_by[kind] = self.apart_by.get(kind, 0) + count
 
+    @property
+    def counted_nothing(self) -> bool:
+        """Whether nothing was said of any record."""
+        by = self.consumed_by or self.filtered_by or self.aside_by or self.apart_by or self.samples
+        return self.made is None and not by
+
 
 ValueT = TypeVar("ValueT", bound=BaseModel)
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, cast, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -24,8 +23,7 @@ from flowbutton.model.stage import Items
 from flowbutton.stages.bundles import Bundle
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A value as an artifact's bytes: in memory or in a file, with the kind of its codec."""
 
     kind: str
@@ -103,7 +101,7 @@ def decode(annotation: Any, *, read: Callable[[], bytes], fetch: Callable[[], Pa
         return fetch()
     if wanted is bytes:
         return read()
-    return from_json(annotation, json.loads(read()))
+    return from_json(annotation, json.loads(read().decode()))  # text: json would guess how bytes are encoded
 
 
 def from_json(annotation: Any, value: object) -> object:

@@ -173,7 +173,7 @@ class RecordLog:
             CorruptObject: a record is damaged or gone. All damaged ones among ``rows`` count as absent from now on:
                 `lookup` leaves them out, and a `commit` of another row for the fingerprint takes them back.
         """
-        return [TaskRecord.read(line) for line in self._lines(rows)]
+        return TaskRecord.read_many(self._lines(rows))
 
     def outlines(self, rows: Sequence[Row]) -> list[Outline]:
         """Return of the records that rows name what the engine needs, in order. Raises as `read_many`."""
@@ -189,22 +189,25 @@ class RecordLog:
         return fingerprint in self._rows
 
     def _lines(self, rows: Sequence[Row]) -> list[bytes]:
-        lines: dict[Row, bytes] = {}
-        for group in _neighbours(rows):
-            start = group[0].offset
-            data = self._get(pack_key(self._stage, group[0].pack), start, max(row.offset + row.length for row in group))
-            lines.update((row, data[row.offset - start : row.offset - start + row.length]) for row in group)
-        damaged = [row for row, line in lines.items() if digest_bytes(line) != row.digest]
+        lines = [b""] * len(rows)
+        damaged = []
+        for start, stop, places in _neighbours(rows):
+            data = self._get(pack_key(self._stage, rows[places[0]].pack), start, stop)
+            for place in places:
+                row = rows[place]
+                lines[place] = data[row.offset - start : row.offset - start + row.length]
+                if digest_bytes(lines[place]) != row.digest:
+                    damaged.append(row)
         if damaged:
             self._damaged.update(damaged)
             raise CorruptObject(
                 "task records are damaged or gone",
-                why=f"{len(damaged)} of {len(rows)} rows name bytes of another digest or none",
+                why=f"{len(set(damaged))} of {len(set(rows))} rows name bytes of another digest or none",
                 hint="they count as absent: their tasks run again",
                 key=pack_key(self._stage, damaged[0].pack),
                 byte=damaged[0].offset,
             )
-        return [lines[row] for row in rows]
+        return lines
 
     def _news(self, offered: Iterable[Row]) -> Segment | None:
         """Return what a segment must say so that every offered fingerprint has a sound row; None if nothing."""
@@ -269,13 +272,17 @@ def _rows(value: Any) -> Iterator[Row]:
             yield Row(fingerprint, digest, pack, offset, length)
 
 
-def _neighbours(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Group distinct rows of one pack whose ranges are near each other, each group sorted by offset."""
-    group: list[Row] = []
-    for row in sorted(set(rows), key=lambda row: (row.pack, row.offset)):
-        if group and (row.pack != group[-1].pack or row.offset > group[-1].offset + group[-1].length + _GAP):
-            yield group
+def _neighbours(rows: Sequence[Row]) -> Iterator[tuple[int, int, list[int]]]:
+    """Group the places of rows of one pack that lie near each other: bytes ``[start, stop)``, and the places."""
+    pack, start, stop, group = "", 0, 0, list[int]()
+    for place in sorted(range(len(rows)), key=lambda place: (rows[place].pack, rows[place].offset)):
+        row = rows[place]
+        if group and (row.pack != pack or row.offset > stop + _GAP):
+            yield start, stop, group
             group = []
-        group.append(row)
+        if not group:
+            pack, start, stop = row.pack, row.offset, 0
+        stop = max(stop, row.offset + row.length)
+        group.append(place)
     if group:
-        yield group
+        yield start, stop, group

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from flowbutton.model.bundle import Interval
@@ -51,8 +51,7 @@ class PieceInput:
         return {"is": "piece", "piece": [p.partitioner, key, p.content, p.records, p.bytes, p.body]}
 
 
-@dataclass(frozen=True, slots=True)
-class ValueInput:
+class ValueInput(NamedTuple):
     """A small JSON value: an item's value, a key column's, a source's table."""
 
     value: Json
@@ -62,8 +61,7 @@ class ValueInput:
         return {"is": "value", "value": self.value}
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactInput:
+class ArtifactInput(NamedTuple):
     """One output of one task, or all its named outputs as one NamedTuple (``output`` None and several outputs)."""
 
     record: StoredRow
@@ -147,12 +145,11 @@ class TransposeWork:
 Work = StageWork | IndexWork | TransposeWork
 
 
-@dataclass(frozen=True, slots=True)
-class TaskOrder:
+class TaskOrder(NamedTuple):
     """One task of a call: its fingerprint, its own inputs, and the part to index (for `IndexWork`)."""
 
     fingerprint: str
-    inputs: Mapping[str, Input] = field(default_factory=dict)
+    inputs: Mapping[str, Input]
     part: IndexPart | None = None
 
 

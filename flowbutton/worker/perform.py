@@ -13,13 +13,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from flowbutton.model.errors import Bug
-from flowbutton.model.records import ASIDE, KEPT, Artifact, LedgerCounts, Measures, TaskRecord
+from flowbutton.model.records import ASIDE, KEPT, NOTHING_COUNTED, Artifact, LedgerCounts, Measures, TaskRecord
 from flowbutton.model.stage import StageDefinition, Tally
 from flowbutton.stages.bundles import Footer
 from flowbutton.stages.codecs import Encoded
@@ -42,8 +42,7 @@ from flowbutton.worker.transpose import transpose
 FindStage = Callable[[str], StageDefinition]
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """What a task made: artifacts, counts, and how many source bytes it read."""
 
     artifacts: Mapping[str, Artifact]
@@ -99,7 +98,7 @@ def _run_stage(
     # Without a ledger nothing would count what is left out.
     if order.tolerate and stage.ledger is not None and stage.ledger.argument in opened.readers:
         opened.readers[stage.ledger.argument].tolerate(tally)
-    arguments = {**opened.arguments, **{name: getattr(chosen, name) for name in stage.options.model_fields}}
+    arguments = {**opened.arguments, **dict(chosen)}
     if stage.tally is not None:
         arguments[stage.tally] = tally
     with _scratch(wanted=stage.scratch is not None) as folder:
@@ -121,6 +120,8 @@ def _scratch(*, wanted: bool) -> AbstractContextManager[str]:
 
 def counts_of(tally: Tally) -> LedgerCounts:
     """Return a tally's counts as the ledger keeps them."""
+    if tally.counted_nothing:
+        return NOTHING_COUNTED
     return LedgerCounts(
         consumed=tally.consumed_by,
         out=tally.made,
@@ -139,7 +140,7 @@ def _index(name: str, task: TaskOrder, context: WorkerContext) -> Done:
     artifacts = {"": store_one(Encoded("index", data), context.objects)}
     if access.kept:
         artifacts[KEPT] = store_one(Encoded("digests", "\n".join(access.kept).encode()), context.objects)
-    return Done(artifacts, LedgerCounts(), access.read_bytes)
+    return Done(artifacts, NOTHING_COUNTED, access.read_bytes)
 
 
 def _transpose(order: CallOrder, context: WorkerContext) -> Done:
@@ -150,7 +151,7 @@ def _transpose(order: CallOrder, context: WorkerContext) -> Done:
     for record in gathered(context, reference):
         artifact = record.artifacts[reference.output or ""]
         bundles.append((artifact.digest, artifact.size, Footer.read(artifact.size, context.reader(artifact))))
-    return Done({"": store_one(Encoded("transposed", transpose(bundles)), context.objects)}, LedgerCounts())
+    return Done({"": store_one(Encoded("transposed", transpose(bundles)), context.objects)}, NOTHING_COUNTED)
 
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
