@@ -14,6 +14,11 @@ from servers import free_port, running
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add how long the soak lasts."""
+    parser.addoption("--soak", type=float, default=20.0, metavar="SECONDS", help="how long tests/slow/faults soak")
+
+
 def find_shared() -> Path | None:
     """Return the folder of reference data and server scripts, None if this machine has none."""
     place = Path(os.environ.get("FLOWBUTTON_SHARED", ROOT.parent / "shared"))

@@ -53,8 +53,6 @@ from flowbutton.stores.uris import path_of, scheme_of
 from flowbutton.worker.context import forget_contexts
 from flowbutton.worker.entry import work
 
-LEASE_TTL_S = 30.0
-
 
 class Status(StrEnum):
     """How a run ended."""
@@ -131,7 +129,8 @@ def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
     check_folder(settings.results)
     opened = _open(graph, settings)
     name = _name(graph, settings)
-    with hold(opened.store, name, beside=lambda: [CLEANING], ttl_s=LEASE_TTL_S, wait_s=settings.wait_s) as lease:
+    ttl_s, wait_s = settings.lease_ttl_s, settings.wait_s
+    with hold(opened.store, name, beside=lambda: [CLEANING], ttl_s=ttl_s, wait_s=wait_s) as lease:
         return _journaled(graph, settings, spec_text, opened, lease)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class Settings:
     """Where and with what to run; nothing here is in a fingerprint.
 
+    ``lease_ttl_s``: how long the driver may be silent before another one may take over, in seconds.
     ``wait_s``: how long to wait for another run of the same pipeline and results; 0 fails at once, None waits.
     ``spec_file``: where the pipeline was read from, if it was; its folder is where `engine.repeat` looks for modules.
     """
@@ -27,5 +28,6 @@ class Settings:
     executor: str = "processes"
     workers: int | None = None
     wait_s: float | None = 0.0
+    lease_ttl_s: float = 30.0
     listeners: Sequence[Listener] = ()
     spec_file: Path | None = None

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from bench import WHOLE, Bench
-from driver import runs, start, traced, until
+from driver import runs, start, until
+from recovery import OUTPUTS, answers, check_recovery, recorded
 
 from flowbutton.engine.journal import read_events
-from flowbutton.model.canonical import canonical
-from flowbutton.model.records import TaskRecord
-from flowbutton.stores.layout import pack_key
 from flowbutton.stores.local import LocalStore
-from flowbutton.stores.packs import read_head
-
-OUTPUTS = ("total.json", "order.json", "all.txt")
 
 
 @pytest.fixture(scope="module")
@@ -27,37 +21,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         made.file(f"f{number}.txt", f"abc{number} hello world\n")
     made.run()
     return {name: made.result(name) for name in OUTPUTS}
-
-
-def answers(bench: Bench, results: str = "results") -> dict[str, str]:
-    return {name: (bench.folder / results / name).read_text() for name in OUTPUTS}
-
-
-def recorded(store: LocalStore) -> dict[str, set[bytes]]:
-    """Return the artifacts that all packs of a store give for each fingerprint."""
-    found: dict[str, set[bytes]] = defaultdict(set)
-    for key in store.list("records/"):
-        _, stage, kind, *rest = key.split("/")
-        if kind == "packs":
-            data = store.get(pack_key(stage, rest[0]))
-            for row in read_head(store, stage, rest[0]):
-                record = TaskRecord.decode(data[row.offset : row.offset + row.length])
-                artifacts = {name: item.to_json() for name, item in record.artifacts.items()}
-                found[row.fingerprint].add(canonical(artifacts))
-    return found
-
-
-def check_recovery(bench: Bench, undisturbed: dict[str, str]) -> None:
-    """Hold the store and the runs of a bench, whose last run went through, to the laws."""
-    assert answers(bench) == undisturbed
-    assert all(len(artifacts) == 1 for artifacts in recorded(LocalStore(bench.folder / ".flowbutton")).values())
-    done: set[str] = set()
-    for folder in runs(bench):
-        ran = traced(folder, "done")
-        assert len(ran) == len(set(ran))
-        assert done.isdisjoint(ran), "a finished task was repeated"
-        done.update(ran)
-    assert not list((bench.folder / "results").glob(".*.partial")), "nothing half is left"
 
 
 @pytest.mark.parametrize("line", [2, 90])

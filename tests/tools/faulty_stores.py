@@ -1,7 +1,8 @@
 """Stores that fail on purpose, as plug-ins (the dist-info folder beside this file registers them).
 
 ``lossy://folder`` loses the answer to each first put; ``full:///folder`` is full while the file ``<folder>.full``
-exists; ``dying:///folder`` kills its process around the put whose number FLOWBUTTON_DIES_AT names (negative: after it).
+exists; ``dying:///folder`` kills its process around the put whose number FLOWBUTTON_DIES_AT names (negative: after it);
+``unlocked:URI`` has leases that no other process sees.
 Each is a local folder otherwise.
 """
 
@@ -9,11 +10,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 from flowbutton.model.errors import NoSpace, Throttled
 from flowbutton.model.store import Store
 from flowbutton.stores.local import LocalStore
+from flowbutton.stores.opening import open_store
 from flowbutton.testing.faulty import WrappedStore
 
 
@@ -99,3 +102,37 @@ class DyingStore(WrappedStore):
     def _die_if(self, is_the_one: bool) -> None:
         if is_the_one:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class UnlockedStore(WrappedStore):
+    """Each process has leases of its own: whoever else drives is not seen. Around any store: ``unlocked:URI``."""
+
+    @classmethod
+    def open(cls, uri: str) -> UnlockedStore:
+        """Open ``unlocked:s3://bucket/prefix``."""
+        made = cls(open_store(uri.removeprefix("unlocked:")))
+        made.uri = uri
+        return made
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        """Put."""
+        super().put(self._own(key), data)
+
+    def put_if_absent(self, key: str, data: bytes | Path) -> bool:
+        """Put if absent."""
+        return super().put_if_absent(self._own(key), data)
+
+    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Get."""
+        return super().get(self._own(key), start, stop)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """List, leases under their common names."""
+        return (key.replace(f"leases/{os.getpid()}-", "leases/") for key in super().list(self._own(prefix)))
+
+    def delete(self, key: str) -> None:
+        """Delete."""
+        super().delete(self._own(key))
+
+    def _own(self, key: str) -> str:
+        return key.replace("leases/", f"leases/{os.getpid()}-") if key.startswith("leases/") else key
