@@ -117,20 +117,29 @@ def unpack(header: LasHeader, kind: np.dtype[Any], stored: Stored, points: int, 
     return np.frombuffer(_inflated(header, stored, points, where), kind)
 
 
-def is_full(header: LasHeader, stored: Stored, points: int) -> bool:
-    """Return whether a pointwise chunk holds no more than ``points``, as far as that can be known.
+def check_full(header: LasHeader, stored: Stored, points: int, *, file: str) -> None:
+    """Check that the last chunk of a pointwise file holds no more than ``points``, as far as that can be known.
 
     Such a chunk does not say how many it has, and a few more can always be drawn from its last bytes; as many again
     can't. Only the last chunk of a file may hold another number than the others.
+
+    Raises:
+        BadInput: there are more.
     """
     packing = header.packing
     if packing is None or packing.layered or not packing.chunk_points:
-        return True
+        return
     try:
         _inflated(header, stored, 2 * points + 1024, {})
     except MalformedRecord:
-        return True
-    return False
+        return
+    raise BadInput(
+        f"the header counts {header.points} points, which the file has not: there are more",
+        why="behind the last of them its last chunk goes on",
+        hint="the file was not closed by its writer, or was damaged: write it again",
+        file=file,
+        byte=247 if header.version == "1.4" else 107,
+    )
 
 
 def as_points(record: Records) -> Points:

@@ -8,6 +8,7 @@ doi:10.14358/PERS.79.2.209. Imports `flowbutton.model`, numpy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -20,10 +21,11 @@ from flowbutton.model.errors import BadInput, OptionError
 from flowbutton.model.partitioner import Partitioner, Reader
 from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Place, Source
 from flowbutton.model.store import DataAccess
+from flowbutton.partitioners.area import Area, Limits, area_of
 from flowbutton.partitioners.files import file_groups, file_name, unchanged
 from flowbutton.partitioners.las_chunks import CHUNK
-from flowbutton.partitioners.las_header import LasHeader
-from flowbutton.partitioners.las_points import Points, as_points, is_full, record_type, unpack
+from flowbutton.partitioners.las_points import Points, Records, as_points, check_full, record_type, unpack
+from flowbutton.partitioners.lidar_area import inside, walk_area
 from flowbutton.partitioners.lidar_index import KeptHead, LidarIndex, PointHeader, describe, stored_chunks, walk
 
 PART_BYTES = 256 * 1024**2
@@ -39,6 +41,7 @@ class LidarPoints(Reader):
         self._uri, self._identity = body["uri"], body["identity"]
         self._head, self._table = body["head"], body["table"]
         self._start, self._stop, self._last = body["start"], body["stop"], body["last"]
+        self._area = Area.from_json(body["area"]) if "area" in body else None
 
     @property
     def key(self) -> Mapping[str, str | int]:
@@ -67,18 +70,24 @@ class LidarPoints(Reader):
             ChangedInput: the file is not the planned one any more.
         """
         handed_out = 0
-        with unchanged(self._uri, self._identity, self._data):
-            header = self._kept().header
-            kind = record_type(header, file=self._uri)
-            rows = np.frombuffer(self._data.read(self._table, *row_range(self._start, self._stop)), CHUNK)
-            for row, stored in stored_chunks(partial(self._data.read, self._uri), rows, file=self._uri):
-                at, count = int(row["at"]), int(row["points"])
-                records = unpack(header, kind, stored, count, file=self._uri, byte=at)
-                if self._last == at and not is_full(header, stored, count):
-                    raise _uncounted(header, self._uri)
+        with unchanged(self._uri, self._identity, self._data) if self._area is None else nullcontext():
+            for records in self._records():
                 handed_out += len(records)
                 self._consumed = max(self._consumed, handed_out)
                 yield as_points(records)
+
+    def _records(self) -> Iterator[Records]:
+        kept = self._kept()
+        kind = record_type(kept.header, file=self._uri)
+        rows = np.frombuffer(self._data.read(self._table, *row_range(self._start, self._stop)), CHUNK)
+        for row, stored in stored_chunks(partial(self._data.read, self._uri), rows, file=self._uri):
+            at, count = int(row["at"]), int(row["points"])
+            records = unpack(kept.header, kind, stored, count, file=self._uri, byte=at)
+            if self._area is not None:
+                records = records[inside(records, kept.described, self._area)]
+            elif self._last == at:
+                check_full(kept.header, stored, count, file=self._uri)
+            yield records
 
 
 class Lidar(Partitioner):
@@ -89,6 +98,8 @@ class Lidar(Partitioner):
     the stages. LAS is cut between runs of 50,000 records. A chunk is never divided.
 
     Cost of the index: each file is read once, side by side in parts, and nothing is unpacked: a second for about 1 GB.
+    With an ``area`` only what may lie in it is read and unpacked: of a COPC the nodes that meet it. Chunks with points
+    in it are kept in the store, and a file that does not meet it is not read beyond its head.
     """
 
     name: ClassVar[str] = "lidar"
@@ -102,11 +113,13 @@ class Lidar(Partitioner):
 
     def probe(self, source: Source, data: DataAccess) -> Sequence[Group]:
         """Read the head of each file."""
+        area = area_of(source.options)
+        more: dict[str, Json] = {} if area is None else {"area": area.to_json()}
         found: list[Group] = []
         faults: list[BadInput] = []
         for group in file_groups(source, data):
             try:
-                found.append(replace(group, body=_described(group.objects[0], data).to_json()))
+                found.append(replace(group, body=_described(group.objects[0], data).to_json() | more))
             except BadInput as fault:
                 faults.append(fault)
         if faults:
@@ -123,27 +136,31 @@ class Lidar(Partitioner):
         """Pass over the stored chunks that begin in a part."""
         body = cast(Mapping[str, Any], part.body)
         with unchanged(body["uri"], body["identity"], data):
-            described = PointHeader.from_json(body["header"])
-            return walk(data, body["uri"], described, body["size"], (body["start"], body["stop"])).encode()
+            described, area = _told(body["header"])
+            what = (data, body["uri"], described, body["size"], (body["start"], body["stop"]))
+            return (walk(*what) if area is None else walk_area(*what, area)).encode()
 
     def layout(self, group: Group, indexes: Sequence[bytes]) -> Layout:
-        """Join the parts; the count is the header's."""
+        """Join the parts; the count is the header's, or what the pass found in the area."""
         parts = [LidarIndex.decode(index) for index in indexes]
-        described = PointHeader.from_json(cast(Mapping[str, Any], group.body))
-        return Layout(group, described.points, sum(int(part.chunks["bytes"].sum()) for part in parts), tuple(parts))
+        described, area = _told(group.body)
+        points = described.points if area is None else sum(sum(part.owned) for part in parts)
+        return Layout(group, points, sum(int(part.chunks["bytes"].sum()) for part in parts), tuple(parts))
 
-    def cut(self, layout: Layout, *, size: int = 1_000_000) -> Sequence[Piece]:
+    def cut(self, layout: Layout, *, size: int = 1_000_000, area: Limits | None = None) -> Sequence[Piece]:
         """Divide a file between its chunks.
 
         Args:
             layout: What `layout` found.
             size: Points per piece, at least 1; a chunk of more makes a larger piece.
+            area: xmin, ymin, xmax, ymax in the unit of the coordinate system: only points in it, half-open.
         """
+        del area  # `probe` has used it
         if size < 1:
             raise OptionError(f"size is {size}", why="", hint="size is at least 1 point")
         parts = cast(tuple[LidarIndex, ...], layout.body)
         last = max((int(part.chunks["at"][-1]) for part in parts if len(part.chunks)), default=0)
-        spans = [(part, span) for part in parts for span in pairwise(_bounds(part.chunks["points"].tolist(), size))]
+        spans = [(part, span) for part in parts for span in pairwise(_bounds(part.owned, size))]
         return [_piece(layout.group, part, number, span, last) for number, (part, span) in enumerate(spans)]
 
     def open(self, piece: Piece, data: DataAccess) -> LidarPoints:
@@ -153,16 +170,23 @@ class Lidar(Partitioner):
     def places(self, piece: Piece) -> Sequence[Place]:
         """Return the bytes between the first and the last chunk of a piece."""
         body = cast(Mapping[str, Any], piece.body)
-        return [Place(body["uri"], tuple(body["span"]))]
+        return [Place(body["file"], None if "area" in body else tuple(body["span"]))]
 
     def table(self, groups: Sequence[Group]) -> Json:
         """Return a row per file: the fields of `PointHeader`."""
-        return [group.body for group in groups]
+        return [_told(group.body)[0].to_json() for group in groups]
 
 
 def row_range(start: int, stop: int) -> tuple[int, int]:
     """Return the bytes of the kept table that hold the rows ``[start, stop)``."""
     return start * CHUNK.itemsize, stop * CHUNK.itemsize
+
+
+def _told(body: Json) -> tuple[PointHeader, Area | None]:
+    """Return what a group knows of its file, and the area that its source is confined to."""
+    header = dict(cast(Mapping[str, Any], body))
+    area = header.pop("area", None)
+    return PointHeader.from_json(header), None if area is None else Area.from_json(area)
 
 
 def _described(info: ObjectInfo, data: DataAccess) -> PointHeader:
@@ -184,7 +208,9 @@ def _part(group: Group, info: ObjectInfo, start: int, stop: int) -> IndexPart:
         "stop": stop,
     }
     body["header"] = group.body
-    return IndexPart(group.ordinal, f"{info.identity}:{start}-{stop}", stop - start, body)
+    _, area = _told(group.body)
+    where = f"{start}-{stop}" if area is None else f"{start}-{stop} in {area}"
+    return IndexPart(group.ordinal, f"{info.identity}:{where}", stop - start, body)
 
 
 def _bounds(points: Sequence[int], size: int) -> list[int]:
@@ -201,19 +227,11 @@ def _bounds(points: Sequence[int], size: int) -> list[int]:
 def _piece(group: Group, index: LidarIndex, number: int, span: tuple[int, int], last: int) -> Piece:
     first, stop = span
     rows, info = index.chunks[first:stop], group.objects[0]
-    body: dict[str, Json] = {"uri": info.uri, "identity": info.identity, "head": index.head, "table": index.table}
-    body |= {"start": first, "stop": stop, "last": last}
+    body: dict[str, Json] = {"file": info.uri, "uri": info.uri, "identity": info.identity}
+    body |= {"head": index.head, "table": index.table, "start": first, "stop": stop, "last": last}
+    if index.kept is not None:
+        body |= {"uri": index.kept.pack, "area": cast(Mapping[str, Json], group.body)["area"]}
     body["span"] = [int(rows["at"][0]), int(rows["at"][-1] + rows["bytes"][-1])]
     content: Json = [group.body, index.described, list(index.digests[first:stop])]
-    points, stored = int(rows["points"].sum()), int(rows["bytes"].sum())
+    points, stored = sum(index.owned[first:stop]), int(rows["bytes"].sum())
     return Piece(Lidar.name, (*group.key, ("part", number)), digest_json("lidar", content), points, stored, body)
-
-
-def _uncounted(header: LasHeader, uri: str) -> BadInput:
-    return BadInput(
-        f"the header counts {header.points} points, which the file has not: there are more",
-        why="behind the last of them its last chunk goes on",
-        hint="the file was not closed by its writer, or was damaged: write it again",
-        file=uri,
-        byte=247 if header.version == "1.4" else 107,
-    )

@@ -93,19 +93,39 @@ class KeptHead:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Of an index that is confined to an area: where its chunks are kept, and how many points of each lie inside."""
+
+    pack: str
+    inside: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LidarIndex:
-    """Chunks of a part of a file, their digests, and where the head of the file and the rows of the chunks are kept."""
+    """Chunks of a part of a file, their digests, and where the head of the file and the rows of the chunks are kept.
+
+    With ``kept`` the rows are places in its pack.
+    """
 
     head: str
     table: str
     described: str
     chunks: Chunks
     digests: tuple[str, ...]
+    kept: Kept | None = None
+
+    @property
+    def owned(self) -> list[int]:
+        """Points that each chunk gives."""
+        return self.chunks["points"].tolist() if self.kept is None else [*self.kept.inside]
 
     def encode(self) -> bytes:
         """Return the index as bytes; the inverse of `decode`."""
-        head: Json = {"head": self.head, "table": self.table, "described": self.described, "chunks": len(self.chunks)}
-        text = json.dumps(head, separators=(",", ":")).encode()
+        told: dict[str, Json] = {"head": self.head, "table": self.table, "described": self.described}
+        told["chunks"] = len(self.chunks)
+        if self.kept is not None:
+            told["pack"], told["inside"] = self.kept.pack, [*self.kept.inside]
+        text = json.dumps(told, separators=(",", ":")).encode()
         return b"".join([_LENGTH.pack(len(text)), text, self.chunks.tobytes(), bytes.fromhex("".join(self.digests))])
 
     @classmethod
@@ -117,7 +137,9 @@ class LidarIndex:
         chunks = np.frombuffer(data, CHUNK, head["chunks"], at)
         rest = data[at + chunks.nbytes :]
         digests = (rest[start : start + _DIGEST_BYTES] for start in range(0, len(rest), _DIGEST_BYTES))
-        return cls(head["head"], head["table"], head["described"], chunks, tuple(digest.hex() for digest in digests))
+        kept = Kept(head["pack"], tuple(head["inside"])) if "pack" in head else None
+        hexadecimal = tuple(digest.hex() for digest in digests)
+        return cls(head["head"], head["table"], head["described"], chunks, hexadecimal, kept)
 
 
 def describe(read: Read, size: int, *, name: str, file: str) -> PointHeader:
@@ -163,8 +185,8 @@ def walk(data: DataAccess, uri: str, described: PointHeader, size: int, span: tu
     return LidarIndex(kept, data.keep(chunks.tobytes()), hashlib.sha256(header.head).hexdigest(), chunks, digests)
 
 
-def stored_chunks(read: Read, chunks: Chunks, *, file: str) -> Iterator[tuple[Any, memoryview]]:
-    """Yield each chunk's row and its stored bytes; neighbours are fetched together, up to some MiB.
+def stored_chunks(read: Read, chunks: Chunks, *, file: str, gap: int = _GAP_BYTES) -> Iterator[tuple[Any, memoryview]]:
+    """Yield each chunk's row and its stored bytes; neighbours at most ``gap`` bytes apart are fetched together.
 
     Raises:
         TruncatedInput: the file ends before a chunk does.
@@ -175,7 +197,7 @@ def stored_chunks(read: Read, chunks: Chunks, *, file: str) -> Iterator[tuple[An
         start, stop = int(chunks[first]["at"]), int(chunks[first]["at"] + chunks[first]["bytes"])
         while last < len(chunks):
             begins, ends = int(chunks[last]["at"]), int(chunks[last]["at"] + chunks[last]["bytes"])
-            if begins - stop > _GAP_BYTES or ends - start > _WINDOW_BYTES:
+            if begins - stop > gap or ends - start > _WINDOW_BYTES:
                 break
             stop, last = ends, last + 1
         block = memoryview(read(start, stop))

@@ -3,7 +3,7 @@
 Files of one cloud may have different scales and offsets. In the frame each coordinate is an integer, so who owns a
 point is decided without rounding: cell ``n`` of an axis is ``[n * cell, (n + 1) * cell)`` on a lattice through the
 origin of the coordinate system. Here: the unit, the checks that files fit together, the stage `geospatial.frame`.
-Not here: cells and tiles. Imports `flowbutton.model`, numpy; rasterio inside functions.
+Not here: cells and tiles. Imports `flowbutton.model`, partitioners, numpy; rasterio inside functions.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, RootModel
 
 from flowbutton.model.errors import BadInput, OptionError
+from flowbutton.partitioners.lidar_area import exact_offset
 from flowbutton.stages.define import map_stage
 
 Ints = npt.NDArray[np.int64]
@@ -26,7 +27,6 @@ Ratio = tuple[int, int]
 Triple = tuple[str, str, str]
 
 NO_CRS = "none"
-_FINEST = 100  # offsets are kept to this part of their scale: what is finer is noise of writers
 _MOST_CELL = 1 << 22  # units per cell: 64 cells, doubled, still have products that fit into 64 bits
 _MOST = 1 << 62
 
@@ -70,7 +70,7 @@ class Frame(BaseModel):
         """Return for X, Y and Z of a file (scale, offset) in the frame's units: ``X' = X * scale + offset``."""
         units = (self.unit, self.unit, self.z_unit)
         x, y, z = (
-            (int(Fraction(scale) / Fraction(*unit)), int(_offset(scale, offset) / Fraction(*unit)))
+            (int(Fraction(scale) / Fraction(*unit)), int(exact_offset(scale, offset) / Fraction(*unit)))
             for scale, offset, unit in zip(scales, offsets, units, strict=True)
         )
         return x, y, z
@@ -109,8 +109,8 @@ def frame(headers: HeaderTable, *, resolution: float = 1.0, crs: str | None = No
     if not rows:
         raise BadInput("there is no point cloud", why="the source has no file", hint="")
     edge = Fraction(str(resolution))
-    axes = [(Fraction(row.scale[n]), _offset(row.scale[n], row.offset[n])) for row in rows for n in (0, 1)]
-    heights = [(Fraction(row.scale[2]), _offset(row.scale[2], row.offset[2])) for row in rows]
+    axes = [(Fraction(row.scale[n]), exact_offset(row.scale[n], row.offset[n])) for row in rows for n in (0, 1)]
+    heights = [(Fraction(row.scale[2]), exact_offset(row.scale[2], row.offset[2])) for row in rows]
     unit = _common([edge, *(value for pair in axes for value in pair)])
     z_unit = _common([value for pair in heights for value in pair])
     cell = int(edge / unit)
@@ -123,12 +123,6 @@ def frame(headers: HeaderTable, *, resolution: float = 1.0, crs: str | None = No
         z_unit=(z_unit.numerator, z_unit.denominator),
         cell=cell,
     )
-
-
-def _offset(scale: str, offset: str) -> Fraction:
-    """Return an offset on multiples of a hundredth of the scale."""
-    step = Fraction(scale) / _FINEST
-    return round(Fraction(offset) / step) * step
 
 
 def _common(values: Iterable[Fraction]) -> Fraction:
