@@ -100,23 +100,22 @@ class Driver:
         found = [tile for _, tile in planned.rows]
         return self._random.sample(found, len(found))
 
-    def terrain_parts(self, **sizes: int) -> list[Path]:
+    def filtered(self, **sizes: int) -> list[Path]:
+        """Return the bundles of the ground points that the filter chooses; none where it is not wanted."""
+        if self._of("scatter").get("ground") != "filter":
+            return []
+        cloud, grounds = self.surveyed.cloud, [one.ground.path for one in self.scattered]
+        cells, chosen = [one.cells.path for one in self.scattered], self._of("filter")
+        return [
+            filter_ground(
+                tile, cloud, meeting(cells, tile.wide), meeting(grounds, tile.bins), self.scratch(), **chosen
+            ).close()
+            for tile in self.tiles("surface", **sizes)
+        ]
+
+    def terrain_parts(self, filtered: Sequence[Path] = (), **sizes: int) -> list[Path]:
         """Return the bundles of the terrain."""
         cloud, grounds = self.surveyed.cloud, [one.ground.path for one in self.scattered]
-        filtered: list[Path] = []
-        if self._of("scatter").get("ground") == "filter":
-            cells = [one.cells.path for one in self.scattered]
-            filtered = [
-                filter_ground(
-                    tile,
-                    cloud,
-                    meeting(cells, tile.wide),
-                    meeting(grounds, tile.bins),
-                    self.scratch(),
-                    **self._of("filter"),
-                ).close()
-                for tile in self.tiles("surface", **sizes)
-            ]
         return [
             terrain(
                 tile,
@@ -133,10 +132,12 @@ class Driver:
         """Return all products, north up, made in tiles of the size given."""
         cloud = self.surveyed.cloud
         cells = [one.cells.path for one in self.scattered]
-        made: dict[str, list[Path]] = {"dtm": self.terrain_parts(**sizes)}
+        filtered = self.filtered(**sizes)
+        made: dict[str, list[Path]] = {"dtm": self.terrain_parts(filtered, **sizes)}
         tiles = self.tiles("surface", **sizes)
         for tile in tiles:
-            found = surface(tile, cloud, meeting(cells, tile.cells), self.scratch())
+            ground = meeting(filtered, tile.bins)
+            found = surface(tile, cloud, meeting(cells, tile.cells), self.scratch(), ground)
             for name, bundle in found._asdict().items():
                 made.setdefault(name, []).append(bundle.close())
         for tile in tiles:

@@ -105,10 +105,14 @@ def test_the_filter_finds_the_ground_below_a_house(tmp_path: Path) -> None:
     file = _write(tmp_path / "x.las", points, classification=np.where(classes == 7, 7, 1).astype(np.uint8))
     options = {"scatter": {"ground": "filter"}, "filter": {"filter_radius": 12.0, "slope": 0.3}}
     driver = _driver(tmp_path, file, survey={"max_radius": "40"}, **options)
-    cloud, dtm = driver.surveyed.cloud, driver.products()["dtm"][0]
+    cloud, products = driver.surveyed.cloud, driver.products()
+    dtm = products["dtm"][0]
     x = cloud.grid.transform[2] + np.arange(cloud.grid.columns) + 0.5
     y = cloud.grid.transform[5] - np.arange(cloud.grid.rows) - 0.5
     assert np.nanmax(np.abs(dtm - (0.1 * x[None] + 3 * np.sin(y[:, None] / 20)))) < 0.7
+    house = (abs(x[None] - 10) < 7) & (abs(y[:, None] - 5) < 8)
+    assert products["counts"][1][house].sum() == 0, "ground points are those that the filter chose"
+    assert products["counts"][1].sum() > 4000
 
 
 def test_noise_and_withheld_points_are_counted_and_left_out(tmp_path: Path) -> None:

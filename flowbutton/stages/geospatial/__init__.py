@@ -4,11 +4,14 @@ from flowbutton.stages.geospatial.about import describe_cloud
 from flowbutton.stages.geospatial.band_math import band_math, composite, raster_grid
 from flowbutton.stages.geospatial.canopy import canopy, fill_pits
 from flowbutton.stages.geospatial.cog import cog
+from flowbutton.stages.geospatial.compare import compare, pair_grids
 from flowbutton.stages.geospatial.compress import compress, plan_patches
+from flowbutton.stages.geospatial.evaluate import evaluate
 from flowbutton.stages.geospatial.frame import frame
 from flowbutton.stages.geospatial.ground_filter import filter_ground
 from flowbutton.stages.geospatial.relief import hillshade, slope
 from flowbutton.stages.geospatial.scatter import scatter
+from flowbutton.stages.geospatial.seams import check_seams
 from flowbutton.stages.geospatial.surface import surface
 from flowbutton.stages.geospatial.survey import survey
 from flowbutton.stages.geospatial.terrain import terrain
@@ -19,14 +22,18 @@ from flowbutton.stages.geospatial.zones import read_zones, zone_windows
 __all__ = [
     "band_math",
     "canopy",
+    "check_seams",
     "cog",
+    "compare",
     "composite",
     "compress",
     "describe_cloud",
+    "evaluate",
     "fill_pits",
     "filter_ground",
     "frame",
     "hillshade",
+    "pair_grids",
     "plan_patches",
     "plan_tiles",
     "raster_grid",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from flowbutton.stages.define import map_stage
 from flowbutton.stages.geospatial.grid import Grid
@@ -17,12 +17,14 @@ class CloudProducts(NamedTuple):
 
 
 @map_stage("geospatial.describe_cloud")
-def describe_cloud(cloud: Cloud) -> CloudProducts:
+def describe_cloud(cloud: Cloud, *, ground: Literal["filter"] | None = None) -> CloudProducts:
     """Return what all products of a cloud have in common.
 
     Args:
         cloud: By `geospatial.survey`.
+        ground: As for `geospatial.scatter`. Where a filter chooses them, ground points are not counted here.
     """
     radius = "none" if cloud.max_radius is None else f"{cloud.max_radius:g}"
-    tags = {"max_radius": radius, "points": str(cloud.points), "ground_points": str(cloud.ground_points)}
+    tags = {"max_radius": radius, "points": str(cloud.points)}
+    tags |= {"ground": "filter"} if ground else {"ground_points": str(cloud.ground_points)}
     return CloudProducts(cloud.grid, tags)

@@ -49,7 +49,7 @@ def scatter(
     *,
     drop_classes: Sequence[int] = NOISE,
     drop_withheld: bool = True,
-    ground: Literal["classified", "filter"] = "classified",
+    ground: Literal["filter"] | None = None,
     tolerance: float = 0.5,
 ) -> Scattered:
     """Count the points of a piece by cell and class, and put its ground points into bins.
@@ -61,8 +61,8 @@ def scatter(
         tally: Counts points in, and points that are kept.
         drop_classes: Classes that are left out of everything.
         drop_withheld: Leave out the points that are marked as withheld.
-        ground: Where ground points come from: class 2, or `geospatial.filter_ground`, which then gets all points that
-            are at most ``tolerance`` above the lowest of their cell.
+        ground: Where ground points come from: class 2 if None, or `geospatial.filter_ground`, which then gets all
+            points that are at most ``tolerance`` above the lowest of their cell.
         tolerance: In units of height, at least 0.
     """
     kept = _Kept(frame, points, [*drop_classes], drop_withheld=drop_withheld)
@@ -70,8 +70,8 @@ def scatter(
         kept.add(chunk, tally)
     places, kind, intensity = kept.points()
     rows = _tabulated(places, kind, intensity, frame.cell)
-    above = np.inf if ground == "classified" else tolerance * frame.z_unit[1] / frame.z_unit[0]
-    chosen = places.take(kind == GROUND if ground == "classified" else _near_lowest(places, frame.cell, above))
+    above = tolerance * frame.z_unit[1] / frame.z_unit[0]
+    chosen = places.take(kind == GROUND if ground is None else _near_lowest(places, frame.cell, above))
     cells = Bundle(Path(scratch) / "cells.bundle", CELL_SCHEMA)
     for key, data in rows.blocks() if rows is not None else ():
         cells.add(key, data)

@@ -16,16 +16,19 @@ from flowbutton.model.bundle import Parts
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.geospatial.cells import GROUND, CellGrids, grids
+from flowbutton.stages.geospatial.cells import GROUND, CellGrids, Ints, grids
+from flowbutton.stages.geospatial.ground_points import places
 from flowbutton.stages.geospatial.parts import PART_SCHEMA, add_part
 from flowbutton.stages.geospatial.survey import Cloud
+from flowbutton.stages.geospatial.terrain import NO_PARTS
 from flowbutton.stages.geospatial.tiles import Tile
+from flowbutton.stages.geospatial.triangles import Window
 
 
 class Surface(NamedTuple):
     """Parts of products. Cells without points are NaN, or 0 in counts and density.
 
-    dsm: the highest point, float32. zmin: the lowest. counts: points and ground points (class 2), uint32. density:
+    dsm: the highest point, float32. zmin: the lowest. counts: points and ground points, uint32. density:
     points per square unit, float32. intensity: the mean, float32. classes: points of each of `Cloud.classes`, uint32.
     """
 
@@ -38,7 +41,7 @@ class Surface(NamedTuple):
 
 
 @gather_stage("geospatial.surface", resources=Resources(memory_base_bytes=512 << 20, memory_per_input_byte=4.0))
-def surface(tile: Tile, cloud: Cloud, cells: Parts, scratch: Scratch) -> Surface:
+def surface(tile: Tile, cloud: Cloud, cells: Parts, scratch: Scratch, filtered: Parts = NO_PARTS) -> Surface:
     """Make the products of a tile that its own points decide.
 
     Args:
@@ -46,18 +49,28 @@ def surface(tile: Tile, cloud: Cloud, cells: Parts, scratch: Scratch) -> Surface
         cloud: By `geospatial.survey`.
         cells: By `geospatial.scatter`, those that meet ``tile.cells``.
         scratch: Where the parts are written.
+        filtered: By `geospatial.filter_ground`, those that meet ``tile.bins``: these are then the ground points.
     """
     classes = tuple(sorted({*cloud.classes, GROUND}))
-    found = grids(cells, cloud.window(*tile.ranges()), classes=classes)
+    window = cloud.window(*tile.ranges())
+    found = grids(cells, window, classes=classes)
+    ground = found.by_class[GROUND] if filtered.schema is None else _counted(filtered, window, cloud.frame.cell)
     bands: dict[str, list[npt.NDArray[Any]]] = {
         "dsm": [heights_of(found, found.highest, cloud).astype(np.float32)],
         "zmin": [heights_of(found, found.lowest, cloud).astype(np.float32)],
-        "counts": [found.count.astype(np.uint32), found.by_class[GROUND].astype(np.uint32)],
+        "counts": [found.count.astype(np.uint32), ground.astype(np.uint32)],
         "density": [(found.count / cloud.frame.resolution**2).astype(np.float32)],
         "intensity": [_mean(found)],
         "classes": [found.by_class[kind].astype(np.uint32) for kind in cloud.classes],
     }
     return Surface(**{name: product(Path(scratch), name, tile, values) for name, values in bands.items()})
+
+
+def _counted(points: Parts, window: Window, cell: int) -> Ints:
+    """Count points by cell."""
+    found = places(points, window, cell)
+    place = (found.y // cell - window.row) * window.columns + found.x // cell - window.column
+    return np.bincount(place, minlength=window.rows * window.columns).reshape(window.rows, window.columns)
 
 
 def product(folder: Path, name: str, tile: Tile, bands: list[npt.NDArray[Any]]) -> Bundle:

@@ -12,19 +12,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from flowbutton.model.bundle import Parts
 from flowbutton.model.errors import BadInput, OptionError
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.bundles import Bundle, MemoryParts
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.geospatial.delaunay import REACH, sorted_points, triangulate
-from flowbutton.stages.geospatial.frame import Floats, Ints
+from flowbutton.stages.geospatial.frame import Floats
 from flowbutton.stages.geospatial.grid import BLOCK
 from flowbutton.stages.geospatial.ground_points import Places, places
 from flowbutton.stages.geospatial.parts import PART_SCHEMA, add_part
 from flowbutton.stages.geospatial.survey import Cloud
 from flowbutton.stages.geospatial.tiles import Tile, ground_halo
-from flowbutton.stages.geospatial.triangles import Window, heights
+from flowbutton.stages.geospatial.triangles import heights
 from flowbutton.stages.geospatial.weights import weighted_heights
 
 _STRIP = 4 * BLOCK  # rows whose heights are computed at once
@@ -58,29 +60,46 @@ def terrain(
         OptionError: idw without a ``max_radius``, or another power.
         BadInput: the points lie too far apart for their unit to be computed exactly.
     """
-    if method == "idw" and (cloud.max_radius is None or not 1 <= power <= 4):
-        what = f"idw can't be computed with max_radius={cloud.max_radius}, power={power}"
-        raise OptionError(what.replace("None", "none"), why="", hint="it needs a max_radius, and a power from 1 to 4")
     rows, columns = tile.ranges()
-    window = cloud.window(rows, columns)
-    seen = None if cloud.max_radius is None else window.widened(ground_halo(cloud))
-    found = places(filtered if filtered.schema is not None else ground, seen, cloud.frame.cell)
-    corners = Places(*sorted_points(found.x, found.y, found.z))
-    _reachable(corners)
-    z = cloud.frame.heights(corners.z)
-    triangles = triangulate(corners.x, corners.y, cloud.radius) if method == "tin" else None
+    corners = Corners(filtered if filtered.schema is not None else ground, tile, cloud, method, power)
     bundle = Bundle(Path(scratch) / "terrain.bundle", PART_SCHEMA)
     for start in range(rows.start, rows.stop, _STRIP):
-        strip = cloud.window(range(start, min(start + _STRIP, rows.stop)), columns)
-        add_part(bundle, start, columns.start, _heights(corners, z, triangles, strip, cloud, power)[None, ::-1])
+        strip = range(start, min(start + _STRIP, rows.stop))
+        add_part(bundle, start, columns.start, corners.heights(strip)[None])
     return bundle
 
 
-def _heights(points: Places, z: Floats, triangles: Ints | None, window: Window, cloud: Cloud, power: int) -> Floats:
-    cell, radius = cloud.frame.cell, cloud.radius
-    if triangles is None:
-        return weighted_heights(points.x, points.y, z, window, cell=cell, radius=radius, power=power)
-    return heights(points.x, points.y, z, triangles, window, cell=cell, radius=radius)
+class Corners:
+    """The ground points that decide on the terrain of a tile, and the triangles between them.
+
+    Raises:
+        OptionError, BadInput: as `terrain`.
+    """
+
+    def __init__(self, ground: Parts, tile: Tile, cloud: Cloud, method: str, power: int) -> None:
+        if method == "idw" and (cloud.max_radius is None or not 1 <= power <= 4):
+            what = f"idw can't be computed with max_radius={cloud.max_radius}, power={power}"
+            hint = "it needs a max_radius, and a power from 1 to 4"
+            raise OptionError(what.replace("None", "none"), why="", hint=hint)
+        self._tile, self._cloud, self._power = tile, cloud, power
+        window = cloud.window(*tile.ranges())
+        seen = None if cloud.max_radius is None else window.widened(ground_halo(cloud))
+        found = places(ground, seen, cloud.frame.cell)
+        self._points = Places(*sorted_points(found.x, found.y, found.z))
+        _reachable(self._points)
+        self._z = cloud.frame.heights(self._points.z)
+        flat = method == "tin"
+        self._triangles = triangulate(self._points.x, self._points.y, cloud.radius) if flat else None
+
+    def heights(self, rows: range) -> Floats:
+        """Return the heights of some rows of the tile, northmost first; NaN where there is none."""
+        points, cell, radius = self._points, self._cloud.frame.cell, self._cloud.radius
+        window = self._cloud.window(rows, self._tile.ranges()[1])
+        if self._triangles is None:
+            found = weighted_heights(points.x, points.y, self._z, window, cell=cell, radius=radius, power=self._power)
+        else:
+            found = heights(points.x, points.y, self._z, self._triangles, window, cell=cell, radius=radius)
+        return np.ascontiguousarray(found[::-1])
 
 
 def _reachable(points: Places) -> None:

@@ -27,6 +27,7 @@ from flowbutton.stages.geospatial.triangles import Window
 
 AROUND = 4
 """Cells that stages of a kernel see around a tile: kernels are up to 9 cells wide."""
+_BESIDE = 4  # cells on each side of a border whose terrain is computed again
 _MOST_BOXES = 96  # of a window: an item stays small
 
 
@@ -79,7 +80,7 @@ def plan_tiles(
     cloud: Cloud,
     bins: Path,
     *,
-    of: Literal["terrain", "surface"] = "surface",
+    of: Literal["terrain", "surface", "seams"] = "surface",
     tile_cells: int = 256,
     tile_points: int | None = None,
     filter_radius: float = 18.0,
@@ -89,7 +90,8 @@ def plan_tiles(
     Args:
         cloud: By `geospatial.survey`.
         bins: Likewise.
-        of: What is made of them: without a ``max_radius`` the terrain is one tile.
+        of: What is made of them: without a ``max_radius`` the terrain is one tile. ``seams`` are strips of eight cells
+            across the borders between the tiles of the terrain.
         tile_cells: Edge of a tile, in cells, at least 1.
         tile_points: If given, tiles of at most so many points (and of a bin of 64 cells at least) instead.
         filter_radius: As of `geospatial.filter_ground`.
@@ -101,12 +103,14 @@ def plan_tiles(
         what = f"tiles of {tile_cells} cells or {tile_points} points can't be made"
         raise OptionError(what, why="", hint="tile_cells and tile_points are 1 or more")
     rows, columns = range(cloud.grid.rows), range(cloud.grid.columns)
-    if of == "terrain" and cloud.max_radius is None:
+    if of != "surface" and cloud.max_radius is None:
         windows = iter([(rows, columns)])
     elif tile_points is not None:
         windows = _by_points(cloud, read(bins)[0]["bins"], tile_points)
     else:
         windows = ((high, wide) for high in _steps(rows, tile_cells) for wide in _steps(columns, tile_cells))
+    if of == "seams":
+        windows = (strip for tile in windows for strip in _borders(*tile, rows, columns))
     wide = halo_of(filter_radius, cloud.frame.resolution)
     found = [_tile(cloud, high, across, wide) for high, across in windows]
     return Items(tuple(({"ordinal": number}, tile) for number, tile in enumerate(found)))
@@ -115,6 +119,16 @@ def plan_tiles(
 def _steps(cells: range, size: int) -> Iterator[range]:
     for start in range(0, len(cells), size):
         yield cells[start : start + size]
+
+
+def _borders(rows: range, columns: range, all_rows: range, all_columns: range) -> Iterator[tuple[range, range]]:
+    """Yield the strips across the right and the lower border of a tile; at a crossing they don't overlap."""
+    if columns.stop < all_columns.stop:
+        yield rows, all_columns[max(columns.stop - _BESIDE, 0) : columns.stop + _BESIDE]
+    left = columns.start + _BESIDE * (columns.start > 0)
+    right = columns.stop - _BESIDE * (columns.stop < all_columns.stop)
+    if rows.stop < all_rows.stop and left < right:
+        yield all_rows[max(rows.stop - _BESIDE, 0) : rows.stop + _BESIDE], range(left, right)
 
 
 def _by_points(cloud: Cloud, bins: Ints, most: int) -> Iterator[tuple[range, range]]:

@@ -79,6 +79,9 @@ def read_zones(
     if not zones.crs:
         hint = "say it: ogr2ogr -a_srs EPSG:n out.gpkg in"
         raise BadInput("zones have no coordinate reference system", why="", hint=hint, file=str(zones.key["file"]))
+    if not grid.crs:
+        hint = "say it with crs=EPSG:code, or leave the zones out"
+        raise BadInput("zones can't be laid over a product without a coordinate reference system", why="", hint=hint)
     features = list(zones.features())
     ids = _identifiers(features, zone_id, str(zones.key["file"]))
     shapes = _on_grid([feature.shape for feature in features], zones.crs, grid)
