@@ -165,7 +165,7 @@ def test_sums_and_products_are_exact(values: list[float], pair: list[float]) -> 
 
 
 def test_zones_that_are_odd_are_repaired_or_told() -> None:
-    grid = Grid(crs="", transform=(1, 0, 0, 0, -1, 0), rows=10, columns=10)
+    grid = Grid(crs="", transform=(1, 0, 0, 0, -1, 10), rows=10, columns=10)
     bow = shapely.Polygon([(0, 0), (4, 4), (4, 0), (0, 4)])
     shape, note = _polygon(bow, grid, "zones.gpkg, feature 1")
     assert shape.is_valid

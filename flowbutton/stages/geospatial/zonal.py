@@ -29,7 +29,7 @@ from flowbutton.stages.define import gather_stage
 from flowbutton.stages.geospatial.exact_sums import MOST, exact_total, product, rational
 from flowbutton.stages.geospatial.grid import BLOCK, Grid, cut_axis
 from flowbutton.stages.geospatial.parts import assemble
-from flowbutton.stages.geospatial.zones import Zone, ZoneWindow, load_zones, meets
+from flowbutton.stages.geospatial.zones import PlacedZone, Zone, ZoneWindow, load_zones, meets, place_zones
 
 Array = npt.NDArray[Any]
 Rule = Literal["centre", "all_touched", "fraction"]
@@ -114,7 +114,7 @@ def zonal(
     """
     rows, columns = range(*window.rows), range(*window.columns)
     pixels = assemble(values, rows, columns, bands=1, dtype=dtype, fill=nodata)[0]
-    known = load_zones(zones)
+    known = place_zones(load_zones(zones), grid)
     found: dict[int, Sums] = {}
     for block_rows in cut_axis(rows):
         for block_columns in cut_axis(columns):
@@ -204,35 +204,39 @@ class _Block:
         assert rows.start % BLOCK == columns.start % BLOCK == 0
         assert rows.stop in (rows.start + BLOCK, grid.rows)
         self._rows, self._columns = rows, columns
+        self._grid = grid.transform
 
-    def coverage(self, zones: Sequence[Zone], rule: Rule) -> Iterator[tuple[int, Array]]:
+    def coverage(self, zones: Sequence[PlacedZone], rule: Rule) -> Iterator[tuple[int, Array]]:
         """Yield the numbers of the zones that meet the block, with the weight of each pixel."""
-        near = [
-            (number, zone)
-            for number, zone in enumerate(zones)
-            if zone.shape is not None and meets(zone.box, self._rows, self._columns)
-        ]
+        near = [zone for zone in zones if meets(zone.box, self._rows, self._columns)]
         if rule == "fraction":
             yield from self._fractions(near)
             return
-        for number, zone in near:
-            yield number, self._touched(zone, all_touched=rule == "all_touched")
+        for zone in near:
+            yield zone.number, self._touched(zone, all_touched=rule == "all_touched")
 
-    def _touched(self, zone: Zone, *, all_touched: bool) -> Array:
+    def _touched(self, zone: PlacedZone, *, all_touched: bool) -> Array:
+        """Take the pixels by GDAL, which at a centre on a border goes by how rings turn: on the map, not in pixels."""
         import rasterio.features
+        import shapely
         from rasterio.transform import Affine
 
+        a, b, _, d, e, _ = self._grid
+        up = -1 if a * e < b * d else 1
         found: Array = rasterio.features.rasterize(
-            [(zone.shape, 1)],
+            [(shapely.transform(zone.pixels, lambda points: points * [1, up]), 1)],
             out_shape=(len(self._rows), len(self._columns)),
-            transform=Affine.translation(self._columns.start, self._rows.start),
+            transform=Affine(1, 0, self._columns.start, 0, up, up * self._rows.start),
             all_touched=all_touched,
             dtype="uint8",
         )
         return found
 
-    def _fractions(self, zones: Sequence[tuple[int, Zone]]) -> Iterator[tuple[int, Array]]:
-        """Take the fractions by exactextract, for which y grows upwards: rows count downwards from 0."""
+    def _fractions(self, zones: Sequence[PlacedZone]) -> Iterator[tuple[int, Array]]:
+        """Take the fractions by exactextract: on the map, where its roundings are those of the whole raster.
+
+        It knows no rotated rasters; these are laid out in pixels. Its y grows upwards.
+        """
         import shapely
         from exactextract import exact_extract
         from exactextract.feature import JSONFeatureSource
@@ -240,21 +244,23 @@ class _Block:
 
         if not zones:
             return
+        a, b, c, d, e, f = self._grid
+        rotated = not b == d == 0
+        if rotated:
+            a, c, e, f = 1.0, 0.0, -1.0, 0.0
+        xs = sorted((c + a * self._columns.start, c + a * self._columns.stop))
+        ys = sorted((f + e * self._rows.start, f + e * self._rows.stop))
         shape = (len(self._rows), len(self._columns))
-        raster = NumPyRasterSource(
-            np.zeros(shape),
-            xmin=self._columns.start,
-            xmax=self._columns.stop,
-            ymin=-self._rows.stop,
-            ymax=-self._rows.start,
-        )
+        raster = NumPyRasterSource(np.zeros(shape), xmin=xs[0], xmax=xs[1], ymin=ys[0], ymax=ys[1])
         features = [
             {
                 "type": "Feature",
-                "geometry": shapely.geometry.mapping(shapely.transform(zone.shape, lambda points: points * [1, -1])),
-                "properties": {"number": number},
+                "geometry": shapely.geometry.mapping(
+                    shapely.transform(zone.pixels, lambda points: points * [1, -1]) if rotated else zone.shape
+                ),
+                "properties": {"number": zone.number},
             }
-            for number, zone in zones
+            for zone in zones
         ]
         wanted = ["cell_id", "coverage"]
         for row in exact_extract(
@@ -262,4 +268,4 @@ class _Block:
         ):
             weights = np.zeros(shape)
             weights.ravel()[row["properties"]["cell_id"]] = row["properties"]["coverage"]
-            yield row["properties"]["number"], weights
+            yield row["properties"]["number"], weights[:: -1 if e > 0 else 1, :: -1 if a < 0 else 1]

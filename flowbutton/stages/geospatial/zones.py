@@ -1,9 +1,7 @@
 """Zones: polygons with an identifier, brought onto the grid of a raster.
 
-Shapes are kept in pixels of the grid (x is the column, y the row, from the upper left corner), so that what a zone
-covers does not depend on how a raster is turned, and blocks lie on whole numbers.
-
-Here: the stages `geospatial.read_zones` and `geospatial.zone_windows`. Not here: what a zone covers (`coverage`).
+Here: the stages `geospatial.read_zones` and `geospatial.zone_windows`, zones in pixels. Not here: which pixels a zone
+covers (`zonal`).
 Imports `flowbutton.model`, the reader of vector files, numpy; shapely and rasterio only inside functions.
 """
 
@@ -33,18 +31,24 @@ OUTSIDE, REPAIRED = "outside of the raster", "repaired"
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A zone: its identifier, its shape in pixels (None where it has none), and what is to be told of it."""
+    """A zone: its identifier, its shape on the raster's map (None where it has none), and what is to be told of it."""
 
     id: ZoneId
     shape: Any
     note: str
 
-    @property
-    def box(self) -> tuple[int, int, int, int]:
-        """Return the pixels that the shape may touch: rows ``[0], [1]`` and columns ``[2], [3]``, half-open."""
-        left, top, right, bottom = self.shape.bounds
-        low, high = np.floor([top, left]).astype(int) - 1, np.ceil([bottom, right]).astype(int) + 1
-        return int(low[0]), int(high[0]), int(low[1]), int(high[1])
+
+@dataclass(frozen=True, slots=True)
+class PlacedZone:
+    """A zone's shape on the map and in pixels of a grid (x is the column, y the row); its number is that in the file.
+
+    ``box`` has the pixels that the shape may touch: rows ``[0], [1]`` and columns ``[2], [3]``, half-open.
+    """
+
+    number: int
+    shape: Any
+    pixels: Any
+    box: tuple[int, int, int, int]
 
 
 class ZoneWindow(BaseModel):
@@ -61,7 +65,7 @@ class ZoneWindow(BaseModel):
 def read_zones(
     zones: VectorFeatures, grid: Grid, scratch: Scratch, tally: Tally, *, zone_id: str | None = None
 ) -> Path:
-    """Bring zones onto the grid of a raster: reprojected where needed, repaired where polygons cross themselves.
+    """Bring zones onto the map of a raster: reprojected where needed, repaired where polygons cross themselves.
 
     A zone without a shape, or outside of the raster, stays: its row of results is empty, and says so.
 
@@ -84,7 +88,7 @@ def read_zones(
         raise BadInput("zones can't be laid over a product without a coordinate reference system", why="", hint=hint)
     features = list(zones.features())
     ids = _identifiers(features, zone_id, str(zones.key["file"]))
-    shapes = _on_grid([feature.shape for feature in features], zones.crs, grid)
+    shapes = _on_map([feature.shape for feature in features], zones.crs, grid)
     rows: list[Json] = []
     for feature, name, shape in zip(features, ids, shapes, strict=True):
         kept, note = _polygon(shape, grid, f"{zones.key['file']}, feature {feature.number}")
@@ -120,7 +124,7 @@ def zone_windows(zones: Path, grid: Grid, *, window: int = 2048) -> Items[ZoneWi
     if window < 1:
         raise OptionError(f"window is {window}", why="", hint="it is at least 1 pixel")
     step = -(-window // BLOCK) * BLOCK
-    boxes = [zone.box for zone in load_zones(zones) if zone.shape is not None]
+    boxes = [zone.box for zone in place_zones(load_zones(zones), grid)]
     found: list[tuple[dict[str, int], ZoneWindow]] = []
     for rows, columns in _windows(grid, step):
         if any(meets(box, rows, columns) for box in boxes):
@@ -129,6 +133,45 @@ def zone_windows(zones: Path, grid: Grid, *, window: int = 2048) -> Items[ZoneWi
             )
             found.append(({"row": rows.start, "column": columns.start}, item))
     return Items(tuple(found))
+
+
+def place_zones(zones: Sequence[Zone], grid: Grid) -> list[PlacedZone]:
+    """Return the zones that have a shape, in pixels too, rounded as by GDAL (``GDALInvGeoTransform``).
+
+    The centre of a pixel may lie on the border of a zone. Where it does by these roundings, it does in GDAL's answer.
+    """
+    import shapely
+
+    column, row = _to_pixels(grid)
+
+    def placed(points: Any) -> Any:
+        x, y = points[:, 0], points[:, 1]
+        return np.column_stack([start + x * of_x + y * of_y for start, of_x, of_y in (column, row)])
+
+    shapes = [
+        (number, zone.shape, shapely.transform(zone.shape, placed))
+        for number, zone in enumerate(zones)
+        if zone.shape is not None
+    ]
+    return [PlacedZone(number, shape, pixels, _box(pixels)) for number, shape, pixels in shapes]
+
+
+def _to_pixels(grid: Grid) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Return the coefficients of column and row: the one alone, that of x, that of y."""
+    a, b, c, d, e, f = grid.transform
+    if b == d == 0:
+        return (-c / a, 1 / a, 0.0), (-f / e, 0.0, 1 / e)
+    inverse = 1 / (a * e - b * d)
+    return (
+        ((b * f - c * e) * inverse, e * inverse, -b * inverse),
+        ((c * d - a * f) * inverse, -d * inverse, a * inverse),
+    )
+
+
+def _box(pixels: Any) -> tuple[int, int, int, int]:
+    left, top, right, bottom = pixels.bounds
+    low, high = np.floor([top, left]).astype(int) - 1, np.ceil([bottom, right]).astype(int) + 1
+    return int(low[0]), int(high[0]), int(low[1]), int(high[1])
 
 
 def meets(box: tuple[int, int, int, int], rows: range, columns: range) -> bool:
@@ -160,26 +203,19 @@ def _identifiers(features: Sequence[Feature], wanted: str | None, file: str) -> 
     return list(found)
 
 
-def _on_grid(shapes: Sequence[bytes | None], crs: str, grid: Grid) -> list[Any]:
-    """Return shapes in pixels of the grid."""
+def _on_map(shapes: Sequence[bytes | None], crs: str, grid: Grid) -> list[Any]:
+    """Return shapes in the coordinates of the grid's map."""
     import shapely
     from rasterio.crs import CRS
     from rasterio.warp import transform
 
     here, there = CRS.from_wkt(crs), CRS.from_wkt(grid.crs)
-    a, b, c, d, e, f = grid.transform
-    area = a * e - b * d
 
-    def placed(points: Any) -> Any:
-        x, y = points[:, 0], points[:, 1]
-        if here != there and len(points):
-            x, y = (np.array(axis) for axis in transform(here, there, x, y))
-        x, y = x - c, y - f
-        if b == d == 0:
-            return np.column_stack((x / a, y / e))
-        return np.column_stack(((e * x - b * y) / area, (a * y - d * x) / area))
+    def moved(points: Any) -> Any:
+        return np.column_stack(transform(here, there, points[:, 0], points[:, 1])) if len(points) else points
 
-    return [None if shape is None else shapely.transform(shapely.from_wkb(shape), placed) for shape in shapes]
+    found = [None if shape is None else shapely.from_wkb(shape) for shape in shapes]
+    return found if here == there else [None if one is None else shapely.transform(one, moved) for one in found]
 
 
 def _polygon(shape: Any, grid: Grid, place: str) -> tuple[Any, str]:
@@ -198,7 +234,7 @@ def _polygon(shape: Any, grid: Grid, place: str) -> tuple[Any, str]:
     if not shape.is_valid:
         note = f"{REPAIRED}: {shapely.is_valid_reason(shape).split('[')[0].strip()}"
         shape = _areas(shapely.make_valid(shape))
-    if shape.is_empty or not shape.intersects(shapely.box(0, 0, grid.columns, grid.rows)):
+    if shape.is_empty or not shape.intersects(shapely.Polygon(grid.corners())):
         note = f"{note}; {OUTSIDE}" if note else OUTSIDE
     return (None, note) if shape.is_empty else (shape, note)
 
