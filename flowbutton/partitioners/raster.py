@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -22,8 +23,10 @@ from flowbutton.model.errors import BadInput, MalformedRecord, OptionError
 from flowbutton.model.partitioner import Partitioner, Reader
 from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Source
 from flowbutton.model.store import DataAccess
+from flowbutton.partitioners.area import Limits, area_of
 from flowbutton.partitioners.files import file_name, unchanged
 from flowbutton.partitioners.ranges import Fetched
+from flowbutton.partitioners.raster_area import Clip, clip_of, clipped, reader_of
 from flowbutton.partitioners.raster_index import (
     GAP_BYTES,
     PART_BYTES,
@@ -58,6 +61,7 @@ class RasterWindow(Reader):
         self._files: list[Mapping[str, Any]] = body["files"]
         self.layers = tuple(Layer(**layer) for layer in body["layers"])
         self.rows, self.columns, self._halo = range(*body["rows"]), range(*body["columns"]), int(body["halo"])
+        self._clip = Clip.from_json(body["clip"]) if "clip" in body else None
 
     @property
     def key(self) -> Mapping[str, str | int]:
@@ -92,7 +96,7 @@ class RasterWindow(Reader):
         found: dict[int, Band] = {}
         for number, file in enumerate(self._files):
             layers = [(place, layer) for place, layer in enumerate(self.layers) if layer.file == number]
-            with unchanged(file["uri"], file["identity"], self._data):
+            with unchanged(file["uri"], file["identity"], self._data) if self._clip is None else nullcontext():
                 found.update(self._read(file, layers))
         self._consumed = len(self.rows) * len(self.columns)
         return tuple(found[place] for place in range(len(self.layers)))
@@ -109,13 +113,13 @@ class RasterWindow(Reader):
 
     def _pixels(self, file: Mapping[str, Any], wanted: Sequence[tuple[TiffImage, list[int]]]) -> list[Array]:
         """Return the bands of image and mask: the blocks of both are fetched together."""
-        rows, columns = self.seen
+        rows, columns = self.seen if self._clip is None else self._clip.placed(*self.seen)
         places: list[dict[int, tuple[int, int]]] = []
         for (image, bands), table in zip(wanted, file["tables"], strict=True):
             numbers = image.numbers(*image.meeting(rows, columns), bands)
             places.append(stored_places(self._data, table, image, numbers))
         spans = [span for some in places for span in some.values()]
-        fetched = Fetched(partial(self._data.read, file["uri"]), spans, gap=GAP_BYTES)
+        fetched = Fetched(reader_of(file, self._data), spans, gap=GAP_BYTES)
         found: list[Array] = []
         for (image, bands), some in zip(wanted, places, strict=True):
             down, across = image.meeting(rows, columns)
@@ -163,7 +167,8 @@ class Raster(Partitioner):
     ``.tfw``) are not looked at.
 
     Cost of the index: the stored bytes of each file are read once, not decoded, side by side in parts of 256 MiB. A
-    window costs its blocks; a raster that is one compressed strip can't be cut, and makes one window.
+    window costs its blocks; a raster that is one compressed strip can't be cut, and makes one window. With an ``area``
+    only the blocks that it meets are read, once, and kept in the store.
     """
 
     name: ClassVar[str] = "raster"
@@ -191,45 +196,61 @@ class Raster(Partitioner):
         check_one_grid([head.grid for head in heads], list(infos))
         names = source.options.get("names") or ()
         layers = chosen(heads, files, list(infos), [str(name) for name in cast(Sequence[str], names)])
-        grid = heads[0].grid
+        area = area_of(source.options)
+        clip = clip_of(heads[0].grid, area, file=files[0][0].uri)
+        grid = clipped(heads[0].grid, clip)
         body: dict[str, Json] = {"crs": grid.crs, "transform": list(grid.transform)}
         body |= {"rows": grid.rows, "columns": grid.columns, "layers": [layer.to_json() for layer in layers]}
+        if area is not None:
+            body["clip"] = clip.to_json()
         key = (("file", file_name(files[0][0].uri)), ("ordinal", 0))
         return [Group(0, key, tuple(infos.values()), body)]
 
     def index_parts(self, group: Group) -> Sequence[IndexPart]:
         """Return a task per 256 MiB of each file."""
-        return [part for info in group.objects for part in self._parts(group.ordinal, info)]
+        return [part for info in group.objects for part in self._parts(group, info)]
 
-    def _parts(self, group: int, info: ObjectInfo) -> Iterator[IndexPart]:
-        parts = self._count(info)
+    def _parts(self, group: Group, info: ObjectInfo) -> Iterator[IndexPart]:
+        clip = _clip(group)
+        parts = self._count(info, clip)
         for part in range(parts):
-            body: Json = {"uri": info.uri, "identity": info.identity, "size": info.size, "part": part, "parts": parts}
-            yield IndexPart(group, f"{info.identity}:{part}/{parts}", info.size // parts, body)
+            body: dict[str, Json] = {"uri": info.uri, "identity": info.identity, "size": info.size}
+            body |= {"part": part, "parts": parts} | ({} if clip is None else {"clip": clip.to_json()})
+            where = f"{part}/{parts}" if clip is None else f"{part}/{parts} of {clip.to_json()}"
+            yield IndexPart(group.ordinal, f"{info.identity}:{where}", info.size // parts, body)
 
-    def _count(self, info: ObjectInfo) -> int:
-        return max(-(-info.size // self._part_bytes), 1)
+    def _count(self, info: ObjectInfo, clip: Clip | None) -> int:
+        size = info.size if clip is None else int(info.size * clip.share)
+        return max(-(-size // self._part_bytes), 1)
 
     def index(self, part: IndexPart, data: DataAccess) -> bytes:
         """Read the stored blocks of one part."""
         body = cast(Mapping[str, Any], part.body)
         info = ObjectInfo(body["uri"], body["size"], body["identity"])
         with unchanged(info.uri, info.identity, data):
-            return index_raster(info, data, part=body["part"], parts=body["parts"])
+            clip = Clip.from_json(body["clip"]) if "clip" in body else None
+            return index_raster(info, data, part=body["part"], parts=body["parts"], clip=clip)
 
     def layout(self, group: Group, indexes: Sequence[bytes]) -> Layout:
         """Join the indexes of the files."""
         found: list[RasterIndex] = []
-        first = 0
+        first, clip = 0, _clip(group)
         for info in group.objects:
-            found.append(join_index(indexes[first : first + self._count(info)]))
-            first += self._count(info)
+            count = self._count(info, clip)
+            found.append(join_index(indexes[first : first + count], clip))
+            first += count
         body = cast(Mapping[str, Any], group.body)
         stored = sum(int(image.sizes.sum()) for index in found for image in (index.image, index.mask) if image)
         return Layout(group, body["rows"] * body["columns"], stored, tuple(found))
 
     def cut(
-        self, layout: Layout, *, window: int = 1024, halo: int = 0, names: Sequence[str] | None = None
+        self,
+        layout: Layout,
+        *,
+        window: int = 1024,
+        halo: int = 0,
+        names: Sequence[str] | None = None,
+        area: Limits | None = None,
     ) -> Sequence[Piece]:
         """Divide a raster into windows, row by row.
 
@@ -239,21 +260,22 @@ class Raster(Partitioner):
                 strips, a window has about ``window * window`` pixels in whole strips. Those at the edge may be smaller.
             halo: Pixels that a window sees on each side beyond its own, as far as the raster reaches.
             names: Of the bands in the source's order; when all are used, the bands of the next scene begin.
+            area: xmin, ymin, xmax, ymax in the raster's coordinate system: the pixels whose centres lie in it
+                (half-open) are the raster then.
         """
         if window < 1 or halo < 0:
             what = f"windows of {window} pixels with a halo of {halo} can't be made"
             raise OptionError(what, why="", hint="a window has 1 pixel or more, a halo 0 or more")
-        del names  # `probe` has used them
+        del names, area  # `probe` has used them
         body = cast(Mapping[str, Any], layout.group.body)
         indexes = cast(tuple[RasterIndex, ...], layout.body)
         rows, columns = body["rows"], body["columns"]
-        high, wide = window_shape([index.image.image.block for index in indexes], rows, columns, window)
+        clip = _clip(layout.group) or Clip(0, 0, rows, columns, (rows, columns))
+        high, wide = window_shape([index.image.image.block for index in indexes], *clip.of, window)
         return [
-            _piece(
-                layout.group, indexes, range(top, min(top + high, rows)), range(left, min(left + wide, columns)), halo
-            )
-            for top in range(0, rows, high)
-            for left in range(0, columns, wide)
+            _piece(layout.group, indexes, down, across, halo)
+            for down in _steps(clip.top, rows, high)
+            for across in _steps(clip.left, columns, wide)
         ]
 
     def open(self, piece: Piece, data: DataAccess) -> RasterWindow:
@@ -262,7 +284,23 @@ class Raster(Partitioner):
 
     def table(self, groups: Sequence[Group]) -> Json:
         """Return a row per raster: ``file``, ``ordinal``, ``crs``, ``transform``, ``rows``, ``columns``, ``layers``."""
-        return [{**dict(group.key), **cast(Mapping[str, Json], group.body)} for group in groups]
+        rows = [{**dict(group.key), **cast(Mapping[str, Json], group.body)} for group in groups]
+        return [{name: value for name, value in row.items() if name != "clip"} for row in rows]
+
+
+def _clip(group: Group) -> Clip | None:
+    """Return what a raster is confined to."""
+    body = cast(Mapping[str, Any], group.body)
+    return Clip.from_json(body["clip"]) if "clip" in body else None
+
+
+def _steps(first: int, count: int, size: int) -> Iterator[range]:
+    """Yield ``count`` cells in ranges that end at multiples of ``size``, counted from ``first`` cells before them."""
+    start = 0
+    while start < count:
+        stop = min(start + size - (first + start) % size, count)
+        yield range(start, stop)
+        start = stop
 
 
 def window_shape(blocks: Sequence[tuple[int, int]], rows: int, columns: int, window: int) -> tuple[int, int]:
@@ -290,6 +328,7 @@ def _piece(group: Group, indexes: Sequence[RasterIndex], rows: range, columns: r
         range(max(rows.start - halo, 0), min(rows.stop + halo, body["rows"])),
         range(max(columns.start - halo, 0), min(columns.stop + halo, body["columns"])),
     )
+    clip = _clip(group) or Clip(0, 0, body["rows"], body["columns"], (body["rows"], body["columns"]))
     digests: list[Json] = []
     stored = 0
     files: list[Json] = []
@@ -299,12 +338,16 @@ def _piece(group: Group, indexes: Sequence[RasterIndex], rows: range, columns: r
         ]
         for image, wanted in ((index.image, bands), (index.mask, [1])):
             if image is not None:
-                digests.append(_digest(image, *seen, wanted))
-                stored += int(image.sizes[image.image.numbers(*image.image.meeting(rows, columns), wanted)].sum())
+                digests.append(_digest(image, *clip.placed(*seen), wanted))
+                own = image.image.meeting(*clip.placed(rows, columns))
+                stored += int(image.sizes[image.image.numbers(*own, wanted)].sum())
         tables = [index.image.table] + ([index.mask.table] if index.mask else [])
-        files.append({"uri": info.uri, "identity": info.identity, "head": index.head, "tables": tables})
+        named_file: dict[str, Json] = {"uri": info.uri, "identity": info.identity, "head": index.head, "tables": tables}
+        files.append(named_file | ({"packs": list(index.packs)} if index.packs else {}))
     window: dict[str, Json] = {"rows": [rows.start, rows.stop], "columns": [columns.start, columns.stop], "halo": halo}
     heads: list[Json] = [index.head for index in indexes]
+    if "clip" in body:
+        window["clip"] = clip.to_json()
     content: Json = [heads, digests, layers, window]
     key = (*group.key, ("row", rows.start), ("column", columns.start))
     named: dict[str, Json] = {"files": files, "layers": layers, **window}

@@ -23,6 +23,7 @@ from flowbutton.model.canonical import Json, canonical
 from flowbutton.model.pieces import ObjectInfo
 from flowbutton.model.store import DataAccess
 from flowbutton.partitioners.ranges import Fetched
+from flowbutton.partitioners.raster_area import Clip, clipped, in_packs, wanted_blocks
 from flowbutton.partitioners.raster_layers import RasterGrid, head_of, read_head
 from flowbutton.partitioners.tiff_image import PLACE, TiffImage, places_of
 
@@ -51,15 +52,21 @@ class IndexedImage:
 
 @dataclass(frozen=True, slots=True)
 class RasterIndex:
-    """What is known of a file after the pass; ``head`` names the grid and the tags, kept in the store."""
+    """What is known of a file after the pass; ``head`` names the grid and the tags, kept in the store.
+
+    ``packs`` hold the blocks of a clip.
+    """
 
     head: str
     image: IndexedImage
     mask: IndexedImage | None
+    packs: tuple[str, ...] = ()
 
 
-def index_raster(info: ObjectInfo, data: DataAccess, *, part: int, parts: int) -> bytes:
+def index_raster(info: ObjectInfo, data: DataAccess, *, part: int, parts: int, clip: Clip | None = None) -> bytes:
     """Read and digest every ``parts``-th part of the blocks; the first part keeps what readers need.
+
+    With a ``clip`` only the blocks that it meets, and these are kept, in a pack for the image and one for the mask.
 
     Raises:
         BadInput, TruncatedInput: as `head_of` and `places_of`.
@@ -72,29 +79,61 @@ def index_raster(info: ObjectInfo, data: DataAccess, *, part: int, parts: int) -
     told: dict[str, Json] = {}
     if part == 0:
         images: list[Json] = [image.to_json() for image, _ in found]
-        grid = head.grid
+        grid = head.grid if clip is None else clipped(head.grid, clip)
         kept: Json = {"images": images, "crs": grid.crs, "transform": list(grid.transform)}
         told["head"] = data.keep(canonical({**cast(Any, kept), "rows": grid.rows, "columns": grid.columns}))
-        told["tables"] = [data.keep(places.tobytes()) for _, places in found]
+        tables = [places for _, places in found] if clip is None else _in_packs(found, clip, parts)
+        told["tables"] = [data.keep(places.tobytes()) for places in tables]
         told["images"] = [replace(image, tags=()).to_json() for image, _ in found]
+    arrays: list[bytes] = []
+    packs: list[Json] = []
+    for image, places in found:
+        numbers = np.arange(len(places)) if clip is None else wanted_blocks(image, clip)
+        some = places[numbers[len(numbers) * part // parts : len(numbers) * (part + 1) // parts]]
+        pack: dict[int, bytes] | None = None if clip is None else {}
+        arrays += [some["bytes"].tobytes(), _digests(some, info.uri, data, pack)]
+        packs += [data.keep(b"".join(pack[number] for number in range(len(some))))] if pack is not None else []
+    if packs:
+        told["packs"] = packs
     text = json.dumps(told, separators=(",", ":")).encode()
-    arrays = []
-    for _, places in found:
-        some = places[len(places) * part // parts : len(places) * (part + 1) // parts]
-        arrays += [some["bytes"].tobytes(), _digests(some, info.uri, data)]
     return b"".join([_LENGTH.pack(len(text)), text, *map(_framed, arrays)])
 
 
-def join_index(parts: Sequence[bytes]) -> RasterIndex:
+def _in_packs(found: Sequence[tuple[TiffImage, Any]], clip: Clip, parts: int) -> list[Any]:
+    """Return the tables of image and mask with the places that the blocks of a clip have in the packs of all parts."""
+    tables = []
+    for kind, (image, places) in enumerate(found):
+        numbers, table = wanted_blocks(image, clip), np.zeros(len(places), PLACE)
+        ends = len(numbers) * np.arange(1, parts + 1) // parts
+        part = np.searchsorted(ends, np.arange(len(numbers)), side="right")
+        table["bytes"][numbers] = places["bytes"][numbers]
+        table["at"][numbers] = in_packs(places["bytes"][numbers], part * len(found) + kind)
+        tables.append(table)
+    return tables
+
+
+def join_index(parts: Sequence[bytes], clip: Clip | None = None) -> RasterIndex:
     """Return what the parts of a file's index say together."""
     told, columns = _unframed(parts[0])
-    rest = [_unframed(part)[1] for part in parts[1:]]
+    rest = [_unframed(part) for part in parts[1:]]
     images: list[IndexedImage] = []
-    for number, (image, table) in enumerate(zip(told["images"], told["tables"], strict=True)):
-        sizes, digests = (b"".join([some[2 * number + k] for some in (columns, *rest)]) for k in (0, 1))
+    for number, (described, table) in enumerate(zip(told["images"], told["tables"], strict=True)):
+        all_parts = (columns, *(some for _, some in rest))
+        sizes, digests = (b"".join([some[2 * number + k] for some in all_parts]) for k in (0, 1))
+        image = TiffImage.from_json(described)
         known = np.frombuffer(sizes, "<u8"), np.frombuffer(digests, f"V{_DIGEST_BYTES}")
-        images.append(IndexedImage(TiffImage.from_json(image), table, *known))
-    return RasterIndex(told["head"], images[0], images[1] if len(images) > 1 else None)
+        if clip is not None:
+            known = _spread(known[0], image, clip), _spread(known[1], image, clip)
+        images.append(IndexedImage(image, table, *known))
+    packs = [pack for one in (told, *(one for one, _ in rest)) for pack in one.get("packs", ())]
+    return RasterIndex(told["head"], images[0], images[1] if len(images) > 1 else None, tuple(packs))
+
+
+def _spread(values: npt.NDArray[Any], image: TiffImage, clip: Clip) -> npt.NDArray[Any]:
+    """Return values of the blocks of a clip at the numbers of these blocks."""
+    found = np.zeros(image.blocks, values.dtype)
+    found[wanted_blocks(image, clip)] = values
+    return found
 
 
 def kept_head(data: DataAccess, uri: str) -> tuple[RasterGrid, list[TiffImage]]:
@@ -105,8 +144,11 @@ def kept_head(data: DataAccess, uri: str) -> tuple[RasterGrid, list[TiffImage]]:
     return grid, [TiffImage.from_json(image) for image in value["images"]]
 
 
-def _digests(places: Any, uri: str, data: DataAccess) -> bytes:
-    """Return the digests of blocks, in their order; they are read in the order in which they lie."""
+def _digests(places: Any, uri: str, data: DataAccess, pack: dict[int, bytes] | None) -> bytes:
+    """Return the digests of blocks, in their order; they are read in the order in which they lie.
+
+    With ``pack`` the bytes of each are put there by its number.
+    """
     found = np.zeros(len(places), f"V{_DIGEST_BYTES}")
     order = np.argsort(places["at"], kind="stable")
     reach = np.cumsum(places["bytes"][order]) // np.uint64(_READ_BYTES)
@@ -114,7 +156,10 @@ def _digests(places: Any, uri: str, data: DataAccess) -> bytes:
         spans = [(int(at), int(at + size)) for at, size in places[some].tolist()]
         fetched = Fetched(partial(data.read, uri), spans, gap=GAP_BYTES)
         for number, span in zip(some.tolist(), spans, strict=True):
-            found[number] = np.void(hashlib.sha256(fetched.bytes_of(span)).digest()[:_DIGEST_BYTES])
+            block = fetched.bytes_of(span)
+            found[number] = np.void(hashlib.sha256(block).digest()[:_DIGEST_BYTES])
+            if pack is not None:
+                pack[number] = block
     return found.tobytes()
 
 
