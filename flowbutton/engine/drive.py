@@ -137,6 +137,7 @@ class Drive:
 
     def _submit(self) -> None:
         """Start what the schedule says."""
+        self._schedule.capacity = self._executor.capacity
         calls = []
         for submit in [] if self.ended.stopped else self._schedule.next(self._now()):
             self._calls[submit.call] = submit.tasks

@@ -24,7 +24,7 @@ from flowbutton import __version__
 from flowbutton.dag.graph import Graph
 from flowbutton.dag.plan import Plan
 from flowbutton.engine.drive import Drive, Ended, FailedTask
-from flowbutton.engine.expansion import Expansion
+from flowbutton.engine.expansion import Expansion, SourceFacts
 from flowbutton.engine.failures import Told, told, told_task
 from flowbutton.engine.hiding import Hidden
 from flowbutton.engine.identity import Identities
@@ -33,6 +33,7 @@ from flowbutton.engine.ledger import LedgerLine
 from flowbutton.engine.past import PastRun, keep_past, read_past
 from flowbutton.engine.planning import History, plan_of
 from flowbutton.engine.publish import check_folder, publications, publish
+from flowbutton.engine.reach import check_reach
 from flowbutton.engine.reuse import Records, settle
 from flowbutton.engine.scratch import scratch_folder
 from flowbutton.engine.settings import Settings
@@ -95,6 +96,7 @@ class _Opened:
 
     store: Store
     records: Records
+    sources: Mapping[str, SourceFacts]
     expansion: Expansion
 
 
@@ -199,6 +201,7 @@ def _drive(
     lease: Lease,
 ) -> Ended:
     with scratch_folder(), _executor(opened.expansion.graph, settings) as executor:
+        check_reach(executor, settings.executor, settings.store, opened.sources)
         drive = Drive(
             opened.expansion,
             opened.records,
@@ -237,7 +240,7 @@ def _open(graph: Graph, settings: Settings) -> _Opened:
     access = StoreAccess(store)
     sources = probe_sources(graph, access, samples_folder(settings.store))
     expansion = Expansion(graph, sources, _code_digest)
-    return _Opened(store, Records(store), expansion)
+    return _Opened(store, Records(store), sources, expansion)
 
 
 def _name(graph: Graph, settings: Settings) -> str:

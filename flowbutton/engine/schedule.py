@@ -24,6 +24,9 @@ from flowbutton.model.executor import Capacity
 BATCH_TARGET_S = 0.25
 """A batch takes about this long, by what the stage's tasks took so far."""
 BATCH_LIMIT = 128
+CALLS_WORTH = 10
+"""A batch takes so many times what its call costs beside the work, where that is more."""
+COSTLY_BATCH_LIMIT = 1024
 
 
 class State(StrEnum):
@@ -85,17 +88,20 @@ class _Pace:
     tasks: int = 0
     wall_s: float = 0.0
 
-    def batch(self, ready: int, slots: int) -> int:
+    def batch(self, ready: int, capacity: Capacity) -> int:
         if not self.tasks:
             return 1
-        by_time = int(BATCH_TARGET_S / max(self.wall_s / self.tasks, 1e-4))
-        fair = -(-ready // (2 * slots))  # leave work for the others
-        return max(1, min(BATCH_LIMIT, by_time, fair))
+        task_s = max(self.wall_s / self.tasks, 1e-4)
+        target_s = max(BATCH_TARGET_S, CALLS_WORTH * capacity.call_s)
+        limit = min(int(BATCH_LIMIT * target_s / BATCH_TARGET_S), COSTLY_BATCH_LIMIT)
+        fair = -(-ready // (2 * capacity.slots))  # leave work for the others
+        worth = int(capacity.call_s / task_s)  # less work than a call costs is not worth leaving
+        return max(1, min(limit, int(target_s / task_s), max(fair, worth)))
 
 
 @dataclass(slots=True)
 class Schedule:
-    """The state of all tasks that became ready and are not done."""
+    """The state of all tasks that became ready and are not done. ``capacity`` may be set anew at any time."""
 
     capacity: Capacity
     entries: dict[int, _Entry] = field(default_factory=dict)
@@ -181,7 +187,7 @@ class Schedule:
 
     def _batch(self, first: _Entry, ready: int) -> int:
         pace = self._pace.get(first.demand.task.node, _Pace())
-        return 1 if first.alone else pace.batch(ready, self.capacity.slots)
+        return 1 if first.alone else pace.batch(ready, self.capacity)
 
     def written(self, tasks: Iterable[int]) -> None:
         """The records of tasks are written, and will be named: nothing of their call's end is theirs any more."""

@@ -1,7 +1,7 @@
 """A run's temporary folder, for its workers: what a killed task leaves behind goes with it.
 
 Workers inherit it as TMPDIR. A driver that was killed leaves its folder; the next run on the machine removes it.
-Imports `stores.leases` (who is gone).
+Imports `model.process` (who is gone).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flowbutton.stores.leases import process_start
+from flowbutton.model.process import process_start
 
 _PREFIX = "flowbutton-run-"
 

@@ -109,7 +109,7 @@ class _Nursery:
                 pass
         finally:
             for pid in self._pids.values():
-                _kill_group(pid)
+                kill_group(pid)
             for pid in self._pids.values():
                 os.waitpid(pid, 0)
 
@@ -124,7 +124,7 @@ class _Nursery:
         if kind == FORK:
             return self._fork(worker, place, fds[0])
         if worker in self._pids:  # else it ended by itself, and that is reported
-            _kill_group(self._pids[worker])
+            kill_group(self._pids[worker])
         return True
 
     def _fork(self, worker: int, place: int, fd: int) -> bool:
@@ -160,7 +160,7 @@ class _Nursery:
             for held in (self._requests, self._reports, self._wake_read, self._wake_write, self._selector):
                 held.close()
             if os.getppid() == nursery:  # else it died before the kernel knew that we want to go with it
-                _work_off(Connection(fd), self._work, partial(self._marks.set, place))
+                work_off(Connection(fd), self._work, partial(self._marks.set, place))
             code = 0
         finally:
             _flush()
@@ -174,12 +174,12 @@ class _Nursery:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 del self._pids[worker]
-                _kill_group(pid)  # programs that it started and left behind
+                kill_group(pid)  # programs that it started and left behind
                 self._reports.send_bytes(REPORT.pack(ENDED, worker, os.waitstatus_to_exitcode(status)))
         return True
 
 
-def _kill_group(pid: int) -> None:
+def kill_group(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
@@ -190,14 +190,14 @@ def _flush() -> None:
             stream.flush()
 
 
-def _work_off(connection: Connection, work: Work, mark: Callable[[int], None]) -> None:
+def work_off(connection: Connection, work: Work, mark: Callable[[int], None]) -> None:
     """Answer calls until the driver closes the pipe."""
     with connection, contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         while True:
-            connection.send_bytes(_answer(connection, work, mark, connection.recv_bytes()))
+            connection.send_bytes(answer_call(connection, work, mark, connection.recv_bytes()))
 
 
-def _answer(connection: Connection, work: Work, mark: Callable[[int], None], payload: bytes) -> bytes:
+def answer_call(connection: Connection, work: Work, mark: Callable[[int], None], payload: bytes) -> bytes:
     messages = _Messages(connection, mark)
     try:
         return ANSWER + work(payload, messages)

@@ -28,10 +28,15 @@ Work = Callable[[bytes, Emit], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How many calls run at once, and the memory in bytes that they share (None: not limited here)."""
+    """How many calls run at once, and the memory in bytes that they share (None: not limited here).
+
+    ``call_s`` is what a call costs beside its work, in seconds as measured so far: where it is much, small tasks
+    should travel in larger batches.
+    """
 
     slots: int
     memory_bytes: int | None
+    call_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +121,13 @@ class Executor(ABC):
     Not thread-safe: one thread drives it.
     """
 
+    shares_files: bool = True
+    """Whether calls see this machine's files."""
+
     @property
     @abstractmethod
     def capacity(self) -> Capacity:
-        """What can run at once. `submit` of more than that is legal: the rest waits."""
+        """What can run at once; may change with time. `submit` of more is legal: the rest waits."""
 
     @abstractmethod
     def submit(self, calls: Sequence[Call]) -> None:

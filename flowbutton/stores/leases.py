@@ -9,22 +9,19 @@ Imports `model`, `stores.layout`, `stores.packs`.
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import CorruptObject, Locked, NotInStore
+from flowbutton.model.process import ProcessIdentity
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import lease_key, lease_prefix
 from flowbutton.stores.packs import seal, unseal
 
-_GONE_STATES = ("Z", "X")
 _LONGEST_PAUSE_S = 1.0
 
 CLEANING = "clean"
@@ -33,54 +30,8 @@ CLEANING = "clean"
 _BUSY = {CLEANING: "the store is being cleaned"}
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseOwner:
-    """A process: ``host`` tells machines, boots and process namespaces apart, ``started`` reused pids."""
-
-    host: str
-    pid: int
-    started: str
-
-    @classmethod
-    def current(cls) -> LeaseOwner:
-        """Return this process."""
-        return cls(host_name(), os.getpid(), process_start(os.getpid()) or "")
-
-    def is_gone(self, observer: LeaseOwner) -> bool:
-        """Return whether ``observer``, on the same host, can see that this process runs no more. In doubt: False."""
-        return self.host == observer.host and process_start(self.pid) != self.started
-
-
-def host_name() -> str:
-    """Return what two processes share when, and only when, one's pid means the same to the other."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        namespace = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return socket.gethostname()
-    return f"{socket.gethostname()} {boot[:8]} {namespace}"
-
-
-def process_start(pid: int) -> str | None:
-    """Return a running process's start time (ticks since boot; empty where there is no /proc), None if it is gone."""
-    try:
-        # The name in parentheses may hold blanks and parentheses itself.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return _start_without_proc(pid)
-    return None if fields[0] in _GONE_STATES else fields[19]
-
-
-def _start_without_proc(pid: int) -> str | None:
-    if Path("/proc/self/stat").exists():
-        return None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        return ""
-    return ""
+LeaseOwner = ProcessIdentity
+"""Who holds a lease."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,9 @@ def where(command: CommandT) -> CommandT:
     """Add what says where and with what to run."""
     for decorate in (
         click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Tasks at once.  [default: CPUs]"),
-        click.option("--executor", metavar="NAME", help="serial, processes, or a plug-in's.  [default: processes]"),
+        click.option(
+            "--executor", metavar="NAME", help="serial, processes, lithops, or a plug-in's.  [default: processes]"
+        ),
         click.option(
             "--results", type=click.Path(path_type=Path), metavar="DIR", help="Where outputs go.  [default: results]"
         ),

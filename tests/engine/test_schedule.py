@@ -236,6 +236,20 @@ def test_quick_tasks_travel_in_batches_and_leave_work_for_the_other_slots() -> N
     assert len(sizes) < 60
 
 
+def test_where_calls_cost_much_they_take_more_and_their_number_stays_small() -> None:
+    schedule = Schedule(Capacity(4, None, call_s=0.5))
+    schedule.add([demand(n) for n in range(1600)])
+    sizes = [len(call.tasks) for call in run_all(schedule, wall_s=0.001)]
+    assert sum(sizes) == 1600
+    assert len(sizes) == 8, "one task each to learn how long they take, then half a second of work each"
+
+
+def test_long_tasks_do_not_travel_together_though_calls_cost_much() -> None:
+    schedule = Schedule(Capacity(4, None, call_s=0.5))
+    schedule.add([demand(n) for n in range(40)])
+    assert {len(call.tasks) for call in run_all(schedule, wall_s=6.0)} == {1}
+
+
 def test_a_slot_is_free_when_all_is_written_though_not_yet_named() -> None:
     schedule = Schedule(Capacity(1, None))
     schedule.add([demand(1), demand(2)])

@@ -14,7 +14,8 @@ import pytest
 from flowbutton.model.errors import Locked
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import lease_key
-from flowbutton.stores.leases import Lease, LeaseOwner, acquire, hold, process_start
+from flowbutton.model.process import process_start
+from flowbutton.stores.leases import Lease, LeaseOwner, acquire, hold
 from flowbutton.stores.local import LocalStore
 from flowbutton.stores.memory import MemoryStore
 from flowbutton.testing.faulty import WrappedStore
