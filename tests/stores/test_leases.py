@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from flowbutton.model.errors import Locked
+from flowbutton.model.process import process_start
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import lease_key
-from flowbutton.model.process import process_start
 from flowbutton.stores.leases import Lease, LeaseOwner, acquire, hold
 from flowbutton.stores.local import LocalStore
 from flowbutton.stores.memory import MemoryStore
