@@ -80,7 +80,8 @@ def added_one_by_one(pattern: Isotopologues, width: float) -> list[tuple[float, 
 @pytest.mark.parametrize("start", [100.0, 254.5, 511.99, 1020.3])
 def test_runs_are_the_points_added_one_by_one(width: float, start: float) -> None:
     random = np.random.default_rng(int(start))
-    mz = start + np.sort(np.concatenate((random.uniform(0, 4, 6), 1 + random.uniform(0, 0.01, 6), [2.0, 2.0 + 1e-9])))
+    dense = 3 + random.uniform(0, 1e-4, 30)  # the deviation changes from each point to the next, far behind them
+    mz = start + np.sort(np.concatenate((random.uniform(0, 4, 6), 1 + random.uniform(0, 0.01, 6), dense)))
     pattern = Isotopologues(mz, np.ones(len(mz)), 0.0012 * (mz / start) ** 1.5)
     runs = [
         (first + place * step, deviation)

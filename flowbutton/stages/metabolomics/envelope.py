@@ -22,11 +22,15 @@ Floats = npt.NDArray[np.float64]
 
 _POINTS_PER_WIDTH = 25  # steps of the grid in a full width at half maximum
 _FLANK = 7  # points on each side of a peak that its centroid may take in
-_AT_ONCE = 16  # ions: their points stay in the processor's cache
+_AT_ONCE = 24  # ions: their points stay in the processor's cache
 _APART = 2.0**20  # between the m/z of two ions, where they are sorted together
 _LEAST = 1e-4  # of the highest: peaks below it are none
-# A term this many deviations away is below 1e-13 of its peak; points that far from all isotopologues touch no peak.
-_REACH = 8.0
+_REACH = 8.0  # deviations from the highest isotopologue, beyond which a term is too small to tell; lower ones end before
+# A sum of Gaussians of one deviation has its tops within it of some isotopologue: where its slope is zero, the
+# curvature is below zero only if a term is that near. A peak is its top, a step, and the flank. Only at a change of the
+# deviation there may be another top, if anything is high enough there.
+_NEAR = 1.0 + (_FLANK + 3) * FWHM / _POINTS_PER_WIDTH + 0.2
+_HIGH = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +69,41 @@ def grid_runs(pattern: Isotopologues, width: float) -> list[_Run]:
     Added up one by one, equal steps stay equal after rounding as long as no power of two is passed: so a run's points
     are known without adding.
     """
-    mz, deviations = pattern.mz.tolist(), pattern.deviation.tolist()
-    at = mz[0] - width * deviations[0] + _FLANK * (deviations[0] * FWHM / _POINTS_PER_WIDTH)
+    mz, deviations, reach = pattern.mz, pattern.deviation, width * pattern.deviation
+    beyond, steps = mz + reach, deviations * FWHM / _POINTS_PER_WIDTH
+    within = np.append(mz[1:] - reach[:-1], beyond[-1])
+    at = float(mz[0] - reach[0] + _FLANK * steps[0])
+    columns = zip(deviations.tolist(), steps.tolist(), beyond.tolist(), within.tolist(), strict=True)
     runs: list[_Run] = []
-    for number, deviation in enumerate(deviations):
-        beyond = mz[number] + width * deviation
-        within = mz[number + 1] - width * deviation if number + 1 < len(mz) else beyond
-        step = deviation * FWHM / _POINTS_PER_WIDTH
+    ulp, power = math.ulp(at), _power_above(at)  # of the points below this power of two
+    for deviation, step, last, next_first in columns:
+        end = last if last > next_first else next_first
         while True:
-            ulp = math.ulp(at)
+            if at >= power:
+                ulp, power = math.ulp(at), _power_above(at)
             rounded = round(step / ulp) * ulp
-            count = max(int(((beyond if beyond > within else within) - at) / rounded), 1)
-            while not (at + count * rounded > beyond and at + count * rounded >= within):
+            count = max(int((end - at) / rounded), 1)
+            while (then := at + count * rounded) <= last or then < next_first:
                 count += 1
-            room = int((ulp * 2.0**53 - at) / rounded)
-            if count <= room:
+            if then < power or count <= (room := int((power - at) / rounded)):
                 runs.append((at, rounded, count, deviation))
-                at += count * rounded
+                at = then
                 break
             runs.append((at, rounded, room + 1, deviation))
             at = at + room * rounded + step
-            if at > beyond and at >= within:
+            if at > last and at >= next_first:
                 break
     return runs
+
+
+def _power_above(value: float) -> float:
+    return 2.0 ** math.frexp(value)[1]
 
 
 class _Batch:
     """Some ions at once: one call of numpy for all of them, where one for each would cost more than what it does.
 
-    All points of all grids are numbered through, ion by ion; those near an isotopologue are kept, in clusters.
+    All points of all grids are numbered through, ion by ion; those where a peak can be are kept, in clusters.
     """
 
     def __init__(self, patterns: Sequence[Isotopologues], width: float) -> None:
@@ -107,27 +117,55 @@ class _Batch:
         self._offset = np.cumsum(self._count) - self._count
         self._runs_before = np.cumsum([0, *(len(some) for some in runs)])
         self._order = np.repeat(np.arange(len(patterns)), np.diff(self._runs_before)) * _APART + self._first
-        margins = np.array([min(width, _REACH) * pattern.deviation.max() for pattern in patterns])[self._ion]
-        self._starts, self._stops = self._place(self._mz - margins), self._place(self._mz + margins)
+        self._wide = np.array([pattern.deviation.max() for pattern in patterns])[self._ion]
 
     def peaks(self) -> list[tuple[Floats, Floats]]:
         """Return the peaks of each ion."""
-        starts, stops = self._starts, self._stops
-        apart = np.append(True, (starts[1:] > stops[:-1]) | (np.diff(self._ion) != 0))
-        begins, ends = starts[apart], stops[np.append(apart[1:], True)]  # of the clusters
-        lengths = ends - begins
+        begins, lengths = self._clusters()
         kept = np.cumsum(lengths) - lengths  # the place of a cluster's first point among those kept
         numbers = _ranges(begins, lengths)
         run = np.searchsorted(self._offset, numbers, side="right") - 1
         points = self._first[run] + (numbers - self._offset[run]) * self._step[run]
-        cluster = np.cumsum(apart) - 1
-        heights = self._heights(points, self._at_hand[run], starts - begins[cluster] + kept[cluster])
-        tops, mz = _centroids(points, heights)
-        ions = np.arange(1, len(self._runs_before) - 1)
-        bounds = np.searchsorted(tops, kept[np.searchsorted(self._ion[apart], ions)])
+
+        def place(number: Ints) -> Ints:
+            """Return the place, among those kept, of the first point of that number or a higher one."""
+            cluster = np.searchsorted(begins, number, side="right") - 1
+            found: Ints = kept[cluster] + np.minimum(number - begins[cluster], lengths[cluster])
+            return np.where(cluster < 0, 0, found)
+
+        reach = np.minimum(np.sqrt(_REACH**2 + 2.0 * np.log(self._height)), self._width) * self._wide
+        starts, stops = (place(self._number(edge)) for edge in (self._mz - reach, self._mz + reach))
+        heights = self._heights(points, self._at_hand[run], starts, stops - starts)
+        tops, mz = _centroids(points, heights, numbers)
+        bounds = np.searchsorted(numbers[tops], self._offset[self._runs_before[1:-1]])
         return [*zip(np.split(mz, bounds), np.split(heights[tops], bounds), strict=True)]
 
-    def _place(self, mz: Floats) -> Ints:
+    def _clusters(self) -> tuple[Ints, Ints]:
+        """Return the first and the count of the points of each stretch where a peak can be; none touches the next."""
+        near = (_NEAR if self._width > _REACH else self._width) * self._wide  # a sum whose terms end may have more tops
+        starts, stops = self._number(self._mz - near), self._number(self._mz + near)
+        changes = self._offset[self._high_changes()]
+        starts = np.concatenate((starts, changes - _FLANK - 3))
+        stops = np.concatenate((stops, changes + _FLANK + 3))
+        order = np.argsort(starts, kind="stable")
+        starts, stops = starts[order], np.maximum.accumulate(stops[order])
+        apart = np.append(True, starts[1:] > stops[:-1])
+        begins = starts[apart]
+        return begins, stops[np.append(apart[1:], True)] - begins
+
+    def _high_changes(self) -> Ints:
+        """Return the runs, none an ion's first, that begin where the envelope may be as high as a peak."""
+        inner = np.setdiff1d(np.arange(len(self._first)), self._runs_before)
+        place = self._ion * _APART + self._mz
+        after = np.searchsorted(place, self._order[inner])
+        nearest = np.minimum(
+            np.abs(place[np.minimum(after, len(place) - 1)] - self._order[inner]),
+            np.abs(place[np.maximum(after - 1, 0)] - self._order[inner]),
+        )
+        found: Ints = inner[nearest < _HIGH * self._wide.max()]
+        return found
+
+    def _number(self, mz: Floats) -> Ints:
         """Return the number of the first point at or above each isotopologue's ``mz``, in its ion's grid."""
         run = np.searchsorted(self._order, self._ion * _APART + mz, side="right") - 1
         run = np.maximum(run, self._runs_before[self._ion])
@@ -135,14 +173,19 @@ class _Batch:
         found: Ints = self._offset[run] + np.clip(inside, 0, self._count[run])
         return found
 
-    def _heights(self, points: Floats, at_hand: Floats, first: Ints) -> Floats:
+    def _heights(self, points: Floats, at_hand: Floats, first: Ints, count: Ints) -> Floats:
         """Return the sum of the isotopologues' Gaussians at each point, of the deviation at hand there."""
-        count = self._stops - self._starts
         places = _ranges(first, count)
-        away = (np.repeat(self._mz, count) - points[places]) / at_hand[places]
-        terms = np.repeat(self._height, count) * np.exp(away * away * -0.5)
-        terms[(away > self._width) | (away <= -self._width)] = 0.0
-        summed: Floats = np.bincount(places, weights=terms, minlength=len(points)).astype(np.float64)
+        away = np.repeat(self._mz, count)
+        away -= points[places]
+        away /= at_hand[places]
+        terms = away * away
+        terms *= -0.5
+        np.exp(terms, out=terms)
+        terms *= np.repeat(self._height, count)
+        if self._width <= _REACH:
+            terms[(away > self._width) | (away <= -self._width)] = 0.0
+        summed: Floats = np.bincount(places, weights=terms, minlength=len(points)).astype(np.float64, copy=False)
         return summed
 
 
@@ -152,9 +195,13 @@ def _ranges(starts: Ints, lengths: Ints) -> Ints:
     return found
 
 
-def _centroids(points: Floats, heights: Floats) -> tuple[Ints, Floats]:
-    """Return the places of the envelope's peaks, and their intensity-weighted m/z."""
-    high = np.flatnonzero(heights >= _LEAST)
+def _centroids(points: Floats, heights: Floats, numbers: Ints) -> tuple[Ints, Floats]:
+    """Return the places of the envelope's peaks, and their intensity-weighted m/z.
+
+    No peak is so near the end of a stretch of consecutive ``numbers`` that its flank would not be in it.
+    """
+    whole = numbers[2 * _FLANK + 1 :] - numbers[: -2 * _FLANK - 1] == 2 * _FLANK + 1
+    high = np.flatnonzero(whole & (heights[_FLANK : -_FLANK - 1] >= _LEAST)) + _FLANK
     tops = high[(heights[high - 1] < heights[high]) & (heights[high] >= heights[high + 1])]
     around = heights[tops[:, None] + np.arange(-_FLANK, _FLANK + 2)]
     left, top = around[:, _FLANK - 1 :: -1], around[:, _FLANK, None]
