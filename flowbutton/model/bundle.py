@@ -74,3 +74,6 @@ class Parts(Protocol):
 
     def __iter__(self) -> Iterator[tuple[BundleKey, list[bytes]]]:
         """Yield each key, sorted, with its parts in the order of the upstream items (never by arrival)."""
+
+    def each(self) -> Iterator[tuple[BundleKey, bytes]]:
+        """Yield each part with its key, in the same order: memory does not grow with how many parts a key has."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import PurePosixPath
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,20 @@ _WINDOW_BYTES = 8 * 1024**2
 _GAP_BYTES = 64 * 1024
 _SUFFIX = ".imzml"
 
+_KINDS = tuple(map(np.dtype, KINDS))
+_PLACES = (("mz_at", "mz_bytes", "mz_kind", "mz_packed", "peaks"), ("at", "bytes", "kind", "packed", "peaks"))
+_Stored = tuple[int, int, int, int, int]
+"""Of an array: its first byte, its bytes, number type, whether it is packed, values."""
+
 Numbers = npt.NDArray[Any]
+
+
+class _Wanted(NamedTuple):
+    name: str
+    above: bool
+
+
+_ABOVE, _AT_LEAST = _Wanted("m/z", above=True), _Wanted("intensity", above=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +105,28 @@ class ImzmlSpectra(Reader):
             yield rows[start:stop], self._start + start
 
     def _read(self, rows: Rows, first: int) -> Iterator[Spectrum]:
-        spans = [(int(at), int(at + size)) for at, size in _arrays(rows)]
+        """Yield the spectra of some rows; all are read and checked before the first is handed out."""
+        axes, heights = ([*zip(*(rows[name].tolist() for name in names), strict=True)] for names in _PLACES)
+        spans = [(at, at + size) for at, size, *_ in (*axes, *heights)]
         stored = Fetched(partial(self._data.read, self._uri), spans, gap=_GAP_BYTES)
-        shared: tuple[Span | None, Numbers] = (None, np.empty(0))  # the axis of a continuous file is checked once
-        for place, row in enumerate(rows):
-            number = first + place + 1
-            if shared[0] != spans[2 * place]:
-                mz = self._array(row, stored.bytes_of(spans[2 * place]), number, "mz_")
-                self._check(mz, np.isfinite(mz) & (mz > 0), number, "m/z", "above zero")
-                shared = spans[2 * place], mz
-            intensity = self._array(row, stored.bytes_of(spans[2 * place + 1]), number, "")
-            self._check(intensity, np.isfinite(intensity) & (intensity >= 0), number, "intensity", "zero or more")
-            yield Spectrum(number, int(row["x"]), int(row["y"]), shared[1], intensity)
+        numbers = range(first + 1, first + 1 + len(rows))
+        known: dict[_Stored, tuple[int, Numbers]] = {}  # the axis of a continuous file is one for all spectra
+        for number, axis in zip(numbers, axes, strict=True):
+            if axis not in known:
+                known[axis] = number, self._array(axis, stored, number)
+        intensity = [self._array(place, stored, number) for number, place in zip(numbers, heights, strict=True)]
+        self._check([mz for _, mz in known.values()], [number for number, _ in known.values()], _ABOVE)
+        self._check(intensity, numbers, _AT_LEAST)
+        pixels = zip(numbers, rows["x"].tolist(), rows["y"].tolist(), strict=True)
+        for pixel, axis, peaks in zip(pixels, axes, intensity, strict=True):
+            yield Spectrum(*pixel, known[axis][1], peaks)
 
-    def _array(self, row: Any, stored: bytes, number: int, prefix: str) -> Numbers:
-        kind, peaks = np.dtype(KINDS[row[f"{prefix}kind"]]), int(row["peaks"])
-        if row[f"{prefix}packed"]:
-            stored = self._inflated(stored, peaks * kind.itemsize, number, int(row[f"{prefix}at"]))
-        return np.frombuffer(stored, kind)
+    def _array(self, place: _Stored, stored: Fetched, number: int) -> Numbers:
+        at, size, kind, packed, peaks = place
+        data = stored.bytes_of((at, at + size))
+        if packed:
+            data = self._inflated(data, peaks * _KINDS[kind].itemsize, number, at)
+        return np.frombuffer(data, _KINDS[kind])
 
     def _inflated(self, stored: bytes, size: int, number: int, at: int) -> bytes:
         inflater = zlib.decompressobj()
@@ -122,11 +139,17 @@ class ImzmlSpectra(Reader):
             raise self._malformed("a packed array does not hold what the header says", why, number, byte=at)
         return plain
 
-    def _check(self, values: Numbers, good: npt.NDArray[np.bool_], number: int, name: str, wanted: str) -> None:
+    def _check(self, arrays: Sequence[Numbers], numbers: Sequence[int], wanted: _Wanted) -> None:
+        """Refuse values of spectra, given by array, that are no numbers or too low."""
+        values = np.concatenate(arrays)
+        good = np.isfinite(values) & ((values > 0) if wanted.above else (values >= 0))
         if not good.all():
-            peak = int(np.flatnonzero(~good)[0])
-            what = f"an {name} of a spectrum is {values[peak]}"
-            raise self._malformed(what, f"it must be a number, {wanted}", number, peak=peak + 1)
+            place = int(np.argmin(good))
+            starts = np.cumsum([0, *map(len, arrays)])
+            which = int(np.searchsorted(starts, place, side="right")) - 1
+            what = f"an {wanted.name} of a spectrum is {values[place]}"
+            why = f"it must be a number, {'above zero' if wanted.above else 'zero or more'}"
+            raise self._malformed(what, why, numbers[which], peak=place - int(starts[which]) + 1)
 
     def _malformed(self, what: str, why: str, number: int, **where: int) -> FlowbuttonError:
         hint = "correct the spectrum, or export the dataset again"
@@ -205,12 +228,6 @@ class Imzml(Partitioner):
     def table(self, groups: Sequence[Group]) -> Json:
         """Return a row per dataset: ``file``, ``ordinal``, and the ``polarity`` that its head tells."""
         return [{**dict(group.key), **cast(Mapping[str, Json], group.body)} for group in groups]
-
-
-def _arrays(rows: Rows) -> Iterator[tuple[np.uint64, np.uint64]]:
-    for row in rows:
-        yield row["mz_at"], row["mz_bytes"]
-        yield row["at"], row["bytes"]
 
 
 def _probe(group: Group, data: DataAccess) -> Group:

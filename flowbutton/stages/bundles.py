@@ -134,5 +134,9 @@ class MemoryParts:
                 ],
             )
 
+    def each(self) -> Iterator[tuple[BundleKey, bytes]]:
+        """Yield each part with its key."""
+        return ((key, part) for key, parts in self for part in parts)
+
     def _wants(self, footer: Footer, key: BundleKey) -> bool:
         return self._wanted is None or any(interval.meets(footer.schema, key) for interval in self._wanted)

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import cast
 
 from flowbutton.model.bundle import BundleKey, Interval, KeySchema
@@ -33,7 +34,7 @@ _Row = tuple[int, int, int, bytes]
 _TAIL = struct.Struct("<Q8s")
 _MAGIC = b"FBTRANS1"
 READ_AHEAD_BYTES = 8 * 1024**2
-"""Keys are fetched together until their parts exceed this, so that neighbouring parts are one request."""
+"""Parts are fetched together until they exceed this, so that neighbouring ones are one request."""
 
 
 @dataclass(frozen=True)
@@ -187,15 +188,21 @@ class StoredParts:
         return [self._head.keys[n] for n in self._selected]
 
     def __iter__(self) -> Iterator[tuple[BundleKey, list[bytes]]]:
-        """Yield each key with its parts in upstream order, a few MiB of them at a time."""
-        batch: list[tuple[int, list[_Row]]] = []
+        """Yield each key with its parts in upstream order, read a few MiB at a time."""
+        for key, parts in groupby(self.each(), key=itemgetter(0)):
+            yield key, [part for _, part in parts]
+
+    def each(self) -> Iterator[tuple[BundleKey, bytes]]:
+        """Yield each part with its key; a few MiB of them are held at a time."""
+        batch: list[tuple[int, _Row]] = []
         held = 0
         for ordinal in self._selected:
-            batch.append((ordinal, self._rows(ordinal)))
-            held += self._head.sizes[ordinal]
-            if held >= READ_AHEAD_BYTES:
-                yield from self._fetch(batch)
-                batch, held = [], 0
+            for row in self._rows(ordinal):
+                batch.append((ordinal, row))
+                held += row[2]
+                if held >= READ_AHEAD_BYTES:
+                    yield from self._fetch(batch)
+                    batch, held = [], 0
         yield from self._fetch(batch)
 
     def _rows(self, ordinal: int) -> list[_Row]:
@@ -204,15 +211,15 @@ class StoredParts:
             _ROW.iter_unpack(self._read_index(self._rows_at + first * _ROW.size, self._rows_at + last * _ROW.size))
         )
 
-    def _fetch(self, batch: Sequence[tuple[int, list[_Row]]]) -> Iterator[tuple[BundleKey, list[bytes]]]:
-        spans = join_ranges((bundle, offset, length) for _, rows in batch for bundle, offset, length, _ in rows)
+    def _fetch(self, batch: Sequence[tuple[int, _Row]]) -> Iterator[tuple[BundleKey, bytes]]:
+        spans = join_ranges((bundle, offset, length) for _, (bundle, offset, length, _) in batch)
         held: dict[int, tuple[list[int], list[bytes]]] = {}
         for bundle, start, stop in spans:
             starts, blocks = held.setdefault(bundle, ([], []))
             starts.append(start)
             blocks.append(self._read_object(self._head.bundles[bundle][0], start, stop))
-        for ordinal, rows in batch:
-            yield self._head.keys[ordinal], [self._part(held[row[0]], row) for row in rows]
+        for ordinal, row in batch:
+            yield self._head.keys[ordinal], self._part(held[row[0]], row)
 
     def _part(self, held: tuple[list[int], list[bytes]], row: _Row) -> bytes:
         bundle, offset, length, digest = row
@@ -252,5 +259,9 @@ class NoParts:
         return []
 
     def __iter__(self) -> Iterator[tuple[BundleKey, list[bytes]]]:
+        """Yield nothing."""
+        return iter(())
+
+    def each(self) -> Iterator[tuple[BundleKey, bytes]]:
         """Yield nothing."""
         return iter(())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metabolomics_driver import Driver
 
+from flowbutton.model.bundle import BundleKey
 from flowbutton.model.errors import BadInput, MalformedRecord, OptionError
 from flowbutton.model.stage import Scratch, Tally
 from flowbutton.partitioners.imzml import Imzml, Spectrum
@@ -24,7 +25,7 @@ from flowbutton.stages.metabolomics.annotate import in_windows
 from flowbutton.stages.metabolomics.annotations import Ranked
 from flowbutton.stages.metabolomics.ions import IonGroup
 from flowbutton.stages.metabolomics.peak_table import PeakTable
-from flowbutton.stages.metabolomics.points import BIN, Points
+from flowbutton.stages.metabolomics.points import BIN, FINE, SCHEMA, Points
 from flowbutton.stages.metabolomics.scatter import centroided
 from flowbutton.stages.metabolomics.segments import _stretches
 from flowbutton.stages.metabolomics.survey import Dataset
@@ -98,49 +99,87 @@ def test_no_cut_shows(tmp_path: Path, layout: FileLayout) -> None:
     assert len(json.loads(answers[0][0])) >= (1 if layout.polarity == "negative" else 3)
 
 
-@settings(deadline=None, max_examples=60)
-@given(mz=st.lists(st.floats(50, 60, width=32), max_size=40), seed=st.integers(0, 99), cut=st.integers(0, 40))
-def test_points_by_way_of_bins_are_in_the_order_of_one_stable_sort(mz: list[float], seed: int, cut: int) -> None:
-    random = np.random.default_rng(seed)
-    values = np.array([*mz, *mz[::3]], np.float64)
-    marks = np.arange(len(values), dtype=np.int32)
-    points = Points(values, marks, marks, random.random(len(values)).astype(np.float32))
-    wanted = points.in_order()
-    parts: dict[int, list[bytes]] = {}
-    for piece in (slice(0, cut), slice(cut, None)):
-        for key, part in points.take(piece).in_order().bins():
-            assert all(key <= one * 1024 < key + BIN for one in part.mz.tolist())
-            parts.setdefault(key, []).append(part.encode())
-    found = [Points.joined([Points.decode(part) for part in parts[key]]).in_order() for key in sorted(parts)]
-    assert [mark for one in found for mark in one.x.tolist()] == wanted.x.tolist()
-    assert [mark for one in found for mark in one.mz.tolist()] == wanted.mz.tolist()
+def parts_of(points: Points, cut: int, dense: int) -> list[tuple[int, bytes]]:
+    """Return key and bytes of all parts of two pieces, as a task of `annotate` gets them."""
+    found = [
+        (key, piece, part.encode(first))
+        for piece, (first, rows) in enumerate(((1, slice(0, cut)), (cut + 1, slice(cut, None))))
+        for key, part in points.take(rows).in_order().narrowed().bins(dense=dense)
+    ]
+    return [(key, part) for key, _, part in sorted(found, key=lambda one: one[:2])]
+
+
+class Handed:
+    """Parts that are there already."""
+
+    schema = SCHEMA
+
+    def __init__(self, parts: list[tuple[int, bytes]]) -> None:
+        self._parts = parts
+
+    def keys(self) -> list[BundleKey]:
+        return [*dict.fromkeys((key,) for key, _ in self._parts)]
+
+    def __iter__(self) -> Iterator[tuple[BundleKey, list[bytes]]]:
+        raise AssertionError("all parts of a bin are held at once")
+
+    def each(self) -> Iterator[tuple[BundleKey, bytes]]:
+        return (((key,), part) for key, part in self._parts)
+
+
+def pointed(mz: list[float]) -> Points:
+    marks = np.arange(len(mz), dtype=np.int32)
+    return Points(np.array(mz, np.float64), marks, marks, np.ones(len(mz), np.float32))
 
 
 @settings(deadline=None)
 @given(
-    mz=st.lists(st.floats(50, 50.5, width=32), max_size=40),
+    mz=st.lists(st.floats(50, 50.5, width=32) | st.sampled_from([50.0, 50.25]), max_size=40),
     windows=st.lists(st.tuples(st.floats(50, 50.5, width=32), st.floats(0, 0.1)), max_size=6),
     cut=st.integers(0, 40),
+    dense=st.sampled_from([1, 3, 8192]),
 )
-def test_only_points_in_windows_are_held(mz: list[float], windows: list[tuple[float, float]], cut: int) -> None:
-    values, marks = np.array([*mz, *(low for low, _ in windows)], np.float64), np.arange(len(mz) + len(windows))
-    points = Points(values, marks.astype(np.int32), marks.astype(np.int32), np.ones(len(values), np.float32))
+def test_points_in_windows_are_in_the_order_of_one_stable_sort(
+    mz: list[float], windows: list[tuple[float, float]], cut: int, dense: int
+) -> None:
+    points = pointed([*mz, *(low for low, _ in windows), *mz[::3]])
     low, high = (np.array(edge) for edge in ([a for a, _ in windows], [a + b for a, b in windows]))
-    parts: dict[int, list[bytes]] = {}
-    for piece in (slice(0, cut), slice(cut, None)):
-        for key, part in points.take(piece).in_order().bins():
-            parts.setdefault(key, []).append(part.encode())
-    found = in_windows([((key,), parts[key]) for key in sorted(parts)], low, high)  # type: ignore[arg-type]
-    inside = [bool(np.any((low <= one) & (one <= high))) for one in values.tolist()]
-    assert found.x.tolist() == points.take(np.array(inside, np.bool_)).in_order().x.tolist()
+    found = in_windows(Handed(parts_of(points, cut, dense)), low, high)
+    inside = [bool(np.any((low <= one) & (one <= high))) for one in points.mz.tolist()]
+    wanted = points.take(np.array(inside, np.bool_))
+    assert found.x.tolist() == wanted.x[np.argsort(wanted.mz, kind="stable")].tolist()
+
+
+@settings(deadline=None)
+@given(mz=st.lists(st.floats(50, 52, width=32), max_size=60), dense=st.integers(1, 20))
+def test_a_dense_bin_is_cut_by_value_into_sub_bins(mz: list[float], dense: int) -> None:
+    points = pointed(mz).in_order()
+    bins = [*points.bins(dense=dense)]
+    assert [one for _, part in bins for one in part.mz.tolist()] == points.mz.tolist()
+    assert all(key <= one * 1024 < key + BIN for key, part in bins for one in part.mz.tolist())
+    assert len({key for key, _ in bins}) == len(bins)
+    for _, part in bins:
+        assert len(part) <= dense or len({int(one * 1024) // FINE for one in part.mz.tolist()}) == 1
+    assert points.counts()[:, 1].sum() == len(points)
+    assert all(
+        count == sum(key <= one * 1024 < key + FINE for one in points.mz.tolist()) for key, count in points.counts()
+    )
+
+
+@pytest.mark.parametrize(("mz", "x"), [([100.5], 3), ([100.1], 3), ([100.5], 70_000), ([], 0)])
+def test_a_part_gives_back_what_it_was_made_of(mz: list[float], x: int) -> None:
+    column = np.full(len(mz), x, np.int32)
+    points = Points(np.array(mz), column, column, np.ones(len(mz), np.float32))
+    first, found = Points.decode(points.narrowed().encode(7))
+    assert (first, found.mz.tolist(), found.x.tolist()) == (7, mz, column.tolist())
 
 
 @given(keys=st.sets(st.integers(0, 3000), min_size=1, max_size=900))
 def test_a_window_covers_its_bins_in_few_stretches(keys: set[int]) -> None:
-    bins = {key * BIN for key in keys}
+    bins = {key * FINE for key in keys}
     stretches = _stretches(bins)
     assert len(stretches) <= 256
-    assert all(any(one.start <= key and key + BIN <= one.stop for one in stretches) for key in bins)
+    assert all(any(one.start <= key and key + FINE <= one.stop for one in stretches) for key in bins)
     assert all(one.stop < other.start for one, other in pairwise(stretches))
 
 

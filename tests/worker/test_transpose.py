@@ -86,6 +86,7 @@ def test_stored_parts_are_the_parts(bundles: list[Adds], wanted: list[Interval] 
     stored = shelf.parts(wanted)
     expected = plainly(shelf, wanted)
     assert list(stored) == expected
+    assert list(stored.each()) == [(key, part) for key, parts in expected for part in parts]
     assert list(stored.keys()) == [key for key, _ in expected]
     assert stored.schema == SCHEMA
     assert shelf.head.bytes_of(wanted) == sum(len(part) for _, parts in expected for part in parts)

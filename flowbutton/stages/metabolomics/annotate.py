@@ -124,16 +124,16 @@ def _write(path: Path, scores: Sequence[Score], means: Sequence[Floats], peaks: 
 def in_windows(points: Parts, low: Floats, high: Floats) -> Points:
     """Return the points that lie in any of the windows ``[low, high]``, in order.
 
-    Each part is looked through by itself, so what is held at once is the points wanted and one bin, however many points
-    lie between the windows. Bins are sorted one by one, as they are sorted by m/z among each other.
+    Each part is looked through by itself, so what is held is the points wanted and one part, however many points lie
+    between the windows. Those of equal m/z stay in the order of their spectra: a piece has them in one part, and parts
+    are put into the order of the pieces.
     """
     starts, stops = np.sort(low, axis=None), np.sort(high, axis=None)
-    bins = []
-    for _, parts in points:
-        found = Points.joined([_inside(Points.decode(part), starts, stops) for part in parts])
-        if len(found):
-            bins.append(found.in_order())
-    return Points.joined(bins)
+    found = [
+        (first, _inside(part, starts, stops)) for first, part in (Points.decode(data) for _, data in points.each())
+    ]
+    found.sort(key=lambda part: part[0])
+    return Points.joined([Points.none(), *(part for _, part in found)]).in_order()
 
 
 def _inside(points: Points, starts: Floats, stops: Floats) -> Points:

@@ -25,7 +25,9 @@ _FLANK = 7  # points on each side of a peak that its centroid may take in
 _AT_ONCE = 24  # ions: their points stay in the processor's cache
 _APART = 2.0**20  # between the m/z of two ions, where they are sorted together
 _LEAST = 1e-4  # of the highest: peaks below it are none
-_REACH = 8.0  # deviations from the highest isotopologue, beyond which a term is too small to tell; lower ones end before
+_REACH = (
+    8.0  # deviations from the highest isotopologue, beyond which a term is too small to tell; lower ones end before
+)
 # A sum of Gaussians of one deviation has its tops within it of some isotopologue: where its slope is zero, the
 # curvature is below zero only if a term is that near. A peak is its top, a step, and the flank. Only at a change of the
 # deviation there may be another top, if anything is high enough there.

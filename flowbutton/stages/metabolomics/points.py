@@ -1,7 +1,8 @@
 """Points of spectra: m/z, pixel, intensity; in bundles keyed by m/z.
 
 The order of all points of a dataset is (m/z, number of the spectrum, place in the spectrum). Within a part of a bundle
-they stand in it; the parts of one key, in the order of the pieces, are put into it by one stable sort by m/z.
+they stand in it, and a part tells the number of its piece's first spectrum: parts in the order of that number, then of
+their keys, are put into it by one stable sort by m/z. All cuts are by value, so equal m/z of a piece are in one part.
 
 Here: points as a value and as bytes, the keys. Not here: making them (`scatter`), what they are used for (`annotate`).
 Imports `flowbutton.model`, numpy.
@@ -9,6 +10,7 @@ Imports `flowbutton.model`, numpy.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,13 +20,16 @@ import numpy as np
 import numpy.typing as npt
 
 from flowbutton.model.bundle import KeySchema
-from flowbutton.stages.columns import pack, unpack
 
 UNITS = 1024
 """Keys count m/z in 1/1024: a power of two, so that no rounding moves a point over an edge."""
-BIN = 256
-"""Units per bin: a quarter of m/z 1. Fixed: no consumer's size is in it."""
+BIN = 512
+"""Units per bin, the widest part: half of m/z 1. Fixed: no consumer's size is in it."""
+FINE = 16
+"""Units of the bins that are counted, and at whose edges a dense bin is cut into sub-bins."""
 SCHEMA = KeySchema(("mz",), width=BIN)
+
+_HEAD = struct.Struct("<QQII")  # number of the piece's first spectrum, points, bytes of an m/z and of a coordinate
 
 POINT_BYTES = 20
 """What a point takes in memory: m/z in 64 bits, x and y, intensity in 32 bits each."""
@@ -32,11 +37,14 @@ POINT_BYTES = 20
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Columns of equal length: m/z, x and y as the file has them, float32 intensity above zero."""
+    """Columns of equal length: m/z, x and y as the file has them, float32 intensity above zero.
 
-    mz: npt.NDArray[np.float64]
-    x: npt.NDArray[np.int32]
-    y: npt.NDArray[np.int32]
+    m/z is float64, x and y are int32; narrower where they were narrowed to be kept.
+    """
+
+    mz: npt.NDArray[Any]
+    x: npt.NDArray[Any]
+    y: npt.NDArray[Any]
     intensity: npt.NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -48,40 +56,86 @@ class Points:
 
     def in_order(self) -> Points:
         """Return the points by m/z; equal ones stay in the order that they have."""
-        return self.take(np.argsort(self.mz, kind="stable"))
+        if len(self) < 2:
+            return self
+        # Both sorts are stable. The coarse one is by radix, and leaves next to nothing for the other.
+        low, high = self.mz.min(), self.mz.max()
+        coarse = np.argsort(((self.mz - low) * (65535 / (high - low or 1))).astype(np.uint16), kind="stable")
+        return self.take(coarse[np.argsort(self.mz[coarse], kind="stable")])
 
-    def bins(self) -> Iterator[tuple[int, Points]]:
-        """Yield the key of each bin that has points, ascending, with them. The points are in order."""
-        keys = bin_of(self.mz)
-        edges = [0, *(np.flatnonzero(np.diff(keys)) + 1).tolist(), len(self)]
-        for start, stop in pairwise(edges if len(self) else []):
-            yield int(keys[start]), self.take(slice(start, stop))
+    def narrowed(self) -> Points:
+        """Return the points, each column in the narrowest type that holds it exactly: fewer bytes to keep."""
+        mz, x, y = self.mz.astype(np.float32), self.x.astype(np.uint16), self.y.astype(np.uint16)
+        fits = np.array_equal(x, self.x) and np.array_equal(y, self.y)
+        mz = mz if np.array_equal(mz, self.mz) else self.mz
+        return Points(mz, x if fits else self.x, y if fits else self.y, self.intensity)
 
-    def encode(self) -> bytes:
-        """Return the points as a part of a bundle, each column in the narrowest type that holds it exactly."""
-        narrow = self.mz.astype(np.float32)
-        mz = narrow if np.array_equal(narrow, self.mz) else self.mz
-        pixels = np.stack((self.x, self.y)) if len(self) else np.zeros((2, 0), np.int32)
-        if len(self) and pixels.min() >= 0 and pixels.max() <= np.iinfo(np.uint16).max:
-            pixels = pixels.astype(np.uint16)
-        return pack({"mz": mz, "pixels": pixels, "intensity": self.intensity})
+    def bins(self, *, dense: int = 8192) -> Iterator[tuple[int, Points]]:
+        """Yield the key of each bin that has points, ascending, with them.
+
+        A bin of more than ``dense`` points comes in sub-bins, which begin at the edges of fine bins. The points are in
+        order. A key is at or below its points, and these are below the key and `BIN`.
+        """
+        fine = _fine(self.mz)
+        for start, stop in pairwise(_edges(fine // (BIN // FINE))):
+            cuts = [start]
+            if stop - start > dense:
+                inner = (start + np.array(_edges(fine[start:stop]))).tolist()
+                cuts += [at for at, after in pairwise(inner) if after - cuts[-1] > dense and at > cuts[-1]]
+            for first, last in pairwise([*cuts, stop]):
+                key = int(fine[first]) * FINE
+                yield key // BIN * BIN if first == start else key, self.take(slice(first, last))
+
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Return the key of each fine bin that has points, ascending, and how many. The points are in order."""
+        fine = _fine(self.mz)
+        edges = _edges(fine)
+        return np.column_stack((fine[edges[:-1]] * FINE, np.diff(edges))).astype(np.int64)
+
+    def encode(self, first: int) -> bytes:
+        """Return the points as a part of a bundle, of a piece whose first spectrum has this number."""
+        head = _HEAD.pack(first, len(self), self.mz.itemsize, self.x.itemsize)
+        return b"".join([head, *(column.tobytes() for column in (self.mz, self.x, self.y, self.intensity))])
 
     @classmethod
-    def decode(cls, part: bytes) -> Points:
-        """Return the points of a part; the inverse of `encode`."""
-        column, _ = unpack(part)
-        x, y = column["pixels"].astype(np.int32)
-        return cls(column["mz"].astype(np.float64), x, y, column["intensity"])
+    def decode(cls, part: bytes) -> tuple[int, Points]:
+        """Return what `encode` was given; the types of the columns are those that they had."""
+        first, count, mz, pixel = _HEAD.unpack_from(part)
+        kinds = (f"<f{mz}", *(("<u2" if pixel == np.dtype(np.uint16).itemsize else "<i4",) * 2), "<f4")
+        columns, at = [], _HEAD.size
+        for kind in kinds:
+            columns.append(np.frombuffer(part, kind, count, at))
+            at += columns[-1].nbytes
+        return first, cls(*columns)
 
     @classmethod
     def joined(cls, several: Sequence[Points]) -> Points:
         """Return some points after each other."""
-        none = cls(np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
-        columns = zip(*((one.mz, one.x, one.y, one.intensity) for one in (none, *several)), strict=True)
-        return cls(*(np.concatenate(column) for column in columns))
+        mz, x, y, intensity = zip(*((one.mz, one.x, one.y, one.intensity) for one in several), strict=True)
+        return cls(
+            np.concatenate(mz, dtype=np.float64),
+            np.concatenate(x, dtype=np.int32),
+            np.concatenate(y, dtype=np.int32),
+            np.concatenate(intensity),
+        )
+
+    @classmethod
+    def none(cls) -> Points:
+        """Return no points."""
+        return cls(np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
-def bin_of(mz: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Return the keys of the bins that hold some m/z."""
-    found: npt.NDArray[np.int64] = (mz * UNITS).astype(np.int64) // BIN * BIN
+def fine_bin_of(mz: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return the keys of the fine bins that hold some m/z."""
+    return _fine(mz) * FINE
+
+
+def _fine(mz: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    # In float64 always: m/z of 32 bits times a power of two would be exact too, but not beyond what they can count.
+    found: npt.NDArray[np.int64] = (mz.astype(np.float64, copy=False) * UNITS).astype(np.int64) // FINE
     return found
+
+
+def _edges(numbers: npt.NDArray[np.int64]) -> list[int]:
+    """Return where runs of equal numbers start, and the end of the last; nothing where there are no numbers."""
+    return [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)] if len(numbers) else [0]

@@ -6,9 +6,11 @@ Imports `flowbutton.model`, the reader of imzML, numpy.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,8 @@ from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.columns import Array, write
 from flowbutton.stages.define import map_stage
 from flowbutton.stages.metabolomics.points import SCHEMA, Points
+
+Ints = npt.NDArray[np.int64]
 
 
 class Scattered(NamedTuple):
@@ -61,67 +65,86 @@ def scatter(
             hint="centroid them, or say profile=centroid or profile=accept",
             file=str(spectra.key["file"]),
         )
-    kept = _Kept(str(spectra.key["file"]))
-    for spectrum in spectra.spectra():
-        kept.add(centroided(spectrum) if spectra.profile and profile == "centroid" else spectrum)
+    asked = map(centroided, spectra.spectra()) if spectra.profile and profile == "centroid" else spectra.spectra()
+    kept = _Kept.of(asked, str(spectra.key["file"]))
     points = kept.points()
     bundle = Bundle(Path(scratch) / "points.bundle", SCHEMA)
-    for key, part in points.bins():
-        bundle.add((key,), part.encode())
+    for key, part in points.narrowed().bins():
+        bundle.add((key,), part.encode(int(kept.numbers[0])))
     tally.out(len(points))
     tally.filtered("peaks of intensity 0", kept.empty)
     tally.filtered("points joined to peaks", spectra.consumed - len(points) - kept.empty)
     return Scattered(bundle, kept.write_facts(Path(scratch) / "facts.table", points, profile=spectra.profile))
 
 
+@dataclass(frozen=True, slots=True)
 class _Kept:
-    """Collects what is kept of spectra."""
+    """What is kept of spectra: a row each with number, pixel and number of points; then all points in their order.
 
-    def __init__(self, file: str) -> None:
-        self._file, self.empty = file, 0
-        self._mz: list[npt.NDArray[np.float64]] = []
-        self._intensity: list[npt.NDArray[np.float32]] = []
-        self._pixels: list[tuple[int, int, int, float]] = []
+    ``empty`` is how many points were left out.
+    """
 
-    def add(self, spectrum: Spectrum) -> None:
-        """Keep the points above zero of a spectrum."""
-        above = spectrum.intensity > 0
-        with np.errstate(over="ignore"):
-            intensity = spectrum.intensity[above].astype(np.float32)
-        if not np.isfinite(intensity).all():
+    numbers: Ints
+    x: Ints
+    y: Ints
+    counts: Ints
+    mz: npt.NDArray[Any]
+    intensity: npt.NDArray[np.float32]
+    empty: int
+
+    @classmethod
+    def of(cls, spectra: Iterable[Spectrum], file: str) -> _Kept:
+        """Keep the points above zero.
+
+        Raises:
+            MalformedRecord: an intensity does not fit into 32 bits.
+        """
+        rows: list[tuple[int, int, int, int]] = []
+        mz: list[npt.NDArray[Any]] = []
+        heights: list[npt.NDArray[np.float32]] = []
+        empty = 0
+        for spectrum in spectra:
+            above = spectrum.intensity > 0
+            kept = spectrum.intensity[above]
+            mz.append(spectrum.mz[above])
+            heights.append(kept if kept.dtype == np.float32 else _as_float32(kept))
+            rows.append((spectrum.number, spectrum.x, spectrum.y, len(kept)))
+            empty += len(above) - len(kept)
+        numbers, x, y, counts = np.array(rows, np.int64).T
+        intensity = np.concatenate(heights)
+        wrong = np.flatnonzero(~np.isfinite(intensity))
+        if len(wrong):
             raise MalformedRecord(
                 "an intensity of a spectrum is too large",
                 why="it does not fit into 32 bits, in which images are computed",
                 hint="scale the intensities",
-                file=self._file,
-                record=spectrum.number,
+                file=file,
+                record=int(numbers[np.searchsorted(np.cumsum(counts), wrong[0], side="right")]),
             )
-        self._mz.append(spectrum.mz[above].astype(np.float64))
-        self._intensity.append(intensity)
-        self._pixels.append((spectrum.x, spectrum.y, len(intensity), float(np.sum(intensity, dtype=np.float64))))
-        self.empty += len(above) - len(intensity)
+        return cls(numbers, x, y, counts, np.concatenate(mz, dtype=np.float64), intensity, empty)
 
     def points(self) -> Points:
         """Return all points in order."""
-        x, y, counts = (np.array(column, np.int32) for column in list(zip(*self._pixels, strict=True))[:3])
-        found = Points(
-            np.concatenate(self._mz), np.repeat(x, counts), np.repeat(y, counts), np.concatenate(self._intensity)
-        )
-        return found.in_order()
+        x, y = (np.repeat(column.astype(np.int32), self.counts) for column in (self.x, self.y))
+        return Points(self.mz, x, y, self.intensity).in_order()
 
     def write_facts(self, path: Path, points: Points, *, profile: bool) -> Path:
-        """Write pixel, number of points and total intensity of each spectrum, and the points of each bin."""
-        x, y, counts, totals = zip(*self._pixels, strict=True)
-        bins = [(key, len(part)) for key, part in points.bins()]
+        """Write pixel, number of points and total intensity of each spectrum, and the points of each fine bin."""
+        spectrum = np.repeat(np.arange(len(self.counts)), self.counts)
         columns: dict[str, Array] = {
-            "x": np.array(x, np.int32),
-            "y": np.array(y, np.int32),
-            "points": np.array(counts, np.int32),
-            "total": np.array(totals, np.float64),
-            "bins": np.array(bins, np.int64).reshape(-1, 2),
+            "x": self.x.astype(np.int32),
+            "y": self.y.astype(np.int32),
+            "points": self.counts.astype(np.int32),
+            "total": np.bincount(spectrum, weights=self.intensity, minlength=len(self.counts)),
+            "bins": points.counts(),
             "range": points.mz[[0, -1]] if len(points) else np.zeros(0),
         }
         return write(path, columns, {"profile": profile})
+
+
+def _as_float32(intensity: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return intensity.astype(np.float32)
 
 
 def centroided(spectrum: Spectrum) -> Spectrum:

@@ -1,7 +1,7 @@
 """Segments: which ions one task annotates, and the m/z that it must see.
 
 The list of ions is cut, never an ion: its peaks may lie on both sides of any cut of the m/z axis. A segment reads all
-bins that its ions' windows touch, so two segments may read the same bin.
+bins that its ions' windows touch, so two segments may read the same bin; it holds what lies in the windows.
 
 Here: the stage `metabolomics.plan_segments`, windows of peaks. Not here: annotating (`annotate`).
 Imports `flowbutton.model`, numpy.
@@ -20,7 +20,7 @@ from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import Items
 from flowbutton.stages.define import map_stage
 from flowbutton.stages.metabolomics.peak_table import PeakTable
-from flowbutton.stages.metabolomics.points import BIN, POINT_BYTES, bin_of
+from flowbutton.stages.metabolomics.points import FINE, POINT_BYTES, fine_bin_of
 from flowbutton.stages.metabolomics.survey import Dataset
 
 Floats = npt.NDArray[np.float64]
@@ -90,9 +90,12 @@ def takes_part(table: PeakTable, facts: Dataset) -> npt.NDArray[np.bool_]:
 def _groups(
     facts: Dataset, table: PeakTable, ppm: float, most_points: int, most_ions: int
 ) -> Iterator[tuple[int, int, set[int]]]:
-    """Yield rows ``[first, stop)`` and the bins that they touch, of those that have points."""
+    """Yield rows ``[first, stop)`` and the fine bins that they touch, of those that have points.
+
+    A bin counts once for all ions of a segment: what a task holds is the points in any of their windows, or less.
+    """
     points = dict(facts.bins.tolist())
-    low, high = (bin_of(edge) for edge in windows(table.mz, ppm))
+    low, high = (fine_bin_of(edge) for edge in windows(table.mz, ppm))
     part = takes_part(table, facts)
     first, held, bins = 0, 0, set[int]()
     for row in range(len(table)):
@@ -101,7 +104,7 @@ def _groups(
         wanted = {
             key
             for start, stop, there in zip(low[row].tolist(), high[row].tolist(), table.mz[row] > 0, strict=True)
-            for key in (range(start, stop + BIN, BIN) if there else ())
+            for key in (range(start, stop + FINE, FINE) if there else ())
             if key in points
         }
         more = sum(points[key] for key in wanted - bins)
@@ -117,8 +120,8 @@ def _groups(
 
 def _stretches(bins: set[int]) -> tuple[Stretch, ...]:
     keys = np.array(sorted(bins), np.int64)
-    gaps = keys[1:] - keys[:-1] - BIN
+    gaps = keys[1:] - keys[:-1] - FINE
     widest = np.sort(gaps)[::-1][: _MOST_STRETCHES - 1]
     least = max(int(widest[-1]) if len(widest) == _MOST_STRETCHES - 1 else 1, 1)
     edges = np.flatnonzero(gaps >= least) + 1
-    return tuple(Stretch(start=int(part[0]), stop=int(part[-1]) + BIN) for part in np.split(keys, edges) if len(part))
+    return tuple(Stretch(start=int(part[0]), stop=int(part[-1]) + FINE) for part in np.split(keys, edges) if len(part))

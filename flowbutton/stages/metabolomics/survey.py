@@ -20,6 +20,7 @@ from flowbutton.stages.columns import Array, read, write
 from flowbutton.stages.define import gather_stage
 
 _MOST_PIXELS = 1 << 27
+_MOST_BINS = 1 << 20  # that wait to be added up
 
 Ints = npt.NDArray[np.int64]
 
@@ -29,8 +30,8 @@ class Dataset:
     """The image grid, ``height`` x ``width``, with (``left``, ``top``) as the file's coordinates of its first pixel.
 
     ``sample`` are the pixels that have a spectrum, ascending, as ``row * width + column``; ``total`` is the total
-    intensity of each, ``peaks`` the number of points of each spectrum; ``bins`` are keys of bins with their numbers of
-    points; ``low`` and ``high`` the smallest and largest m/z of all points.
+    intensity of each, ``peaks`` the number of points of each spectrum; ``bins`` are keys of fine bins with how many
+    points they have; ``low`` and ``high`` the smallest and largest m/z of all points.
     """
 
     width: int
@@ -76,9 +77,8 @@ def survey(facts: Sequence[Path], scratch: Scratch) -> Path:
     Raises:
         BadInput: no point is left, or the grid is too large.
     """
-    tables = [read(path) for path in facts]
-    joined = {name: np.concatenate([columns[name] for columns, _ in tables]) for name in ("x", "y", "points", "total")}
-    span = np.concatenate([columns["range"] for columns, _ in tables])
+    joined, bins, profile = _joined(facts)
+    span = joined["range"]
     if not len(span):
         raise BadInput(
             "no peak of this dataset has an intensity above zero", why="", hint="check the export and its threshold"
@@ -91,12 +91,10 @@ def survey(facts: Sequence[Path], scratch: Scratch) -> Path:
             why=f"positions reach from ({left}, {top}) to ({right}, {bottom}); {_MOST_PIXELS} pixels are the most",
             hint="check the positions in the imzML",
         )
-    profile = any(head["profile"] for _, head in tables)
     if profile:
         print("the spectra are profile spectra, not centroided: see the param 'profile'")
     pixels = (joined["y"].astype(np.int64) - top) * width + (joined["x"].astype(np.int64) - left)
     sample, place = np.unique(pixels, return_inverse=True)
-    keys, counts = _summed(np.concatenate([columns["bins"] for columns, _ in tables]))
     return Dataset(
         width=width,
         height=height,
@@ -108,12 +106,31 @@ def survey(facts: Sequence[Path], scratch: Scratch) -> Path:
         sample=sample,
         total=np.bincount(place, weights=joined["total"], minlength=len(sample)).astype(np.float64),
         peaks=joined["points"],
-        bins=np.column_stack((keys, counts)),
+        bins=bins,
     ).write(Path(scratch) / "dataset.table")
 
 
-def _summed(bins: Array) -> tuple[Ints, Ints]:
+def _joined(facts: Sequence[Path]) -> tuple[dict[str, Array], Ints, bool]:
+    """Return the columns of all tables, points by fine bin, and whether any holds profile spectra.
+
+    Bins are added up on the way: there are so many of them for each piece, but no more for all pieces.
+    """
+    columns: dict[str, list[Array]] = {name: [] for name in ("x", "y", "points", "total", "range")}
+    bins: list[Ints] = []
+    profile = False
+    for path in facts:
+        table, head = read(path)
+        for name, parts in columns.items():
+            parts.append(table[name])
+        bins.append(table["bins"])
+        if sum(map(len, bins)) > _MOST_BINS:
+            bins = [_summed(np.concatenate(bins))]
+        profile = profile or head["profile"]
+    return {name: np.concatenate(parts) for name, parts in columns.items()}, _summed(np.concatenate(bins)), profile
+
+
+def _summed(bins: Ints) -> Ints:
     keys, place = np.unique(bins[:, 0], return_inverse=True)
     counts = np.zeros(len(keys), np.int64)
     np.add.at(counts, place, bins[:, 1])
-    return keys, counts
+    return np.column_stack((keys, counts))
