@@ -139,6 +139,8 @@ class Driver:
             ground = meeting(filtered, tile.bins)
             found = surface(tile, cloud, meeting(cells, tile.cells), self.scratch(), ground)
             for name, bundle in found._asdict().items():
+                if name == "facts":
+                    continue
                 made.setdefault(name, []).append(bundle.close())
         for tile in tiles:
             terrain_here = meeting(made["dtm"], tile.blocks)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pysam
 import pytest
+from pages import PageChecker
 
 from flowbutton.model.errors import BadInput
 from flowbutton.model.stage import Scratch
+from flowbutton.stages.charts import round_ticks
 from flowbutton.stages.genomics import alignment_summary, report
 from flowbutton.stages.genomics.alignment_summary import AlignmentSummary
 from flowbutton.stages.genomics.evaluate import Evaluation, Score
-from flowbutton.stages.genomics.figures import round_ticks
 from flowbutton.stages.genomics.quality_figures import quantiles
 from flowbutton.stages.genomics.quality_table import FileQuality, QualityTable, SampleQuality, Sketch
 from flowbutton.stages.genomics.variant_summary import summarize_variants
@@ -30,34 +30,6 @@ c\t20\t.\tTAAA\tT,TA\t70\t.\t.\tGT:AD\t1/2:0,5,5
 c\t30\t.\tAC\tGT\t70\t.\t.\tGT:AD\t./.:.
 """
 SAMPLE = "<b>&s"
-VOID = {"meta", "polyline", "polygon", "rect", "line"}
-
-
-class Checker(HTMLParser):
-    """Checks that elements nest, and keeps what a browser would fetch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.fetched: list[str] = []
-        self.seen: Counter[str] = Counter()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen[tag] += 1
-        self.fetched += [
-            value or "" for name, value in attrs if name in ("src", "href") and not (value or "").startswith("#")
-        ]
-        if tag == "svg":
-            assert dict(attrs)["role"] == "img"
-            assert dict(attrs)["aria-label"]
-        if tag == "th":
-            assert dict(attrs)["scope"] in ("row", "col")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
 
 
 def write_bam(path: Path, reads: list[tuple[int, int, str, int]], *, samples: tuple[str, ...] = (SAMPLE,)) -> Path:
@@ -169,7 +141,7 @@ def test_a_file_that_is_no_vcf_is_refused(tmp_path: Path) -> None:
 
 def test_the_page_is_whole_escaped_and_needs_nothing_from_outside(tmp_path: Path, summary: AlignmentSummary) -> None:
     page = written(tmp_path / "one", quality(), VCF, [summary], evaluation())
-    checker = Checker()
+    checker = PageChecker()
     checker.feed(page)
     assert not checker.open
     assert not checker.fetched
@@ -192,7 +164,7 @@ def test_a_run_that_found_nothing_says_so(tmp_path: Path) -> None:
     empty = alignment_summary(write_bam(tmp_path / "a.bam", []))
     nothing = "".join(line + "\n" for line in VCF.splitlines() if line.startswith("#"))
     page = written(tmp_path / "one", QualityTable(samples={}), nothing, [empty])
-    checker = Checker()
+    checker = PageChecker()
     checker.feed(page)
     assert "no read aligned" in page
     assert "No variant was called" in page

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from flowbutton.stages.genomics.figures import Chart, Point
+from flowbutton.stages.charts import Chart, Point
 from flowbutton.stages.genomics.quality_table import FileQuality, SampleQuality
 
 ADAPTER_NAMES = {"AGATCGGAAGAG": "TruSeq", "CTGTCTCTTATA": "Nextera"}

@@ -1,8 +1,7 @@
 """The report: one HTML file with all that a run found, for people.
 
-It needs no network and no script, follows the reader's light or dark, prints, and can be read aloud. The same inputs
-give the same bytes: no time, no path, no host. Here: the stage, tables, warnings, the page. Not here: charts
-(`quality_figures`, `variant_figures`, `figures`), counting. Imports `flowbutton.model`, its neighbours.
+The same inputs give the same bytes: no time, no path, no host. Here: the stage, what is told. Not here: the page
+(`stages.page`), charts (`quality_figures`, `variant_figures`), counting. Imports `flowbutton.model`, its neighbours.
 """
 
 from __future__ import annotations
@@ -15,12 +14,11 @@ from flowbutton.model.stage import Scratch
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.genomics.alignment_summary import AlignmentSummary
 from flowbutton.stages.genomics.evaluate import Evaluation
-from flowbutton.stages.genomics.figures import Chart
 from flowbutton.stages.genomics.quality_figures import quality_charts
 from flowbutton.stages.genomics.quality_table import QualityTable, SampleQuality
-from flowbutton.stages.genomics.report_style import STYLE
 from flowbutton.stages.genomics.variant_figures import depth_chart, drawn_contigs, variant_charts
 from flowbutton.stages.genomics.variant_summary import VariantSummary, summarize_variants
+from flowbutton.stages.page import figures, good, page, table
 
 _UNCOVERED_SHOWN = 10
 
@@ -43,9 +41,9 @@ def report(
         evaluation: The score against known variants, if there are any.
     """
     found = summarize_variants(variants)
-    page = Path(scratch) / "report.html"
-    page.write_text(_page(quality, found, alignments, evaluation), encoding="utf-8", newline="\n")
-    return page
+    path = Path(scratch) / "report.html"
+    path.write_text(_page(quality, found, alignments, evaluation), encoding="utf-8", newline="\n")
+    return path
 
 
 def warnings_of(quality: QualityTable, found: VariantSummary, alignments: Sequence[AlignmentSummary]) -> list[str]:
@@ -80,43 +78,16 @@ def _read_warnings(name: str, sample: SampleQuality) -> Iterator[str]:
 def _page(
     quality: QualityTable, found: VariantSummary, alignments: Sequence[AlignmentSummary], evaluation: Evaluation | None
 ) -> str:
-    sections = [
-        _section("samples", "Samples", [_sample_table(quality, alignments)]),
-        _section("depth", "Depth along the genome", [_depth(summary) for summary in alignments]),
-        _section("variants", "Variants", _variants(found)),
-        *([_section("truth", "Against the known variants", [_scores(evaluation)])] if evaluation else []),
-        _section("reads", "Reads", [_reads(name, sample) for name, sample in sorted(quality.samples.items())]),
-    ]
-    names = {
-        "samples": "Samples",
-        "depth": "Depth",
-        "variants": "Variants",
-        "truth": "Known variants",
-        "reads": "Reads",
+    sections: dict[str, tuple[str, Iterable[str]]] = {
+        "samples": ("Samples", [_sample_table(quality, alignments)]),
+        "depth": ("Depth along the genome", [_depth(summary) for summary in alignments]),
+        "variants": ("Variants", _variants(found)),
     }
-    links = "".join(
-        f'<a href="#{key}">{name}</a>' for key, name in names.items() if key != "truth" or evaluation is not None
-    )
+    if evaluation is not None:
+        sections["truth"] = ("Against the known variants", [_scores(evaluation)])
+    sections["reads"] = ("Reads", [_reads(name, sample) for name, sample in sorted(quality.samples.items())])
     lead = f"{_count(len(alignments), 'sample')}, {_count(found.sites, 'variant site')}."
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
-        f"<title>Genomics report</title><style>{STYLE}</style></head>\n<body><main>"
-        f'<header><h1>Genomics report</h1><p class="lead">{lead}</p>'
-        f'<nav aria-label="Sections">{links}</nav></header>\n'
-        f"{_warnings(warnings_of(quality, found, alignments))}{''.join(sections)}</main></body></html>\n"
-    )
-
-
-def _section(key: str, title: str, parts: Iterable[str]) -> str:
-    return f'<section id="{key}" aria-labelledby="{key}-h"><h2 id="{key}-h">{title}</h2>{"".join(parts)}</section>\n'
-
-
-def _warnings(warnings: Sequence[str]) -> str:
-    if not warnings:
-        return ""
-    lines = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
-    return f'<div class="warnings" role="note"><h2>Look at this first</h2><ul>{lines}</ul></div>\n'
+    return page("Genomics report", lead, sections, warnings_of(quality, found, alignments))
 
 
 def _sample_table(quality: QualityTable, alignments: Sequence[AlignmentSummary]) -> str:
@@ -136,16 +107,16 @@ def _sample_table(quality: QualityTable, alignments: Sequence[AlignmentSummary])
                 f"{100 * summary.share_at_least(30):.1f} %",
             )
         )
-    good = (
+    about = (
         "Good: above 95 % mapped and properly paired, few duplicates, and nearly all of the genome at 10× or more. "
         "Depth is that of all bases of the reference, N too; duplicates are estimated from the first 50 bases of reads."
     )
-    return _table("Reads and depth per sample", head, rows) + _good(good)
+    return table("Reads and depth per sample", head, rows) + good(about)
 
 
 def _depth(summary: AlignmentSummary) -> str:
     left_out = len(summary.contigs) - len(drawn_contigs(summary))
-    note = _good(f"The {left_out} shortest contigs are not drawn.") if left_out else ""
+    note = good(f"The {left_out} shortest contigs are not drawn.") if left_out else ""
     chart = depth_chart(summary).html() if summary.contigs else ""
     return f'<h3>{escape(summary.sample)}</h3><div class="wide">{chart}{note}</div>'
 
@@ -156,8 +127,8 @@ def _variants(found: VariantSummary) -> Iterator[str]:
     kinds.append(("sites with several alternatives", f"{found.multiallelic:,}"))
     ratio = _ratio(found.transitions, found.transversions)
     kinds.append(("transitions / transversions (Ti/Tv)", f"{found.transitions:,} / {found.transversions:,} = {ratio}"))
-    yield _table("Classes of variants", ("class", "alternatives"), kinds)
-    yield _good(
+    yield table("Classes of variants", ("class", "alternatives"), kinds)
+    yield good(
         "Good: a Ti/Tv of 2.0 to 2.1 in whole human genomes, near 3 in exomes; other species have their own. "
         "One near 0.5 is what random errors give."
     )
@@ -165,11 +136,11 @@ def _variants(found: VariantSummary) -> Iterator[str]:
         (name, f"{one.heterozygous:,}", f"{one.homozygous:,}", _ratio(one.heterozygous, one.homozygous))
         for name, one in found.samples.items()
     ]
-    yield _table("Genotypes per sample", ("sample", "heterozygous", "homozygous", "het / hom"), rows)
-    yield _good(
+    yield table("Genotypes per sample", ("sample", "heterozygous", "homozygous", "het / hom"), rows)
+    yield good(
         "Good: het / hom of 1.5 to 2 in an outbred diploid; far more hints at mixed samples, far less at inbreeding."
     )
-    yield _figures(variant_charts(found))
+    yield figures(variant_charts(found))
 
 
 def _scores(evaluation: Evaluation) -> str:
@@ -183,8 +154,10 @@ def _scores(evaluation: Evaluation) -> str:
         )
         for one in evaluation.scores
     ]
-    good = "Good: precision (called that are true) and recall (true that were called) near 1, a little less for indels."
-    return _table("Called against known alternatives, both normalized", head, rows) + _good(good)
+    about = (
+        "Good: precision (called that are true) and recall (true that were called) near 1, a little less for indels."
+    )
+    return table("Called against known alternatives, both normalized", head, rows) + good(about)
 
 
 def _reads(name: str, sample: SampleQuality) -> str:
@@ -193,27 +166,7 @@ def _reads(name: str, sample: SampleQuality) -> str:
         (file, f"{one.reads:,}", f"{one.bases:,}", f"{one.bases / one.reads:.1f}" if one.reads else "–")
         for file, one in sorted(sample.files.items())
     ]
-    return f"<h3>{escape(name)}</h3>{_table('Files, all lanes', head, rows)}{_figures(quality_charts(sample))}"
-
-
-def _figures(charts: Sequence[Chart]) -> str:
-    return f'<div class="figures">{"".join(chart.html() for chart in charts)}</div>' if charts else ""
-
-
-def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>'
-        for row in rows
-    )
-    return (
-        f'<div class="scroll"><table><caption>{escape(caption)}</caption>'
-        f"<thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _good(text: str) -> str:
-    return f'<p class="good">{escape(text)}</p>'
+    return f"<h3>{escape(name)}</h3>{table('Files, all lanes', head, rows)}{figures(quality_charts(sample))}"
 
 
 def _percent(part: int, whole: int) -> str:

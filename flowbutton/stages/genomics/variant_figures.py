@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flowbutton.stages.charts import Chart, Point
 from flowbutton.stages.genomics.alignment_summary import AlignmentSummary, ContigDepth
-from flowbutton.stages.genomics.figures import Chart, Point
 from flowbutton.stages.genomics.variant_summary import BALANCE_STEPS, QUAL_STEP, QUAL_TOP, VariantSummary
 
 _CONTIGS = 40  # the longest ones are drawn, in the order of the reference

@@ -10,6 +10,7 @@ from flowbutton.stages.geospatial.evaluate import evaluate
 from flowbutton.stages.geospatial.frame import frame
 from flowbutton.stages.geospatial.ground_filter import filter_ground
 from flowbutton.stages.geospatial.relief import hillshade, slope
+from flowbutton.stages.geospatial.report import report
 from flowbutton.stages.geospatial.scatter import scatter
 from flowbutton.stages.geospatial.seams import check_seams
 from flowbutton.stages.geospatial.surface import surface
@@ -38,6 +39,7 @@ __all__ = [
     "plan_tiles",
     "raster_grid",
     "read_zones",
+    "report",
     "scatter",
     "slope",
     "surface",

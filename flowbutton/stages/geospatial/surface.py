@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
 from flowbutton.model.bundle import Parts
 from flowbutton.model.stage import Resources, Scratch
@@ -25,11 +26,26 @@ from flowbutton.stages.geospatial.tiles import Tile
 from flowbutton.stages.geospatial.triangles import Window
 
 
+class TileFacts(BaseModel):
+    """A tile: its place on the grid, its points and ground points, and how many of its cells have a point."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+    points: int
+    ground_points: int
+    occupied: int
+
+
 class Surface(NamedTuple):
     """Parts of products. Cells without points are NaN, or 0 in counts and density.
 
     dsm: the highest point, float32. zmin: the lowest. counts: points and ground points, uint32. density:
     points per square unit, float32. intensity: the mean, float32. classes: points of each of `Cloud.classes`, uint32.
+    facts: what is counted in the tile.
     """
 
     dsm: Bundle
@@ -38,6 +54,7 @@ class Surface(NamedTuple):
     density: Bundle
     intensity: Bundle
     classes: Bundle
+    facts: TileFacts
 
 
 @gather_stage("geospatial.surface", resources=Resources(memory_base_bytes=512 << 20, memory_per_input_byte=4.0))
@@ -63,7 +80,14 @@ def surface(tile: Tile, cloud: Cloud, cells: Parts, scratch: Scratch, filtered: 
         "intensity": [_mean(found)],
         "classes": [found.by_class[kind].astype(np.uint32) for kind in cloud.classes],
     }
-    return Surface(**{name: product(Path(scratch), name, tile, values) for name, values in bands.items()})
+    made = {name: product(Path(scratch), name, tile, values) for name, values in bands.items()}
+    facts = TileFacts(
+        **{name: getattr(tile, name) for name in ("row", "column", "rows", "columns")},
+        points=int(found.count.sum()),
+        ground_points=int(ground.sum()),
+        occupied=int(np.count_nonzero(found.count)),
+    )
+    return Surface(**made, facts=facts)
 
 
 def _counted(points: Parts, window: Window, cell: int) -> Ints:

@@ -1,15 +1,13 @@
 """Images of the best annotations as files: PNG in perceptual colours, and chunks of a Zarr array.
 
-Here: the stages `metabolomics.choose_images`, `metabolomics.draw` and `metabolomics.describe_images`, colours, PNG.
-Not here: the report (`report`). Formats: PNG (W3C, third edition), Zarr version 3. Imports `flowbutton.model`, numpy.
+Here: the stages `metabolomics.choose_images`, `metabolomics.draw` and `metabolomics.describe_images`. Not here: colours
+and PNG (`stages.pictures`), the report (`report`). Format: Zarr version 3. Imports `flowbutton.model`, numpy.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-import struct
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,19 +21,10 @@ from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.metabolomics.annotations import Annotation, Annotations
 from flowbutton.stages.metabolomics.images import IonImages
 from flowbutton.stages.metabolomics.survey import Dataset
+from flowbutton.stages.pictures import indexed_png, viridis
 
 _LEAST_SIDE = 240  # of a picture, in pixels of the screen
 _CLIPPED = 99.0  # percentile of the pixels above 0 that has the brightest colour
-# Viridis (van der Walt & Smith) as polynomials of the sixth degree by M. Zucker, public domain; error below 1 %.
-_VIRIDIS = (
-    (0.2777273272234177, 0.005407344544966578, 0.3340998053353061),
-    (0.1050930431085774, 1.404613529898575, 1.384590162594685),
-    (-0.3308618287255563, 0.214847559468213, 0.09509516302823659),
-    (-4.634230498983486, -5.799100973351585, -19.33244095627987),
-    (6.228269936347081, 14.17993336680509, 56.69055260068105),
-    (4.776384997670288, -13.74514537774601, -65.35303263337234),
-    (-5.435455855934631, 4.645852612178535, 26.3124352495832),
-)
 
 
 class ImageKey(BaseModel):
@@ -154,17 +143,4 @@ def png_of(image: npt.NDArray[Any]) -> bytes:
     levels = np.clip(image / highest, 0.0, 1.0)
     times = max(_LEAST_SIDE // max(image.shape), 1)
     levels = levels.repeat(times, axis=0).repeat(times, axis=1)
-    indexes = np.rint(levels * 255).astype(np.uint8)
-    height, width = indexes.shape
-    rows = np.hstack((np.zeros((height, 1), np.uint8), indexes))  # each row begins with its filter: none
-    head = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
-    chunks = ((b"IHDR", head), (b"PLTE", _palette()), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
-
-
-def _palette() -> bytes:
-    at = np.linspace(0.0, 1.0, 256)[:, None]
-    colours = sum(np.array(factors) * at**power for power, factors in enumerate(_VIRIDIS))
-    return bytes(np.rint(np.clip(colours, 0.0, 1.0) * 255).astype(np.uint8).tobytes())
+    return indexed_png(np.rint(levels * 255).astype(np.uint8), viridis())

@@ -5,7 +5,6 @@ Here: the stage `metabolomics.report`. Not here: images as files (`pictures`). I
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -19,6 +18,7 @@ from flowbutton.stages.metabolomics.databases import Database
 from flowbutton.stages.metabolomics.evaluate import Evaluation
 from flowbutton.stages.metabolomics.pictures import best_ions, png_of
 from flowbutton.stages.metabolomics.survey import Dataset
+from flowbutton.stages.pictures import img
 
 _SHOWN = 100
 _STYLE = """
@@ -108,7 +108,7 @@ def _quality(facts: Dataset) -> Iterator[str]:
     )
     table = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows)
     picture = png_of(image.reshape(facts.height, facts.width))
-    yield f'<h2>Spectra</h2><table>{table}</table><div class="ions"><figure>{_img(picture, "total ion current")}'
+    yield f'<h2>Spectra</h2><table>{table}</table><div class="ions"><figure>{img(picture, "total ion current")}'
     yield "<figcaption>Total ion current</figcaption></figure></div>"
 
 
@@ -119,13 +119,9 @@ def _ion(one: Annotation, picture: Path, annotations: Sequence[Annotation]) -> s
     ways = ", ".join(f"{other.formula} {other.adduct}" for other in same)
     metrics = f"MSM {one.msm:.3f} = {one.chaos:.3f} x {one.spatial:.3f} x {one.spectral:.3f}"
     return (
-        f"<figure>{_img(picture.read_bytes(), one.ion_formula)}<figcaption><b>{escape(ways)}</b>, m/z {one.mz:.4f}<br>"
+        f"<figure>{img(picture.read_bytes(), one.ion_formula)}<figcaption><b>{escape(ways)}</b>, m/z {one.mz:.4f}<br>"
         f'{metrics}, FDR {one.fdr:.3g}<br><span class="soft">{escape(names)}</span></figcaption></figure>'
     )
-
-
-def _img(png: bytes, name: str) -> str:
-    return f'<img alt="{escape(name)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
 
 
 def _scatter(points: Sequence[tuple[float, float]], across: str, up: str) -> str:

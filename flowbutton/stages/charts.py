@@ -1,7 +1,7 @@
 """Small charts as inline SVG: lines, bands, bars, on axes with round numbers.
 
-Colours come from the page's style sheet (`report_style`), so that light, dark and print differ there alone.
-Deterministic: coordinates are rounded to a tenth. Here: drawing. Not here: what is drawn (`report`). No imports.
+Colours come from the page's style sheet (`page`), so that light, dark and print differ there alone. Deterministic:
+coordinates are rounded to a tenth. Here: drawing. Not here: what is drawn (each domain's report). No imports.
 """
 
 from __future__ import annotations

@@ -1,0 +1,165 @@
+"""The report: one page with quick looks at the products, their histograms, tiles and zones, and how right they are.
+
+The same inputs give the same bytes: no time, no path, no host. Here: the stage, what is told. Not here: pictures
+(`quick_look`), the page (`stages.page`). Imports `flowbutton.model`, its neighbours.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from flowbutton.model.stage import Resources, Scratch
+from flowbutton.stages.define import gather_stage
+from flowbutton.stages.geospatial.evaluate import Evaluation, told
+from flowbutton.stages.geospatial.grid import Grid
+from flowbutton.stages.geospatial.quick_look import LOOKS, histogram, picture, read_overview
+from flowbutton.stages.geospatial.surface import TileFacts
+from flowbutton.stages.geospatial.survey import Cloud
+from flowbutton.stages.page import figures, good, page, table
+from flowbutton.stages.pictures import viridis
+
+_ZONES_SHOWN = 200
+_TILES_DRAWN = 2500
+_MAP_WIDTH = 640
+_LEAST_COVERED = 0.5
+
+
+@gather_stage("geospatial.report", resources=Resources(memory_base_bytes=768 << 20, memory_per_input_byte=0.0))
+def report(
+    scratch: Scratch,
+    tiles: Sequence[TileFacts] = (),
+    cloud: Cloud | None = None,
+    raster: Grid | None = None,
+    hillshade: Path | None = None,
+    dtm: Path | None = None,
+    chm: Path | None = None,
+    ndvi: Path | None = None,
+    ndvi_change: Path | None = None,
+    index: Path | None = None,
+    zones: Path | None = None,
+    canopy_zones: Path | None = None,
+    evaluation: Evaluation | None = None,
+) -> Path:
+    """Write one HTML page about all products that there are.
+
+    Args:
+        scratch: Where the page is written.
+        tiles: Points of the tiles, by `geospatial.surface`.
+        cloud: By `geospatial.survey`.
+        raster: The grid of the images.
+        hillshade: The product, as all that follow.
+        dtm: The terrain.
+        chm: The canopy.
+        ndvi: The NDVI.
+        ndvi_change: Its change.
+        index: Any other expression of bands.
+        zones: By `geospatial.zone_table`, CSV.
+        canopy_zones: Likewise, of the canopy.
+        evaluation: How right products are.
+    """
+    files = {"hillshade": hillshade, "dtm": dtm, "chm": chm, "ndvi": ndvi, "ndvi_change": ndvi_change, "index": index}
+    seen = {name: read_overview(path) for name, path in files.items() if path is not None}
+    charts = [chart for name in seen if name != "hillshade" and (chart := histogram(LOOKS[name], seen[name]))]
+    pictures = "".join(picture(LOOKS[name], overview) for name, overview in seen.items())
+    sections: dict[str, tuple[str, Iterable[str]]] = {"data": ("Data", _data(cloud, raster))}
+    if evaluation is not None:
+        lines = "".join(f"<li>{escape(line)}</li>" for line in told(evaluation))
+        sections["truth"] = ("How right it is", [f"<ul>{lines}</ul>"])
+    sections["pictures"] = ("Quick looks", [f'<div class="pictures">{pictures}</div>'])
+    sections["values"] = ("Values", [figures(charts)])
+    if cloud is not None and tiles:
+        sections["tiles"] = ("Tiles", [_tile_map(tiles, cloud.grid)])
+    listed = {"of the images": zones, "of the canopy's heights": canopy_zones}
+    if any(listed.values()):
+        sections["zones"] = ("Zones", [_zones(name, path) for name, path in listed.items() if path is not None])
+    lead = ", ".join(_lead(cloud, raster))
+    path = Path(scratch) / "report.html"
+    html = page("Geospatial report", lead, sections, [*_warnings(tiles, evaluation)])
+    path.write_text(html, encoding="utf-8", newline="\n")
+    return path
+
+
+def _lead(cloud: Cloud | None, raster: Grid | None) -> Iterator[str]:
+    if cloud is not None:
+        yield f"{cloud.points:,} points on {cloud.grid.columns:,} x {cloud.grid.rows:,} cells"
+    if raster is not None:
+        yield f"images of {raster.columns:,} x {raster.rows:,} pixels"
+
+
+def _warnings(tiles: Sequence[TileFacts], evaluation: Evaluation | None) -> Iterator[str]:
+    if evaluation is not None and evaluation.seams is not None and evaluation.seams.differing:
+        yield f"{evaluation.seams.differing:,} cells near the borders of tiles differ from the untiled terrain."
+    cells, valued = sum(one.rows * one.columns for one in tiles), sum(one.occupied for one in tiles)
+    if tiles and valued < _LEAST_COVERED * cells:
+        yield f"Only {100 * valued / cells:.0f} % of the cells have a point: a coarser resolution would fit better."
+
+
+def _data(cloud: Cloud | None, raster: Grid | None) -> Iterator[str]:
+    if cloud is not None:
+        radius = "none" if cloud.max_radius is None else f"{cloud.max_radius:g}"
+        rows = [
+            ("points", f"{cloud.points:,}"),
+            ("points that may be ground", f"{cloud.ground_points:,}, {cloud.spacing:.3g} apart"),
+            ("heights", f"{cloud.lowest:.2f} to {cloud.highest:.2f}"),
+            ("largest circumradius of a triangle", radius),
+            ("classes", ", ".join(map(str, cloud.classes))),
+            *_grid_rows(cloud.grid),
+        ]
+        yield table("Point cloud", ("what", "value"), rows)
+    if raster is not None:
+        yield table("Images", ("what", "value"), _grid_rows(raster))
+
+
+def _grid_rows(grid: Grid) -> list[tuple[str, str]]:
+    a, b, c, d, e, f = grid.transform
+    name = grid.crs.split('"')[1] if grid.crs.count('"') > 1 else "none"
+    return [
+        ("grid", f"{grid.columns:,} x {grid.rows:,} cells of {(a * a + d * d) ** 0.5:g} x {(b * b + e * e) ** 0.5:g}"),
+        ("upper left corner", f"{c:.3f}, {f:.3f}"),
+        ("coordinate system", name),
+    ]
+
+
+def _tile_map(tiles: Sequence[TileFacts], grid: Grid) -> str:
+    """Return the tiles on the grid, coloured by the points that each holds: what one task has to do."""
+    points = sorted(one.points for one in tiles)
+    about = (
+        f"{len(tiles):,} tiles with {points[0]:,} to {points[-1]:,} points, in the median {points[len(points) // 2]:,}"
+    )
+    if len(tiles) > _TILES_DRAWN:
+        return good(f"{about}; too many to be drawn.")
+    scale, palette, most = _MAP_WIDTH / grid.columns, viridis(), max(points[-1], 1)
+    boxes = []
+    for one in tiles:
+        colour = palette[3 * (255 * one.points // most) :][:3].hex()
+        name = f"row {one.row}, column {one.column}: {one.points:,} points, {one.ground_points:,} ground"
+        boxes.append(
+            f'<rect x="{one.column * scale:.1f}" y="{one.row * scale:.1f}" width="{one.columns * scale:.1f}" '
+            f'height="{one.rows * scale:.1f}" fill="#{colour}" stroke="#fff" stroke-width="0.7">'
+            f"<title>{name}</title></rect>"
+        )
+    return (
+        f'<figure><figcaption>Points per tile</figcaption><svg viewBox="0 0 {_MAP_WIDTH} {grid.rows * scale:.1f}" '
+        f'role="img" aria-label="{about}">{"".join(boxes)}</svg>'
+        f'<p class="good">{about}; bright tiles have most. Good: about equal, so that no worker waits; '
+        "tile_points divides by points instead of cells.</p></figure>"
+    )
+
+
+def _zones(name: str, path: Path) -> str:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [*csv.DictReader(file)]
+    head = ("zone", "count", "mean", "min", "max", "standard deviation", "note")
+    shown = table(f"Zones {name}", head, (_zone_row(row) for row in rows[:_ZONES_SHOWN]))
+    more = len(rows) - _ZONES_SHOWN
+    return shown + (good(f"{more:,} more are in the table.") if more > 0 else "")
+
+
+def _zone_row(row: Mapping[str, str]) -> tuple[str, ...]:
+    count = float(row["count"])
+    numbers = [f"{float(row[name]):.4g}" if row[name] else "–" for name in ("mean", "min", "max")]
+    deviation = f"{float(row['variance']) ** 0.5:.4g}" if row["variance"] else "–"
+    return (row["zone"], f"{count:,.0f}" if count.is_integer() else f"{count:,.1f}", *numbers, deviation, row["note"])

@@ -1,0 +1,148 @@
+"""The geospatial report: small pictures of large products, in colours that are even, on a page that is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pages import PageChecker
+from rasterio.io import MemoryFile
+from rasterio.shutil import copy
+
+from flowbutton.model.stage import Scratch
+from flowbutton.stages.geospatial.evaluate import Evaluation
+from flowbutton.stages.geospatial.frame import Frame
+from flowbutton.stages.geospatial.grid import Grid
+from flowbutton.stages.geospatial.quick_look import LOOKS, SIDE, Overview, histogram, picture, read_overview
+from flowbutton.stages.geospatial.report import report
+from flowbutton.stages.geospatial.seams import Seams
+from flowbutton.stages.geospatial.surface import TileFacts
+from flowbutton.stages.geospatial.survey import Cloud
+from flowbutton.stages.pictures import greys, indexed_png, ramp, viridis
+
+_GRID = Grid(crs='PROJCS["a <b> map"]', transform=(1.0, 0, 500.0, 0, -1.0, 900.0), rows=300, columns=400)
+_FRAME = Frame(crs="", height_unit="", unit=(1, 100), z_unit=(1, 100), cell=100)
+_CLOUD = Cloud(
+    frame=_FRAME,
+    grid=_GRID,
+    north=900,
+    west=500,
+    points=1000,
+    ground_points=600,
+    classes=(2, 5),
+    lowest=1.0,
+    highest=9.0,
+    spacing=0.7,
+    max_radius=None,
+)
+
+
+def _cog(path: Path, values: npt.NDArray[Any], nodata: float) -> Path:
+    rows, columns = values.shape
+    profile = {"driver": "GTiff", "width": columns, "height": rows, "count": 1, "dtype": values.dtype.name}
+    place = rasterio.Affine(1, 0, 500, 0, -1, 900)
+    with MemoryFile() as memory:
+        with memory.open(**profile, crs="EPSG:32633", transform=place, nodata=nodata) as raster:
+            raster.write(values, 1)
+        copy(memory.name, path, driver="COG", blocksize=256, overview_resampling="nearest")
+    return path
+
+
+@pytest.mark.parametrize(("side", "factor"), [(SIDE, 1), (SIDE + 1, 2), (4 * SIDE, 4)])
+def test_a_picture_is_made_of_the_largest_overview_that_is_small_enough(tmp_path: Path, side: int, factor: int) -> None:
+    values = np.add.outer(np.arange(300), np.arange(side)).astype(np.float32)
+    values[0, 0] = np.nan
+    found = read_overview(_cog(tmp_path / "x.tif", values, np.nan))
+    assert found.factor == factor
+    assert max(found.values.shape) <= SIDE
+    assert np.isnan(found.values[0, 0])
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.integers(1, 9), columns=st.integers(1, 9), seed=st.integers(0, 99), clear=st.booleans())
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_pictures_are_what_gdal_reads(rows: int, columns: int, seed: int, clear: bool) -> None:
+    levels = np.random.default_rng(seed).integers(0, 256, (rows, columns)).astype(np.uint8)
+    with MemoryFile(indexed_png(levels, viridis(), clear=255 if clear else None)) as memory, memory.open() as image:
+        assert np.array_equal(image.read(1), levels)
+        colours = image.colormap(1)
+        assert [value for n in range(256) for value in colours[n][:3]] == [*viridis()]
+        assert colours[255][3] == (0 if clear else 255)
+
+
+@pytest.mark.parametrize("palette", [viridis(), greys(), ramp(["#000000", "#ffffff"])])
+def test_colours_get_brighter_step_by_step(palette: bytes) -> None:
+    red, green, blue = np.frombuffer(palette, np.uint8).reshape(256, 3).T.astype(float)
+    bright = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    assert np.all(np.diff(np.convolve(bright, np.ones(4) / 4, "valid")) > -0.05)
+    assert bright[-1] - bright[0] > 150
+
+
+def test_a_ramp_goes_through_its_colours() -> None:
+    colours = ["#5b3a1e", "#c9a66b", "#14532d"]
+    found = ramp(colours)
+    assert [found[3 * n : 3 * n + 3].hex() for n in (0, 255)] == [colours[0][1:], colours[2][1:]]
+    near = np.abs(np.frombuffer(found, np.uint8).reshape(256, 3).astype(int) - [0xC9, 0xA6, 0x6B]).sum(axis=1)
+    assert near.min() <= 4
+    assert abs(int(near.argmin()) - 127) <= 1
+
+
+def test_a_product_without_values_and_one_of_a_single_value_are_shown() -> None:
+    empty, flat = Overview(np.full((3, 3), np.nan), 1), Overview(np.full((3, 3), 7.0), 1)
+    assert "No cell has a value" in picture(LOOKS["dtm"], empty)
+    assert histogram(LOOKS["dtm"], empty) is None
+    assert "data:image/png" in picture(LOOKS["dtm"], flat)
+    chart = histogram(LOOKS["dtm"], flat)
+    assert chart is not None
+    assert chart.y == (0.0, 9.0)
+
+
+def _tile(row: int, column: int, points: int) -> TileFacts:
+    return TileFacts(row=row, column=column, rows=150, columns=200, points=points, ground_points=0, occupied=points)
+
+
+def test_the_page_is_whole_and_fetches_nothing(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).normal(0, 1, (300, 400)).astype(np.float32)
+    product, zones = _cog(tmp_path / "x.tif", values, np.nan), tmp_path / "zones.csv"
+    zones.write_text("zone,count,sum,mean,min,max,variance,note\n<a>,4,8.0,2.0,1.0,3.0,0.5,\nb,0,0.0,,,,,outside\n")
+    tiles = [_tile(row, column, 1 + row + column) for row in (0, 150) for column in (0, 200)]
+    known = Evaluation(seams=Seams(cells=10, differing=3))
+    given_files: dict[str, Path] = dict.fromkeys(("hillshade", "dtm", "chm", "ndvi", "ndvi_change", "index"), product)
+    (tmp_path / "out").mkdir()
+    path = report(
+        Scratch(str(tmp_path / "out")),
+        tiles,
+        _CLOUD,
+        _GRID,
+        **given_files,
+        zones=zones,
+        canopy_zones=zones,
+        evaluation=known,
+    )
+    page = path.read_text()
+    checker = PageChecker()
+    checker.feed(page)
+    assert not checker.open
+    assert checker.fetched == []
+    assert checker.seen["img"] == 12
+    assert checker.seen["rect"] >= 4
+    assert "<a>" not in page.replace("<a href", "")
+    assert "a &lt;b&gt; map" in page
+    assert "3 cells near the borders of tiles differ" in page
+    assert "a coarser resolution" in page
+    assert "bright tiles have most" in page
+
+
+def test_either_half_alone_has_a_report(tmp_path: Path) -> None:
+    for number, given_half in enumerate(({"cloud": _CLOUD, "tiles": [_tile(0, 0, 30000)]}, {"raster": _GRID}, {})):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        checker = PageChecker()
+        checker.feed(report(Scratch(str(folder)), **given_half).read_text())
+        assert not checker.open
