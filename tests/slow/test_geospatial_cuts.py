@@ -48,3 +48,31 @@ def test_windows_do_not_show(
         whole = run.digests(RASTER_PRODUCTS)
         run.run_rasters(file, red, nir, zones, zone_rule=rule, zones_of=of, window=100)
         assert run.digests(RASTER_PRODUCTS) == whole
+
+
+def test_an_area_is_a_window_of_the_whole(tmp_path: Path, shared: Path) -> None:
+    import rasterio
+
+    data = shared / "data" / "geospatial"
+    images = GeospatialRun(tmp_path / "rasters", data / "naip-virginia")
+    images.folder.mkdir()
+    images.run_rasters("naip.tif", 1, 4, "zones.gpkg", area="681000,4207300,681300,4207600", window=100)
+    with (
+        rasterio.open(images.results / "ndvi.tif") as found,
+        rasterio.open(data / "naip-virginia" / "oracle" / "ndvi.tif") as whole,
+    ):
+        assert found.shape == (300, 300)
+        assert found.read().tobytes() == whole.read(window=whole.window(*found.bounds)).tobytes()
+    clouds = GeospatialRun(tmp_path / "points", data / "topography")
+    clouds.folder.mkdir()
+    clouds.run("topography.laz", max_radius=5, area="273400,5274400,273500,5274470")
+    plain = clouds.digests()
+    clouds.run("topography.copc.laz", max_radius=5, area="273400,5274400,273500,5274470", piece_size=2000)
+    assert clouds.digests() == plain
+    with (
+        rasterio.open(clouds.results / "dsm.tif") as found,
+        rasterio.open(clouds.data / "oracle" / "zmax.tif") as whole,
+    ):
+        top = whole.read(1, window=whole.window(*found.bounds)) * whole.scales[0] + whole.offsets[0]
+        there = whole.read_masks(1, window=whole.window(*found.bounds)) > 0
+        assert found.read(1)[there].tolist() == top.astype("float32")[there].tolist()
