@@ -114,6 +114,7 @@ class Pipeline:
         self,
         *,
         store: str | os.PathLike[str] | None = None,
+        intermediates: str | None = None,
         results: str | os.PathLike[str] | None = None,
         executor: str | None = None,
         workers: int | None = None,
@@ -130,6 +131,7 @@ class Pipeline:
         load_registered("executors", chosen)
         return Settings(
             store=os.fspath(store) if store is not None else self.profile.store or default_store(place),
+            intermediates=intermediates or self.profile.intermediates,
             results=place,
             executor=chosen,
             workers=workers or self.profile.workers,
@@ -139,19 +141,24 @@ class Pipeline:
         )
 
     def plan(
-        self, *, store: str | os.PathLike[str] | None = None, results: str | os.PathLike[str] | None = None
+        self,
+        *,
+        store: str | os.PathLike[str] | None = None,
+        intermediates: str | None = None,
+        results: str | os.PathLike[str] | None = None,
     ) -> Plan:
         """Return what is done and what would run; printed, it is the table of ``flowbutton plan``. Nothing runs.
 
         Raises:
             FlowbuttonError: a source is missing or can't be used.
         """
-        return self.plan_in(self.settings(store=store, results=results))
+        return self.plan_in(self.settings(store=store, intermediates=intermediates, results=results))
 
     def run(
         self,
         *,
         store: str | os.PathLike[str] | None = None,
+        intermediates: str | None = None,
         results: str | os.PathLike[str] | None = None,
         executor: str | None = None,
         workers: int | None = None,
@@ -162,6 +169,7 @@ class Pipeline:
 
         Args:
             store: Where work is kept: a folder or a URI; ``.flowbutton`` beside the results if not given.
+            intermediates: A Redis for small intermediate results, ``redis://host``; what it loses is made again.
             results: The folder of outputs; ``results`` if not given.
             executor: ``processes`` (if not given), ``serial``, or one of a plug-in.
             workers: Tasks at once; one per CPU if not given.
@@ -177,7 +185,13 @@ class Pipeline:
         from flowbutton.engine.run import Status
 
         settings = self.settings(
-            store=store, results=results, executor=executor, workers=workers, wait=wait, listener=listener
+            store=store,
+            intermediates=intermediates,
+            results=results,
+            executor=executor,
+            workers=workers,
+            wait=wait,
+            listener=listener,
         )
         report = self.run_in(settings)
         if report.status is Status.FAILED:

@@ -63,6 +63,14 @@ def s3(radosgw: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str
     forget_clients()
 
 
+@pytest.fixture(scope="session")
+def redis_server(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """``redis://host:port`` of a real server, one per test session."""
+    port = str(free_port())
+    with running(shared / "servers" / "redis", tmp_path_factory.mktemp("redis"), port):
+        yield f"redis://127.0.0.1:{port}"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep code identities of tests, and of the programs that they start, out of the user's cache."""

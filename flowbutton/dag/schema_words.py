@@ -86,6 +86,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "executor": "Where tasks run.",
         "workers": "Tasks at once.",
         "store": "Where all work is kept: a folder or URI.",
+        "intermediates": "Where small intermediate results are kept instead, for speed: redis://host:6379/0?ttl=7d.",
         "results": "The folder where outputs are published.",
         "resources": "Stages by name, and what one task of them needs.",
     },

@@ -216,6 +216,7 @@ class Profile(Model):
     executor: str | None = None
     workers: Annotated[Whole, Field(ge=1)] | None = None
     store: str | None = None
+    intermediates: str | None = None
     results: str | None = None
     resources: dict[str, ResourcesSpec] = Field(default_factory=dict)
 

@@ -132,7 +132,9 @@ def compare(graph: Graph, other: Graph, settings: Settings, stage: str, scratch:
         FlowbuttonError: the other run failed.
     """
     graph, other = needed_for(graph, stage), needed_for(other, stage)
-    anew = replace(settings, store=str(scratch / "store"), results=scratch / "results", listeners=())
+    anew = replace(
+        settings, store=str(scratch / "store"), intermediates=None, results=scratch / "results", listeners=()
+    )
     before = _done(graph, settings, stage)
     report = run(other, anew, spec_text="")
     if report.status is not Status.DONE:

@@ -48,6 +48,7 @@ from flowbutton.model.store import Store
 from flowbutton.stages.by_value import Carried, carried
 from flowbutton.stages.kept_code import identify_kept
 from flowbutton.stores.access import StoreAccess
+from flowbutton.stores.intermediates import durable_part, joined
 from flowbutton.stores.leases import CLEANING, Lease, LeaseOwner, hold, renewing
 from flowbutton.stores.opening import open_store
 from flowbutton.stores.uris import path_of, scheme_of
@@ -109,7 +110,7 @@ def plan(graph: Graph, settings: Settings, *, spec_text: str) -> Plan:
     opened = _open(graph, settings)
     fresh = settle(opened.expansion, opened.expansion.start(), opened.records)
     history = _history(opened, _name(graph, settings), Hidden.of(spec_text, os.environ))
-    return plan_of(opened.expansion, fresh, opened.store.uri, history)
+    return plan_of(opened.expansion, fresh, durable_part(opened.store.uri), history)
 
 
 def settled(graph: Graph, settings: Settings) -> tuple[Expansion, Records]:
@@ -159,7 +160,7 @@ def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, jour
     fresh = settle(opened.expansion, opened.expansion.start(), opened.records, lambda *pair: reused.append(pair))
     name = _name(graph, settings)
     history = _history(opened, name, journal.hidden)
-    found = plan_of(opened.expansion, fresh, opened.store.uri, history)
+    found = plan_of(opened.expansion, fresh, durable_part(opened.store.uri), history)
     journal.write("plan.json", found.to_json())
     journal.event("planned", run=journal.run_id, folder=str(journal.folder), nothing=found.nothing_to_run)
     ended = _drive(opened, fresh, reused, settings, journal, lease)
@@ -172,7 +173,9 @@ def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, jour
         journal.write("outputs.json", {str(item["name"]): item for item in outputs})
     journal.write("ledger.json", [line.to_json() for line in ended.ledger])
     errors = [
-        told_task(failure, opened.expansion, journal.hidden, run_id=journal.run_id, store=opened.store.uri)
+        told_task(
+            failure, opened.expansion, journal.hidden, run_id=journal.run_id, store=durable_part(opened.store.uri)
+        )
         for failure in ended.failures
     ]
     if errors:
@@ -236,11 +239,21 @@ def _executor(graph: Graph, settings: Settings) -> Iterator[Executor]:
 
 
 def _open(graph: Graph, settings: Settings) -> _Opened:
-    store = open_store(settings.store)
+    store = open_store(_store_uri(settings))
     access = StoreAccess(store)
     sources = probe_sources(graph, access, samples_folder(settings.store))
     expansion = Expansion(graph, sources, _code_digest)
     return _Opened(store, Records(store), sources, expansion)
+
+
+def _store_uri(settings: Settings) -> str:
+    if scheme_of(settings.store) in ("redis", "rediss"):
+        raise OptionError(
+            "Redis can't be the store of a run",
+            why="it may lose what it holds, and records of finished tasks must stay",
+            hint="give it by --intermediates, beside a folder or bucket as --store",
+        )
+    return settings.store if settings.intermediates is None else joined(settings.intermediates, settings.store)
 
 
 def _name(graph: Graph, settings: Settings) -> str:

@@ -19,6 +19,7 @@ _EXTRAS = {
     **dict.fromkeys(("IsoSpecPy", "scipy", "pyarrow"), "metabolomics"),
     **dict.fromkeys(("lazrs", "rasterio"), "geospatial"),
     **dict.fromkeys(("boto3", "botocore"), "s3"),
+    "redis": "redis",
     "lithops": "lithops",
 }
 

@@ -44,5 +44,11 @@ def prepare_asked(asked: Asked) -> Prepared:
     path = find_pipeline(asked.pipeline)
     make_importable(path)
     loaded = load(path, texts=asked.params, params_file=asked.params_file, profile=asked.profile)
-    settings = loaded.settings(store=asked.store, results=asked.results, executor=asked.executor, workers=asked.workers)
+    settings = loaded.settings(
+        store=asked.store,
+        intermediates=asked.intermediates,
+        results=asked.results,
+        executor=asked.executor,
+        workers=asked.workers,
+    )
     return Prepared(loaded, settings)

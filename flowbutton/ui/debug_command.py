@@ -10,7 +10,7 @@ import click
 
 from flowbutton.ui.errors import tell_raised
 from flowbutton.ui.exits import Exit
-from flowbutton.ui.finding import of_store, run_folder, store_of
+from flowbutton.ui.finding import of_store, run_folder, store_of, work_of
 from flowbutton.ui.words import shown_time
 
 
@@ -30,7 +30,7 @@ def debug_command(run: str, task: str, store: str | None, results: Path, debugge
     place = store_of(store, results)
     folder = run_folder(place, run)
     _find_modules(folder)
-    found = repeatable(folder, task, store=place, env=os.environ)
+    found = repeatable(folder, task, store=work_of(folder, place), env=os.environ)
     click.echo(f"task {found.traced.task} of run {folder.name}: {found.traced}")
     try:
         record = found.repeat()

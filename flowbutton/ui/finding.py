@@ -35,6 +35,15 @@ def store_of(store: str | None, results: Path) -> str:
     return store or default_store(results)
 
 
+def work_of(folder: Path, store: str) -> str:
+    """Return where a run's objects are: in ``store``, or in the fast store that the run had beside it."""
+    from flowbutton.engine.folders import read_asked
+    from flowbutton.stores.intermediates import SCHEME
+
+    asked = read_asked(folder)
+    return asked.store if asked is not None and asked.store.startswith(f"{SCHEME}:") else store
+
+
 def run_folder(store: str, run: str | None) -> Path:
     """Return the folder of a run of a store; of the latest if ``run`` is None or ``latest``.
 

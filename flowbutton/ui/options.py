@@ -26,6 +26,7 @@ class Asked:
     params_file: Path | None
     profile: str | None
     store: str | None = None
+    intermediates: str | None = None
     results: Path | None = None
     executor: str | None = None
     workers: int | None = None
@@ -87,6 +88,7 @@ def where(command: CommandT) -> CommandT:
         click.option(
             "--results", type=click.Path(path_type=Path), metavar="DIR", help="Where outputs go.  [default: results]"
         ),
+        click.option("--intermediates", metavar="URI", help="A Redis for small intermediate results: redis://host."),
         click.option("--store", metavar="URI", help="Where work is kept.  [default: .flowbutton beside the results]"),
     ):
         command = decorate(command)

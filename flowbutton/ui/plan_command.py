@@ -21,13 +21,14 @@ def plan_command(
     params_file: Path | None,
     profile: str | None,
     store: str | None,
+    intermediates: str | None,
     results: Path | None,
     executor: str | None,
     workers: int | None,
     as_json: bool,
 ) -> int:
     """Show what of PIPELINE is done, what would run, and why."""
-    asked = Asked(pipeline, dict(params), params_file, profile, store, results, executor, workers)
+    asked = Asked(pipeline, dict(params), params_file, profile, store, intermediates, results, executor, workers)
     return show_plan(asked, "json" if as_json else "text")
 
 

@@ -51,6 +51,7 @@ def run_command(
     params_file: Path | None,
     profile: str | None,
     store: str | None,
+    intermediates: str | None,
     results: Path | None,
     executor: str | None,
     workers: int | None,
@@ -65,7 +66,7 @@ def run_command(
 
     What an earlier run has done is reused; nothing else is run again.
     """
-    asked = Asked(pipeline, dict(params), params_file, profile, store, results, executor, workers)
+    asked = Asked(pipeline, dict(params), params_file, profile, store, intermediates, results, executor, workers)
     if dry_run:
         return show_plan(asked, log_format)
     from flowbutton.ui.ci_files import CiFiles, Outcome

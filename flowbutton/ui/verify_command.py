@@ -16,7 +16,7 @@ from flowbutton.model.errors import MissingInput, OptionError
 from flowbutton.model.units import show_bytes
 from flowbutton.ui.errors import complain
 from flowbutton.ui.exits import Exit
-from flowbutton.ui.finding import of_store, run_folder, store_of
+from flowbutton.ui.finding import of_store, run_folder, store_of, work_of
 from flowbutton.ui.options import KeyValue
 from flowbutton.ui.words import counted, shown_path
 
@@ -65,7 +65,7 @@ def _verify(folder: Path, store: str, dropping: bool, as_json: bool) -> int:
     from flowbutton.engine.verify import drop, verify
     from flowbutton.stores.opening import open_store
 
-    opened = open_store(store)
+    opened = open_store(work_of(folder, store))
     found = verify(folder, opened)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
@@ -124,6 +124,7 @@ def _pipeline_of(folder: Path, store: str, params: Mapping[str, str]) -> tuple[P
     from flowbutton.api import load
     from flowbutton.engine.folders import read_asked
     from flowbutton.engine.hiding import reveal
+    from flowbutton.stores.intermediates import fast_part
 
     asked = read_asked(folder)
     if asked is None or asked.file is None:
@@ -138,5 +139,11 @@ def _pipeline_of(folder: Path, store: str, params: Mapping[str, str]) -> tuple[P
             hint="run it again, then verify that run; the run's own file is spec.yaml in its folder",
             file=asked.file,
         )
-    results = Path(asked.results)
-    return pipeline, pipeline.settings(store=store, results=results, executor=asked.executor, workers=asked.workers)
+    settings = pipeline.settings(
+        store=store,
+        intermediates=fast_part(asked.store),
+        results=Path(asked.results),
+        executor=asked.executor,
+        workers=asked.workers,
+    )
+    return pipeline, settings

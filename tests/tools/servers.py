@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,3 +38,34 @@ def faulty(shared: Path, folder: Path, target: str, *options: str) -> Iterator[s
         yield f"http://127.0.0.1:{port}"
     finally:
         subprocess.run([script, "stop", folder], check=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def losing_first_answer(target: int, word: bytes) -> Iterator[int]:
+    """Stand between clients and a port; give the own one. The first request with ``word`` in it reaches the server, but
+    its answer is lost and the connection is cut."""
+    lost = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve(client: socket.socket) -> None:
+            with client, socket.create_connection(("127.0.0.1", target)) as server:
+                while request := client.recv(1 << 16):
+                    server.sendall(request)
+                    answer = server.recv(1 << 16)
+                    if word in request and not lost.is_set():
+                        lost.set()
+                        return
+                    client.sendall(answer)
+
+        def accept() -> None:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:  # closed: the block is over
+                    return
+                threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield int(listener.getsockname()[1])
+        assert lost.is_set(), "no answer was lost"
+        listener.shutdown(socket.SHUT_RDWR)
