@@ -156,12 +156,22 @@ def test_a_bad_expression_is_told_with_its_place(text: str, column: int, why: st
     assert caught.value.where["column"] == column
 
 
-@given(st.lists(st.floats(-1e120, 1e120), max_size=50), st.lists(st.floats(-1e10, 1e10), min_size=2, max_size=2))
+_FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(_FINITE, max_size=50), st.lists(st.floats(-1e10, 1e10), min_size=2, max_size=2))
 def test_sums_and_products_are_exact(values: list[float], pair: list[float]) -> None:
     assert rational(exact_total(np.array(values))) == sum(map(Fraction, values), Fraction(0))
     parts = product(np.array(pair[:1]), np.array(pair[1:]))
     if abs(pair[0] * pair[1]) > 1e-200:
         assert sum(rational(exact_total(part)) for part in parts) == Fraction(pair[0]) * Fraction(pair[1])
+
+
+def test_sums_of_many_numbers_are_exact() -> None:
+    random = np.random.default_rng(3)
+    values = random.normal(0, 1, 200_000) * 10.0 ** random.integers(-20, 20, 200_000)
+    assert float(rational(exact_total(values))) == math.fsum(values)
+    assert exact_total(np.full(1 << 17, 1 - 2.0**-53)) == exact_total(np.array([2.0**17, -(2.0**-36)]))
 
 
 def test_zones_that_are_odd_are_repaired_or_told() -> None:

@@ -156,7 +156,7 @@ def _statistics(band: Array, there: Array) -> BandStatistics:
     values = band[there].astype(np.float64)
     if not len(values):
         return BandStatistics(count=0, least=0.0, most=0.0, mean=0.0, squares=0.0)
-    mean = float(values.mean())
-    squares = float(np.square(values - mean).sum())
-    least, most = float(values.min()), float(values.max())
+    mean, least, most = float(values.mean()), float(values.min()), float(values.max())
+    values -= mean
+    squares = float(np.square(values, out=values).sum())
     return BandStatistics(count=len(values), least=least, most=most, mean=mean, squares=squares)
