@@ -236,8 +236,9 @@ def _check_some_output(
 ) -> None:
     """Report params with which nothing is left to publish: somebody forgot one, and would wait for nothing."""
     if all(producer.name in dropped for producers in alternatives.values() for producer in producers):
-        conditions = [source.when for source in spec.sources.values()] + [stage.when for stage in spec.stages.values()]
-        params = sorted({when.removeprefix("${params.").removesuffix("}") for when in conditions if when})
+        conditions = [source.when for source in spec.sources.values() if source.when]
+        conditions = conditions or [stage.when for stage in spec.stages.values() if stage.when]
+        params = dict.fromkeys(when.removeprefix("${params.").removesuffix("}") for when in conditions)
         why = "'when' drops all that makes one"
         problems.add(("outputs",), "no output is left", why=why, hint=f"give one of these params: {', '.join(params)}")
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pystac
 import pytest
 import rasterio
 from geospatial_runs import PRODUCTS, GeospatialRun
@@ -39,7 +40,9 @@ def test_without_arguments_both_halves_are_made_and_are_right(tmp_path: Path) ->
     assert found["ndvi"]["rmse"] < 0.03
     assert found["zones"]["same_count"] == found["zones"]["zones"] == 8
     assert found["zones"]["largest_error"] < 0.001
-    whole = run.digests([f"{name}.tif" for name in _RASTERS] + [f"{name}.csv" for name in _TABLES])
+    assert pystac.Item.from_file(str(run.results / "stac_item.json")).assets.keys() == {*_RASTERS}
+    names = [f"{name}.tif" for name in _RASTERS] + [f"{name}.csv" for name in _TABLES] + ["stac_item.json"]
+    whole = run.digests(names)
     run.start({"tile_cells": 90, "window": 256, "piece_size": 50_000})
     assert run.digests(list(whole)) == whole
     again = json.loads((run.results / "evaluation.json").read_text())
@@ -87,3 +90,18 @@ def test_an_expression_of_ones_own_is_an_index(tmp_path: Path) -> None:
     index = _read(run.results / "index.tif")
     assert index.count() == 474_950
     assert np.ma.allequal(index, (green - nir) / (green + nir))
+
+
+def test_images_without_any_value_have_products_that_say_so(tmp_path: Path) -> None:
+    place = rasterio.Affine(1, 0, 500_000, 0, -1, 5_400_300)
+    options = {"driver": "GTiff", "width": 400, "height": 300, "count": 2, "dtype": "uint8", "nodata": 0}
+    with rasterio.open(tmp_path / "dark.tif", "w", crs="EPSG:32633", transform=place, **options) as file:
+        file.write(np.zeros((2, 300, 400), np.uint8))
+    bands = {"red": tmp_path / "dark.tif#1", "nir": tmp_path / "dark.tif#2"}
+    run = GeospatialRun(tmp_path, tmp_path)
+    run.start({**bands, "zones": "sample:geospatial/zones.geojson"})
+    assert cog_validate(run.results / "ndvi.tif", strict=True) == (True, [], [])
+    assert _read(run.results / "ndvi.tif").count() == 0
+    rows = [*csv.DictReader((run.results / "zones.csv").read_text().splitlines())]
+    assert {(row["count"], row["mean"]) for row in rows} == {("0", "")}
+    assert "No cell has a value" in (run.results / "report.html").read_text()

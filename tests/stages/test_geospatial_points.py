@@ -140,6 +140,19 @@ def _row(**changed: Any) -> HeaderRow:
     return HeaderRow(**{**plain, **changed})
 
 
+def test_a_file_without_points_and_a_tile_without_points_change_nothing(tmp_path: Path) -> None:
+    points, classes = _scene(count=1000, size=40.0)
+    far = np.column_stack((points[:, 0] + 600, points[:, 1:]))  # between the two lie whole tiles without points
+    both, kinds = np.concatenate((points, far)), np.concatenate((classes, classes))
+    file = _write(tmp_path / "two.las", both, classification=kinds)
+    empty = _write(tmp_path / "empty.las", both[:0])
+    chosen = {"survey": {"max_radius": "5"}}
+    wanted = _driver(tmp_path / "1", file, **chosen).products(tile_cells=1000)
+    found = _driver(tmp_path / "2", empty, file, **chosen).products(tile_cells=50)
+    assert {name for name, values in wanted.items() if values.tobytes() != found[name].tobytes()} == set()
+    assert np.isnan(wanted["dtm"][0, :, 100:500]).all()
+
+
 def test_a_unit_fits_all_files_exactly() -> None:
     rows = (_row(), _row(scale=("0.00025", "0.001", "0.01"), offset=("270000.0", "-1.5", "0.005")))
     found = frame(HeaderTable(rows), resolution=0.5)

@@ -20,7 +20,7 @@ from flowbutton.stages.geospatial.evaluate import Evaluation
 from flowbutton.stages.geospatial.frame import Frame
 from flowbutton.stages.geospatial.grid import Grid
 from flowbutton.stages.geospatial.quick_look import LOOKS, SIDE, Overview, histogram, picture, read_overview
-from flowbutton.stages.geospatial.report import report
+from flowbutton.stages.geospatial.report import report, report_images
 from flowbutton.stages.geospatial.seams import Seams
 from flowbutton.stages.geospatial.surface import TileFacts
 from flowbutton.stages.geospatial.survey import Cloud
@@ -116,10 +116,10 @@ def test_the_page_is_whole_and_fetches_nothing(tmp_path: Path) -> None:
     given_files: dict[str, Path] = dict.fromkeys(("hillshade", "dtm", "chm", "ndvi", "ndvi_change", "index"), product)
     (tmp_path / "out").mkdir()
     path = report(
-        Scratch(str(tmp_path / "out")),
         tiles,
         _CLOUD,
-        _GRID,
+        scratch=Scratch(str(tmp_path / "out")),
+        raster=_GRID,
         **given_files,
         zones=zones,
         canopy_zones=zones,
@@ -139,10 +139,9 @@ def test_the_page_is_whole_and_fetches_nothing(tmp_path: Path) -> None:
     assert "bright tiles have most" in page
 
 
-def test_either_half_alone_has_a_report(tmp_path: Path) -> None:
-    for number, given_half in enumerate(({"cloud": _CLOUD, "tiles": [_tile(0, 0, 30000)]}, {"raster": _GRID}, {})):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        checker = PageChecker()
-        checker.feed(report(Scratch(str(folder)), **given_half).read_text())
-        assert not checker.open
+def test_images_alone_have_a_report(tmp_path: Path) -> None:
+    product = _cog(tmp_path / "x.tif", np.ones((30, 40), np.float32), -9999)
+    checker = PageChecker()
+    checker.feed(report_images(_GRID, product, Scratch(str(tmp_path))).read_text())
+    assert not checker.open
+    assert checker.seen["img"] == 2

@@ -10,9 +10,10 @@ from flowbutton.stages.geospatial.evaluate import evaluate
 from flowbutton.stages.geospatial.frame import frame
 from flowbutton.stages.geospatial.ground_filter import filter_ground
 from flowbutton.stages.geospatial.relief import hillshade, slope
-from flowbutton.stages.geospatial.report import report
+from flowbutton.stages.geospatial.report import report, report_images
 from flowbutton.stages.geospatial.scatter import scatter
 from flowbutton.stages.geospatial.seams import check_seams
+from flowbutton.stages.geospatial.stac import stac_item
 from flowbutton.stages.geospatial.surface import surface
 from flowbutton.stages.geospatial.survey import survey
 from flowbutton.stages.geospatial.terrain import terrain
@@ -40,8 +41,10 @@ __all__ = [
     "raster_grid",
     "read_zones",
     "report",
+    "report_images",
     "scatter",
     "slope",
+    "stac_item",
     "surface",
     "survey",
     "terrain",

@@ -1,18 +1,19 @@
 """The report: one page with quick looks at the products, their histograms, tiles and zones, and how right they are.
 
-The same inputs give the same bytes: no time, no path, no host. Here: the stage, what is told. Not here: pictures
-(`quick_look`), the page (`stages.page`). Imports `flowbutton.model`, its neighbours.
+The same inputs give the same bytes: no time, no path, no host. Here: the stages `geospatial.report` and
+`geospatial.report_images`, what is told. Not here: pictures (`quick_look`), the page (`stages.page`). Imports
+`flowbutton.model`, its neighbours.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 from flowbutton.model.stage import Resources, Scratch
-from flowbutton.stages.define import gather_stage
+from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.geospatial.evaluate import Evaluation, told
 from flowbutton.stages.geospatial.grid import Grid
 from flowbutton.stages.geospatial.quick_look import LOOKS, histogram, picture, read_overview
@@ -27,15 +28,18 @@ _MAP_WIDTH = 640
 _LEAST_COVERED = 0.5
 
 
-@gather_stage("geospatial.report", resources=Resources(memory_base_bytes=768 << 20, memory_per_input_byte=0.0))
+_MEMORY = Resources(memory_base_bytes=768 << 20, memory_per_input_byte=0.0)
+
+
+@gather_stage("geospatial.report", resources=_MEMORY)
 def report(
+    tiles: Sequence[TileFacts],
+    cloud: Cloud,
+    hillshade: Path,
+    dtm: Path,
+    chm: Path,
     scratch: Scratch,
-    tiles: Sequence[TileFacts] = (),
-    cloud: Cloud | None = None,
     raster: Grid | None = None,
-    hillshade: Path | None = None,
-    dtm: Path | None = None,
-    chm: Path | None = None,
     ndvi: Path | None = None,
     ndvi_change: Path | None = None,
     index: Path | None = None,
@@ -43,16 +47,16 @@ def report(
     canopy_zones: Path | None = None,
     evaluation: Evaluation | None = None,
 ) -> Path:
-    """Write one HTML page about all products that there are.
+    """Write one HTML page about the products of points, and of images if there are any.
 
     Args:
-        scratch: Where the page is written.
         tiles: Points of the tiles, by `geospatial.surface`.
         cloud: By `geospatial.survey`.
-        raster: The grid of the images.
         hillshade: The product, as all that follow.
         dtm: The terrain.
         chm: The canopy.
+        scratch: Where the page is written.
+        raster: The grid of the images.
         ndvi: The NDVI.
         ndvi_change: Its change.
         index: Any other expression of bands.
@@ -61,32 +65,66 @@ def report(
         evaluation: How right products are.
     """
     files = {"hillshade": hillshade, "dtm": dtm, "chm": chm, "ndvi": ndvi, "ndvi_change": ndvi_change, "index": index}
+    sections = {"data": ("Data", [*_data(cloud), *_images(raster)]), **_sections(files, evaluation)}
+    if tiles:
+        sections["tiles"] = ("Tiles", [_tile_map(tiles, cloud.grid)])
+    sections |= _zone_sections({"of the images": zones, "of the canopy's heights": canopy_zones})
+    lead = f"{cloud.points:,} points on {cloud.grid.columns:,} x {cloud.grid.rows:,} cells."
+    return _written(scratch, lead, sections, [*_warnings(tiles, evaluation)])
+
+
+@map_stage("geospatial.report_images", resources=_MEMORY)
+def report_images(
+    raster: Grid,
+    ndvi: Path,
+    scratch: Scratch,
+    ndvi_change: Path | None = None,
+    index: Path | None = None,
+    zones: Path | None = None,
+    evaluation: Evaluation | None = None,
+) -> Path:
+    """Write one HTML page about the products of images alone.
+
+    Args:
+        raster: The grid of the images.
+        ndvi: The NDVI.
+        scratch: Where the page is written.
+        ndvi_change: Its change.
+        index: Any other expression of bands.
+        zones: By `geospatial.zone_table`, CSV.
+        evaluation: How right products are.
+    """
+    files = {"ndvi": ndvi, "ndvi_change": ndvi_change, "index": index}
+    sections = {"data": ("Data", [*_images(raster)]), **_sections(files, evaluation)}
+    sections |= _zone_sections({"of the images": zones})
+    return _written(scratch, f"Images of {raster.columns:,} x {raster.rows:,} pixels.", sections, [])
+
+
+Sections = dict[str, tuple[str, list[str]]]
+
+
+def _sections(files: Mapping[str, Path | None], evaluation: Evaluation | None) -> Sections:
     seen = {name: read_overview(path) for name, path in files.items() if path is not None}
     charts = [chart for name in seen if name != "hillshade" and (chart := histogram(LOOKS[name], seen[name]))]
     pictures = "".join(picture(LOOKS[name], overview) for name, overview in seen.items())
-    sections: dict[str, tuple[str, Iterable[str]]] = {"data": ("Data", _data(cloud, raster))}
+    found: Sections = {}
     if evaluation is not None:
         lines = "".join(f"<li>{escape(line)}</li>" for line in told(evaluation))
-        sections["truth"] = ("How right it is", [f"<ul>{lines}</ul>"])
-    sections["pictures"] = ("Quick looks", [f'<div class="pictures">{pictures}</div>'])
-    sections["values"] = ("Values", [figures(charts)])
-    if cloud is not None and tiles:
-        sections["tiles"] = ("Tiles", [_tile_map(tiles, cloud.grid)])
-    listed = {"of the images": zones, "of the canopy's heights": canopy_zones}
-    if any(listed.values()):
-        sections["zones"] = ("Zones", [_zones(name, path) for name, path in listed.items() if path is not None])
-    lead = ", ".join(_lead(cloud, raster))
+        found["truth"] = ("How right it is", [f"<ul>{lines}</ul>"])
+    found["pictures"] = ("Quick looks", [f'<div class="pictures">{pictures}</div>'])
+    found["values"] = ("Values", [figures(charts)])
+    return found
+
+
+def _zone_sections(tables: Mapping[str, Path | None]) -> Sections:
+    found = [_zones(name, path) for name, path in tables.items() if path is not None]
+    return {"zones": ("Zones", found)} if found else {}
+
+
+def _written(scratch: Scratch, lead: str, sections: Sections, warnings: Sequence[str]) -> Path:
     path = Path(scratch) / "report.html"
-    html = page("Geospatial report", lead, sections, [*_warnings(tiles, evaluation)])
-    path.write_text(html, encoding="utf-8", newline="\n")
+    path.write_text(page("Geospatial report", lead, sections, warnings), encoding="utf-8", newline="\n")
     return path
-
-
-def _lead(cloud: Cloud | None, raster: Grid | None) -> Iterator[str]:
-    if cloud is not None:
-        yield f"{cloud.points:,} points on {cloud.grid.columns:,} x {cloud.grid.rows:,} cells"
-    if raster is not None:
-        yield f"images of {raster.columns:,} x {raster.rows:,} pixels"
 
 
 def _warnings(tiles: Sequence[TileFacts], evaluation: Evaluation | None) -> Iterator[str]:
@@ -97,18 +135,20 @@ def _warnings(tiles: Sequence[TileFacts], evaluation: Evaluation | None) -> Iter
         yield f"Only {100 * valued / cells:.0f} % of the cells have a point: a coarser resolution would fit better."
 
 
-def _data(cloud: Cloud | None, raster: Grid | None) -> Iterator[str]:
-    if cloud is not None:
-        radius = "none" if cloud.max_radius is None else f"{cloud.max_radius:g}"
-        rows = [
-            ("points", f"{cloud.points:,}"),
-            ("points that may be ground", f"{cloud.ground_points:,}, {cloud.spacing:.3g} apart"),
-            ("heights", f"{cloud.lowest:.2f} to {cloud.highest:.2f}"),
-            ("largest circumradius of a triangle", radius),
-            ("classes", ", ".join(map(str, cloud.classes))),
-            *_grid_rows(cloud.grid),
-        ]
-        yield table("Point cloud", ("what", "value"), rows)
+def _data(cloud: Cloud) -> Iterator[str]:
+    radius = "none" if cloud.max_radius is None else f"{cloud.max_radius:g}"
+    rows = [
+        ("points", f"{cloud.points:,}"),
+        ("points that may be ground", f"{cloud.ground_points:,}, {cloud.spacing:.3g} apart"),
+        ("heights", f"{cloud.lowest:.2f} to {cloud.highest:.2f}"),
+        ("largest circumradius of a triangle", radius),
+        ("classes", ", ".join(map(str, cloud.classes))),
+        *_grid_rows(cloud.grid),
+    ]
+    yield table("Point cloud", ("what", "value"), rows)
+
+
+def _images(raster: Grid | None) -> Iterator[str]:
     if raster is not None:
         yield table("Images", ("what", "value"), _grid_rows(raster))
 
