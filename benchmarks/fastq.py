@@ -3,15 +3,18 @@
 For gzip that is one pass of isal over the file; for BGZF the same pass; for plain text reading the file and copying it
 in memory. "One" is everything in one process; "two" gives parts and pieces to two processes, as on two cores. The floor
 is measured anew in each round, beside what it is compared with, and the ratios are medians over rounds: other work on
-the machine then slows both alike. "CPU" is the time of the processor, in all processes, over that of the floor.
+the machine then slows both alike. "CPU" is the time of the processor, in all processes, over that of the floor. Pairs
+are two files of half the reads each. A second table has the passes over the text that ours is made of, each alone: what
+they cost is the bound for who makes them.
 
-Run: ``python benchmarks/fastq.py [--records 230000] [--rounds 15] [--json FILE]``. Prints a table, writes JSON.
+Run: ``python benchmarks/fastq.py [--records 230000] [--rounds 15] [--json FILE]``. Prints tables, writes JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import hashlib
 import json
 import random
 import tempfile
@@ -19,15 +22,19 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 from isal import igzip_lib
 
+from flowbutton.executors.nursery import hold_freed_memory
 from flowbutton.model.canonical import digest_bytes
 from flowbutton.model.pieces import IndexPart, ObjectInfo, Piece, Source
 from flowbutton.partitioners.fastq import Fastq
+from flowbutton.partitioners.fastq_records import Seams, bad_records, line_ends
 from flowbutton.testing.packing import bgzip
 
 
@@ -66,15 +73,16 @@ class FolderAccess:
         return self.folder / uri.removeprefix("object:") if uri.startswith("object:") else Path(uri)
 
 
-def make_text(records: int) -> bytes:
+def make_text(records: int, mate: int = 1) -> bytes:
     """Return reads of 151 bases with names and qualities as a sequencer writes them."""
-    rng = random.Random(1)
+    rng, places = random.Random(mate), random.Random(0)
     genome = "".join(rng.choices("ACGT", k=100_000))
     grades = "".join(rng.choices("FFFFFFFFFF:,#", k=100_000))
     lines = []
     for number in range(records):
         start, grade = rng.randrange(99_800), rng.randrange(99_800)
-        name = f"@A00:1:H:1:{1101 + number // 5000}:{rng.randrange(30_000)}:{rng.randrange(30_000)} 1:N:0:ACGT"
+        place = f"{1101 + number // 5000}:{places.randrange(30_000)}:{places.randrange(30_000)}"
+        name = f"@A00:1:H:1:{place} {mate}:N:0:ACGT"
         lines.append(f"{name}\n{genome[start : start + 151]}\n+\n{grades[grade : grade + 151]}\n")
     return "".join(lines).encode()
 
@@ -122,17 +130,18 @@ def index_part(access: FolderAccess, part: IndexPart) -> tuple[bytes, float]:
 def read_piece(access: FolderAccess, piece: Piece) -> tuple[int, float]:
     """Read one piece; return the bytes of its text and the processor's seconds."""
     start = time.process_time()
-    return sum(map(len, Fastq().open(piece, access).text())), time.process_time() - start
+    reads = Fastq().open(piece, access)
+    return sum(len(text) for file in range(reads.files) for text in reads.text(file)), time.process_time() - start
 
 
-def run(access: FolderAccess, path: Path, each: Callable[..., Iterable[Any]], length: int) -> dict[str, float]:
-    """Index, cut and read a file of ``length`` bytes of text, with the sizes that a run uses; return seconds."""
+def run(access: FolderAccess, paths: list[Path], each: Callable[..., Iterable[Any]], length: int) -> dict[str, float]:
+    """Index, cut and read files of ``length`` bytes of text, with the sizes that a run uses; return seconds."""
     fastq = Fastq()
     start = time.perf_counter()
-    (group,) = fastq.probe(Source("reads", str(path), {}), access)
+    (group,) = fastq.probe(Source("reads", ",".join(map(str, paths)), {}), access)
     indexes = list(each(partial(index_part, access), fastq.index_parts(group)))
     layout = fastq.layout(group, [index for index, _ in indexes])
-    pieces = fastq.cut(layout, size=path.stat().st_size // 4 + 1)
+    pieces = fastq.cut(layout, size=sum(path.stat().st_size for path in paths) // 4 + 1)
     middle = time.perf_counter()
     read = list(each(partial(read_piece, access), pieces))
     end = time.perf_counter()
@@ -141,29 +150,91 @@ def run(access: FolderAccess, path: Path, each: Callable[..., Iterable[Any]], le
     return {"index_s": middle - start, "read_s": end - middle, "total_s": end - start, "cpu_s": cpu_s}
 
 
-def measure(folder: Path, records: int, rounds: int) -> list[dict[str, Any]]:
+PACKINGS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "gzip": partial(gzip.compress, compresslevel=6),
+    "bgzf": bgzip,
+}
+FLOORS: dict[str, Callable[[Path], None]] = {"plain": copy, "gzip": inflate, "bgzf": inflate_blocks}
+
+
+def floor(coding: str, paths: list[Path]) -> None:
+    """Do what no reader can do without."""
+    for path in paths:
+        FLOORS[coding](path)
+
+
+def measure(folder: Path, texts: list[bytes], rounds: int) -> list[dict[str, Any]]:
     """Return a row per coding and number of processes: medians over rounds."""
-    text = make_text(records)
-    files = {"plain": text, "gzip": gzip.compress(text, 6), "bgzf": bgzip(text)}
-    floors = {"plain": copy, "gzip": inflate, "bgzf": inflate_blocks}
-    access = FolderAccess(folder)
-    rows = []
-    with ProcessPoolExecutor(2) as pool:
+    access, length, rows = FolderAccess(folder), sum(map(len, texts)), []
+    with ProcessPoolExecutor(2, initializer=hold_freed_memory) as pool:
         list(pool.map(abs, range(4)))
-        for coding, data in files.items():
-            path = folder / f"reads.{coding}"
-            path.write_bytes(data)
+        for coding, pack in PACKINGS.items():
+            paths = [folder / f"{coding}_{number}_of_{len(texts)}" for number in range(len(texts))]
+            for path, text in zip(paths, texts, strict=True):
+                path.write_bytes(pack(text))
             for name, each in (("one", map), ("two", pool.map)):
                 found: list[dict[str, float]] = []
                 for _ in range(rounds):
-                    floor_s, floor_cpu_s = seconds(partial(floors[coding], path))
-                    times = run(access, path, each, len(text))
+                    floor_s, floor_cpu_s = seconds(partial(floor, coding, paths))
+                    times = run(access, paths, each, length)
                     ratios = {"ratio": times["total_s"] / floor_s, "cpu_ratio": times["cpu_s"] / floor_cpu_s}
                     found.append({"floor_s": floor_s, **times, **ratios})
                 medians = {key: median(row[key] for row in found) for key in found[0]}
                 least = min(row["ratio"] for row in found)
-                rows.append({"coding": coding, "processes": name, "text_mb": len(text) / 1e6, **medians, "best": least})
+                told = {"coding": coding, "files": len(texts), "processes": name, "text_mb": length / 1e6}
+                rows.append({**told, **medians, "best": least})
     return rows
+
+
+def passes(text: bytes, folder: Path, rounds: int) -> dict[str, float]:
+    """Return the processor's seconds of passes over a text, about a MiB of whole records at once; the least of all."""
+    borders = [0, *(line_ends(text)[4 * 3000 - 1 :: 4 * 3000] + 1).tolist(), len(text)]
+    steps = [text[start:stop] for start, stop in pairwise(borders)]
+    room = bytearray(max(map(len, steps)))
+
+    def write() -> None:
+        for number, step in enumerate(steps):
+            (folder / f"step{number}").unlink(missing_ok=True)
+            (folder / f"step{number}").write_bytes(step)
+
+    def read() -> None:
+        for number in range(len(steps)):
+            (folder / f"step{number}").read_bytes()
+
+    def over(action: Callable[[bytes], object]) -> Callable[[], object]:
+        return lambda: [action(step) for step in steps] and None
+
+    def copy_step(step: bytes) -> None:
+        room[: len(step)] = step
+
+    alone = {
+        "copy within memory that is used again": over(copy_step),
+        "copy to fresh memory: bytes(memoryview(text))": lambda: bytes(memoryview(text)),
+        "write files": write,
+        "read files": read,
+        "count newlines (numpy)": over(lambda step: np.count_nonzero(np.frombuffer(step, np.uint8) == 10)),
+        "find newlines (numpy)": over(line_ends),
+        "find newlines and what can't be printed, check records": over(lambda step: bad_records(step, Seams.of(step))),
+        "sha256": over(lambda step: hashlib.sha256(step).digest()),
+    }
+    return {name: min(seconds(action)[1] for _ in range(rounds)) for name, action in alone.items()}
+
+
+def tell(rows: list[dict[str, Any]], steps: dict[str, float]) -> None:
+    """Print both tables."""
+    print("| coding | files | processes | text MB | floor s | index s | read s | ratio | best round | CPU ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| {row['coding']} | {row['files']} | {row['processes']} | {row['text_mb']:.0f} | {row['floor_s']:.3f} "
+            f"| {row['index_s']:.3f} | {row['read_s']:.3f} | {row['ratio']:.2f} | {row['best']:.2f} "
+            f"| {row['cpu_ratio']:.2f} |"
+        )
+    unit, *_ = steps.values()
+    print("\n| one pass | CPU ms | in copies |\n|---|---|---|")
+    for name, worked in steps.items():
+        print(f"| {name} | {1000 * worked:.0f} | {worked / unit:.1f} |")
 
 
 def main() -> None:
@@ -173,18 +244,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        rows = measure(Path(folder), options.records, options.rounds)
-    print("| coding | processes | text MB | floor s | index s | read s | ratio | best round | CPU ratio |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for row in rows:
-        print(
-            f"| {row['coding']} | {row['processes']} | {row['text_mb']:.0f} | {row['floor_s']:.3f} "
-            f"| {row['index_s']:.3f} | {row['read_s']:.3f} | {row['ratio']:.2f} | {row['best']:.2f} "
-            f"| {row['cpu_ratio']:.2f} |"
-        )
+    hold_freed_memory()
+    text = make_text(options.records)
+    pair = [make_text(options.records // 2, mate) for mate in (1, 2)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = [row for texts in ([text], pair) for row in measure(folder, texts, options.rounds)]
+        steps = passes(text, folder, options.rounds)
+        for coding in ("gzip", "bgzf"):
+            alone = partial(floor, coding, [folder / f"{coding}_0_of_1"])
+            steps[f"inflate {coding} (isal)"] = min(seconds(alone)[1] for _ in range(options.rounds))
+    tell(rows, steps)
     if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+        options.json.write_text(json.dumps({"files": rows, "passes_s": steps}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ class Ended:
 
     failures: list[FailedTask] = field(default_factory=list)
     ledger: list[LedgerLine] = field(default_factory=list)
+    warnings: dict[str, Sequence[str]] = field(default_factory=dict)  # by stage
     drained: bool = False
     stopped: bool = False  # a failure ended the run
     ran: int = 0
@@ -313,6 +314,9 @@ class Drive:
             line = balance(self._expansion.graph, self._expansion.nodes, name)
             if line is not None:
                 self.ended.ledger.append(line)
+            warnings = sorted(node.counts.warnings)
+            if warnings:
+                self.ended.warnings[name] = warnings
             if node.results.reused < len(node.results):
                 marks = [node.results.fingerprint(task) for task in sorted(node.results)]
                 log = self._records.log(node.spec.stage_digest)
@@ -324,6 +328,7 @@ class Drive:
                 reused=node.results.reused,
                 largest_share=round(largest_share(list(node.bytes_in.values())), 3),
                 ledger=line.to_json() if line else None,
+                warnings=warnings,
             )
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -77,6 +77,7 @@ class Report:
     failures: Sequence[FailedTask] = ()
     errors: Sequence[Told] = ()
     ledger: Sequence[LedgerLine] = ()
+    warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by stage: what to know before believing
     ran: int = 0
     reused: int = 0
 
@@ -190,6 +191,7 @@ def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, jour
         tuple(ended.failures),
         errors,
         tuple(ended.ledger),
+        ended.warnings,
         ended.ran,
         ended.reused,
     )

@@ -133,6 +133,7 @@ class Counts:
     set_aside: dict[str, int] = field(default_factory=dict)
     apart: dict[str, int] = field(default_factory=dict)
     samples: list[str] = field(default_factory=list)
+    warnings: dict[str, None] = field(default_factory=dict)  # each once, in the order in which they came
 
     def add(self, counts: LedgerCounts) -> None:
         """Add one task's counts."""
@@ -149,3 +150,4 @@ class Counts:
         if counts.out is not None:
             self.out = (self.out or 0) + counts.out
         self.samples.extend(counts.samples[: 10 - len(self.samples)])
+        self.warnings.update(dict.fromkeys(counts.warnings))

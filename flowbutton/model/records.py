@@ -71,6 +71,7 @@ class LedgerCounts:
     set_aside: Mapping[str, int] = field(default_factory=dict)
     apart: Mapping[str, int] = field(default_factory=dict)  # counted beside the balance: supplementary alignments
     samples: tuple[str, ...] = ()  # the first few records set aside, in words
+    warnings: tuple[str, ...] = ()  # what people should know of the result
 
     def to_json(self) -> dict[str, Json]:
         """Return the JSON form, what says nothing left out; the inverse of `from_json`."""
@@ -82,6 +83,7 @@ class LedgerCounts:
             "set_aside": dict(self.set_aside),
             "apart": dict(self.apart),
             "samples": list(self.samples),
+            "warnings": list(self.warnings),
         }
         if self.out is not None:
             value["out"] = self.out
@@ -90,7 +92,8 @@ class LedgerCounts:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> LedgerCounts:
         """Read the JSON form."""
-        return cls(**{**value, "samples": tuple(value.get("samples", ()))}) if value else NOTHING_COUNTED
+        texts = {name: tuple(value.get(name, ())) for name in ("samples", "warnings")}
+        return cls(**{**value, **texts}) if value else NOTHING_COUNTED
 
 
 NOTHING_COUNTED = LedgerCounts()

@@ -79,6 +79,7 @@ class Tally:
         self.aside_by: dict[str, int] = {}
         self.apart_by: dict[str, int] = {}
         self.samples: list[str] = []
+        self.warnings: list[str] = []
 
     def consumed(self, argument: str, count: int) -> None:
         """Count ``count`` records read from ``argument``."""
@@ -120,10 +121,14 @@ class Tally:
         if count:
             self.apart_by[kind] = self.apart_by.get(kind, 0) + count
 
+    def warn(self, text: str) -> None:
+        """Say in a sentence what people should know before they believe the result; the run's last lines tell it."""
+        self.warnings.append(text)
+
     @property
     def counted_nothing(self) -> bool:
-        """Whether nothing was said of any record."""
-        by = self.consumed_by or self.filtered_by or self.aside_by or self.apart_by or self.samples
+        """Whether nothing was said of any record, nor of the result."""
+        by = self.consumed_by or self.filtered_by or self.aside_by or self.apart_by or self.samples or self.warnings
         return self.made is None and not by
 
 

@@ -95,6 +95,7 @@ class Account:
             "owned_bytes": cost.owned_bytes,
             "read_bytes": cost.read_bytes,
             "ledger": stage.ledger,
+            "warnings": list(stage.warnings),
         }
 
 

@@ -39,7 +39,7 @@ def show_command(run: str, store: str | None, results: Path, as_json: bool) -> i
 
 def _print(account: Account) -> None:
     from flowbutton.ui.failures import failures_text
-    from flowbutton.ui.summary import ledger_texts, plain_console, stage_table
+    from flowbutton.ui.summary import ledger_texts, plain_console, print_warnings, stage_table
 
     past, asked = account.past, account.asked
     console = plain_console()
@@ -51,6 +51,7 @@ def _print(account: Account) -> None:
         click.echo(f"of {shown_path(asked.file) if asked.file else '?'}, by executor {asked.executor}{workers}")
         click.echo(f"flowbutton {asked.flowbutton}, Python {asked.python}, on {asked.driver.host.partition(' ')[0]}")
     console.print(stage_table([*past.view.stages.values()], ledger_texts(past.view)))
+    print_warnings(past.view)
     if account.costs:
         console.print(_cost_table(account))
     for output in account.outputs:

@@ -21,7 +21,7 @@ def status_command(run: str | None, store: str | None, results: Path, every: boo
     from flowbutton.engine.folders import run_folders
     from flowbutton.engine.run import runs_folder
     from flowbutton.ui.history import read_run
-    from flowbutton.ui.summary import ledger_texts, plain_console, stage_table
+    from flowbutton.ui.summary import ledger_texts, plain_console, print_warnings, stage_table
 
     place = store_of(store, results)
     if every:
@@ -31,6 +31,7 @@ def status_command(run: str | None, store: str | None, results: Path, every: boo
     found = read_run(run_folder(place, run))
     click.echo(str(found))
     plain_console().print(stage_table(list(found.view.stages.values()), ledger_texts(found.view)))
+    print_warnings(found.view)
     for failure in found.view.failures:
         click.echo(f"failed: {failure['stage']}: {failure['error']}")
     if found.view.error:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from flowbutton.engine.aside import aside_file
 from flowbutton.engine.ledger import LedgerLine
 from flowbutton.engine.run import Report, Status
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDTH_OF_FILES = 400
+_SHOWN_WARNINGS = 10  # of one stage
 
 
 def exit_after(report: Report) -> Exit:
@@ -54,11 +57,22 @@ def print_summary(report: Report, view: RunView) -> None:
         for item in report.outputs:
             if "headline" in item:
                 console.print(str(item["headline"]), markup=False, soft_wrap=True)
+    print_warnings(view)
     for line in report.ledger:
         if line.counts.set_aside:
             told = f"{counted(sum(line.counts.set_aside.values()), 'record')} set aside by '{line.stage}'"
             console.print(f"{told}: {shown_path(aside_file(report.folder, line.stage))}", markup=False, soft_wrap=True)
     console.print(f"run folder: {shown_path(report.folder)}", markup=False, soft_wrap=True)
+
+
+def print_warnings(view: RunView) -> None:
+    """Print what the stages want people to know before they believe the results."""
+    for stage in view.stages.values():
+        for text in stage.warnings[:_SHOWN_WARNINGS]:
+            click.secho(f"warning: {stage.name}: {text}", fg="yellow", err=True)
+        if len(stage.warnings) > _SHOWN_WARNINGS:
+            more = len(stage.warnings) - _SHOWN_WARNINGS
+            click.secho(f"warning: {stage.name}: {more} more, see 'flowbutton show --json'", fg="yellow", err=True)
 
 
 def plain_console() -> Console:

@@ -101,6 +101,8 @@ def _ledger_lines(ledger: LedgerCounts) -> Iterable[str]:
     for words, counts in (("filtered", ledger.filtered), ("set aside", ledger.set_aside), ("apart", ledger.apart)):
         for reason, count in counts.items():
             yield f"{counted(count, 'record')} {words}: {reason}"
+    for text in ledger.warnings:
+        yield f"warning: {text}"
 
 
 def _shown(trial: Trial, artifact: Artifact) -> str:

@@ -27,6 +27,7 @@ class StageView:
     last_s: float | None = None
     finished: bool = False
     ledger: Mapping[str, Any] | None = None
+    warnings: Sequence[str] = ()  # what its tasks want people to know of the result
 
     @property
     def begun(self) -> bool:
@@ -116,3 +117,4 @@ class RunView:
                 self.failures.append(fields)
             case "finished":
                 stage.finished, stage.expected, stage.ledger = True, fields["tasks"], fields["ledger"]
+                stage.warnings = fields.get("warnings", ())

@@ -129,6 +129,7 @@ def counts_of(tally: Tally) -> LedgerCounts:
         set_aside=tally.aside_by,
         apart=tally.apart_by,
         samples=tuple(tally.samples),
+        warnings=tuple(tally.warnings),
     )
 
 

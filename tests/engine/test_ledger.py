@@ -66,6 +66,13 @@ def test_each_way_to_break_the_law_is_found(counted: Bench, how: str, told: str)
     assert not (counted.folder / "results").exists()
 
 
+def test_what_several_tasks_warn_of_is_told_once_and_again_by_a_run_that_reuses_them(counted: Bench) -> None:
+    warned = {"upper": ["capitals may look loud"]}
+    first, again = counted.run(COUNTING, how="warn"), counted.run(COUNTING, how="warn")
+    assert (first.warnings, again.warnings, again.ran) == (warned, warned, 0)
+    assert not counted.run(COUNTING).warnings
+
+
 def test_what_is_left_out_with_a_reason_is_in_balance(counted: Bench) -> None:
     found = lines(counted, "filter")
     assert found["upper"].counts.filtered == {"short": 5}

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from genomics_runs import DATASETS, GenomicsRun
 
+from flowbutton.ui.cli import call
+
 
 @pytest.fixture
 def dataset(request: pytest.FixtureRequest, tmp_path: Path, shared: Path) -> GenomicsRun:
@@ -36,10 +38,14 @@ def test_the_caps_of_depth_and_the_normal_form(dataset: GenomicsRun, shared: Pat
 
 
 @pytest.mark.parametrize("dataset", ["human-na12878-chr22"], indirect=True)
-def test_reads_that_match_nothing_give_a_valid_empty_answer(dataset: GenomicsRun, tmp_path: Path) -> None:
+def test_reads_that_match_nothing_give_a_valid_empty_answer_and_a_warning(
+    dataset: GenomicsRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     reads = tmp_path / "junk_R1.fastq"
     reads.write_text("".join(f"@junk{n}\n{'ACGTTGCA' * 9}\n+\n{'I' * 72}\n" for n in range(50)))
     dataset.run(reads=reads)
+    assert call(["status", "--store", str(dataset.folder / "store")]) == 0
+    assert "warning: report: junk_R1: no read aligned" in capsys.readouterr().err
     text = gzip.decompress((dataset.results / "variants.vcf.gz").read_bytes()).decode()
     lines = text.splitlines()
     assert lines[0].startswith("##fileformat=VCF")

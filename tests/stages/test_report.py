@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from pages import PageChecker
 
 from flowbutton.model.errors import BadInput
-from flowbutton.model.stage import Scratch
+from flowbutton.model.stage import Scratch, Tally
 from flowbutton.stages.charts import round_ticks
 from flowbutton.stages.genomics import alignment_summary, report
 from flowbutton.stages.genomics.alignment_summary import AlignmentSummary
@@ -83,9 +84,13 @@ def quality() -> QualityTable:
 def written(folder: Path, found: QualityTable, vcf: str, summaries: list[AlignmentSummary], *rest: Evaluation) -> str:
     folder.mkdir()
     (folder / "v.vcf").write_text(vcf)
-    page = report(found, folder / "v.vcf", summaries, Scratch(str(folder)), *rest)
+    tally = Tally()
+    page = report(found, folder / "v.vcf", summaries, Scratch(str(folder)), tally, *rest)
     assert isinstance(page, Path)
-    return page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert tally.warnings
+    assert all(html.escape(warning) in text for warning in tally.warnings)
+    return text
 
 
 def evaluation() -> Evaluation:

@@ -11,7 +11,7 @@ from flowbutton.model.stage import Tally, conserves, expands, reduces
 from flowbutton.partitioners.whole import WholeFile
 from flowbutton.stages.define import gather_stage, map_stage
 
-How = Literal["rightly", "lose", "invent", "skip", "twice", "filter", "aside"]
+How = Literal["rightly", "lose", "invent", "skip", "twice", "filter", "aside", "warn"]
 
 
 class Lines(BaseModel):
@@ -39,6 +39,8 @@ def upper(lines: Lines, tally: Tally, *, how: How = "rightly") -> Lines:
             tally.filtered("short", 1)
         else:
             tally.set_aside("odd", first)
+    if how == "warn":
+        tally.warn("capitals may look loud")
     tally.out(len(kept) + {"lose": -1, "invent": 1}.get(how, 0))
     return Lines(lines=kept)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from flowbutton.model.stage import Scratch
+from flowbutton.model.stage import Scratch, Tally
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.genomics.alignment_summary import AlignmentSummary
 from flowbutton.stages.genomics.evaluate import Evaluation
@@ -29,6 +29,7 @@ def report(
     variants: Path,
     alignments: Sequence[AlignmentSummary],
     scratch: Scratch,
+    tally: Tally,
     evaluation: Evaluation | None = None,
 ) -> Path:
     """Write one HTML page: samples, depth along the genome, read quality, variants, and the score against a truth.
@@ -38,9 +39,12 @@ def report(
         variants: VCF of the calls.
         alignments: One summary per sample, in the order to be shown.
         scratch: Where the page is written.
+        tally: Told what stands at the top of the page as well: what to know before believing the rest.
         evaluation: The score against known variants, if there are any.
     """
     found = summarize_variants(variants)
+    for text in warnings_of(quality, found, alignments):
+        tally.warn(text)
     path = Path(scratch) / "report.html"
     path.write_text(_page(quality, found, alignments, evaluation), encoding="utf-8", newline="\n")
     return path
