@@ -46,7 +46,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def commands_page(_: Path) -> Iterator[str]:
     """Yield the lines of the page of commands, as their ``--help`` tells them."""
     yield from ("# Commands", "")
-    for name, command in sorted(commands.commands.items()):
+    inner = {
+        f"{name} {sub}": command
+        for name, group in commands.commands.items()
+        if isinstance(group, click.Group)
+        for sub, command in group.commands.items()
+    }
+    for name, command in sorted({**commands.commands, **inner}.items()):
         with click.Context(command, info_name=f"flowbutton {name}") as context:
             yield from (f"## {name}", "```text", command.get_help(context), "```", "")
 

@@ -9,13 +9,10 @@ Imports `flowbutton.model`, `executors`.
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, requires, version
 from statistics import median
 from time import monotonic, sleep
 from typing import Any
@@ -24,6 +21,7 @@ from flowbutton.executors.carry import packed
 from flowbutton.executors.lithops_backend import Backend, Lane, runtime_memory_mb
 from flowbutton.executors.lithops_call import Trip, code_digest, door
 from flowbutton.executors.lithops_post import Post
+from flowbutton.executors.lithops_runtime import versions_here
 from flowbutton.executors.patience import Patience, Watch
 from flowbutton.executors.serial import take
 from flowbutton.executors.supervised import Outcome
@@ -55,7 +53,7 @@ class Pace:
     close_s: float
 
 
-LOCAL, REMOTE = Pace(0.1, 0.2, 60.0, 120.0, 10.0), Pace(0.5, 5.0, 60.0, 300.0, 0.0)
+LOCAL, REMOTE = Pace(0.1, 0.2, 60.0, 120.0, 10.0), Pace(0.5, 5.0, 40.0, 300.0, 0.0)
 
 _MARGIN_S = 5.0
 """What Lithops takes of a function's life for itself."""
@@ -74,7 +72,7 @@ class LithopsExecutor(Executor):
     """Runs each call as a function of the Lithops backend that the user's Lithops configuration names.
 
     Holds: at most ``slots`` calls are out at once, each in a process of its own that is killed at its time limit or
-    when it is cancelled (remote: within 5 s); a call whose function is gone without a word is `Lost` 60 s later, one
+    when it is cancelled (remote: within 5 s); a call whose function is gone without a word is `Lost` 40 s later, one
     that never began after 5 minutes without a sign of any other, or when twice as many as there are slots overtook it;
     flowbutton there has the same code and the same libraries as here.
     Does not hold: that a lost call has stopped.
@@ -301,17 +299,3 @@ def _event(id: int, outcome: Outcome) -> Event:
 
 def _is_over(future: Any) -> bool:
     return bool(future.ready or future.success or future.done)
-
-
-@cache
-def versions_here() -> dict[str, str]:
-    """Return the versions of flowbutton and of the libraries that its extras name for users, as installed here."""
-    wanted = [need for need in requires("flowbutton") or [] if not re.search(r"extra == ['\"](dev|docs)['\"]", need)]
-    names = {match[0] for need in wanted if (match := re.match(r"[\w.-]+", need))}
-    found = {}
-    for name in sorted({*names, "flowbutton"}):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

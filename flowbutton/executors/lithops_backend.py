@@ -101,6 +101,17 @@ class Backend:
             self.storage.delete_objects(self.bucket, keys[start : start + 1000])
 
 
+def configured_backend() -> str:
+    """Return the backend that the Lithops configuration names.
+
+    Raises:
+        MissingExtra: Lithops is not installed.
+        OptionError: the configuration can't be read.
+    """
+    with _told():
+        return str(_config(1)["lithops"]["backend"])
+
+
 def runtime_memory_mb(configured_mb: int, wanted_bytes: int) -> int:
     """Return the memory to ask for: what is configured, doubled until it is enough, so that few runtimes are made."""
     memory = configured_mb

@@ -22,6 +22,7 @@ from flowbutton.ui.logs_command import logs_command
 from flowbutton.ui.new_command import new_command
 from flowbutton.ui.plan_command import plan_command
 from flowbutton.ui.run_command import run_command
+from flowbutton.ui.runtime_command import runtime_command
 from flowbutton.ui.schema_command import schema_command
 from flowbutton.ui.show_command import show_command
 from flowbutton.ui.status_command import status_command
@@ -53,6 +54,7 @@ for _command in (
     stages_command,
     partitioners_command,
     schema_command,
+    runtime_command,
     dag_command,
     new_command,
     try_command,

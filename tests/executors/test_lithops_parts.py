@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbutton.executors.lithops import LithopsExecutor, versions_here
+from flowbutton.executors.lithops import LithopsExecutor
 from flowbutton.executors.lithops_backend import lithops_home, runtime_memory_mb
 from flowbutton.executors.lithops_call import Trip, code_digest, door
 from flowbutton.executors.lithops_post import Post, framed, unframed
+from flowbutton.executors.lithops_runtime import versions_here
 from flowbutton.executors.opening import open_executor
 from flowbutton.model.errors import MissingExtra, OptionError
 from flowbutton.model.process import ProcessIdentity

@@ -30,10 +30,12 @@ class GeospatialRun(PipelineRun):
             {"points": ",".join(str(self.data / name) for name in points.split(","))} | params, options, expect
         )
 
-    def run_rasters(self, file: str, red: int, nir: int, zones: str, **params: object) -> None:
+    def run_rasters(
+        self, file: str, red: int, nir: int, zones: str, *, options: Sequence[str] = (), **params: object
+    ) -> None:
         """Run it on two bands of a file of the dataset, and its zones."""
         bands = {"red": f"{self.data / file}#{red}", "nir": f"{self.data / file}#{nir}"}
-        self.start({**bands, "zones": str(self.data / zones), **params})
+        self.start({**bands, "zones": str(self.data / zones), **params}, options)
 
     def check(self, shared: Path, max_radius: str) -> None:
         """Hold the products of points against the untiled reference."""

@@ -36,6 +36,11 @@ class PipelineRun:
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done
 
+    def published(self) -> dict[str, bytes]:
+        """Return the files of the results by their names, but for notes of the engine's own."""
+        files = (place for place in self.results.rglob("*") if place.is_file() and not place.name.startswith("."))
+        return {str(place.relative_to(self.results)): place.read_bytes() for place in files}
+
     def hold(self, shared: Path, answer: Path, *arguments: str) -> str:
         """Hold results against a reference answer by the domain's own script; return what it says."""
         command = [sys.executable, str(shared / "check" / f"{self.pipeline}.py"), "--expect", str(answer), *arguments]
