@@ -149,8 +149,8 @@ class Driver:
             for name, bundle in {
                 "chm": canopy(tile, cloud, meeting(cells, tile.cells), terrain_here, self.scratch()),
                 "filled": filled,
-                "hillshade": hillshade(tile, cloud, around["dtm"], self.scratch()),
-                "slope": slope(tile, cloud, around["dtm"], self.scratch()),
+                "hillshade": hillshade(tile, cloud, around["dtm"], self.scratch(), **self._of("hillshade")),
+                "slope": slope(tile, cloud, around["dtm"], self.scratch(), **self._of("slope")),
             }.items():
                 made.setdefault(name, []).append(bundle.close())
         return {name: self.assembled(name, paths) for name, paths in made.items()}
