@@ -20,6 +20,7 @@ _EXTRAS = {
     **dict.fromkeys(("lazrs", "rasterio"), "geospatial"),
     **dict.fromkeys(("boto3", "botocore"), "s3"),
     "redis": "redis",
+    "obstore": "web",
     "lithops": "lithops",
 }
 

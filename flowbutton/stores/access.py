@@ -1,7 +1,7 @@
-"""Reading sources by range: local files, objects of S3, and derived bytes kept in the run's store.
+"""Reading sources by range: local files, objects of S3, of the web and other clouds, derived bytes in the run's store.
 
 Not here: how sources are cut (`partitioners`). Imports `model`, `stores.layout`, `stores.objects`, `stores.uris`;
-`stores.s3_sources` where a source lies in S3.
+`stores.s3_sources` or `stores.web_sources` where a source lies there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from flowbutton.model.errors import BadInput, ChangedInput, MissingInput, NotInStore
 from flowbutton.model.pieces import ObjectInfo
@@ -45,10 +46,8 @@ class StoreAccess:
         if digest is not None:
             with _derived(uri):
                 return ObjectInfo(uri, self._objects.size(digest), digest)
-        if _is_s3(uri):
-            from flowbutton.stores import s3_sources
-
-            return s3_sources.head(uri)
+        if (remote := _remote(uri)) is not None:
+            return remote.head(uri)
         path = _file(uri)
         with _readable(uri, path):
             status = path.stat()
@@ -58,10 +57,8 @@ class StoreAccess:
 
     def glob(self, pattern: str) -> list[str]:
         """Return the files that match, sorted, in the way that the pattern is written; ``**`` means any folders."""
-        if _is_s3(pattern):
-            from flowbutton.stores import s3_sources
-
-            return s3_sources.find(pattern)
+        if (remote := _remote(pattern)) is not None:
+            return remote.find(pattern)
         path = _file(pattern)
         found = [str(path)] if path.is_file() else glob.glob(str(path), recursive=True)  # noqa: PTH207
         files = sorted(Path(name) for name in found if Path(name).is_file())
@@ -74,10 +71,8 @@ class StoreAccess:
         if digest is not None:
             with _derived(uri):
                 data = self._objects.get(digest, start, stop)
-        elif _is_s3(uri):
-            from flowbutton.stores import s3_sources
-
-            data = s3_sources.read(uri, start, stop)
+        elif (remote := _remote(uri)) is not None:
+            data = remote.read(uri, start, stop)
         else:
             path = _file(uri)
             with _readable(uri, path), path.open("rb") as file:
@@ -105,7 +100,7 @@ class StoreAccess:
             with _derived(uri):
                 return self._objects.fetch(digest, self._cache)
         info = self.head(uri)
-        return self._copy(info) if _is_s3(uri) else _file(uri)
+        return self._copy(info) if _remote(uri) is not None else _file(uri)
 
     def _copy(self, info: ObjectInfo) -> Path:
         """Return a copy of a source from elsewhere, made once for each of its contents, complete when visible."""
@@ -122,7 +117,7 @@ class StoreAccess:
                         file.write(self.read(info.uri, start, min(start + _COPY_BYTES, info.size)))
                 if self.head(info.uri).identity != info.identity:
                     raise ChangedInput(
-                        "a file changed while it was copied from S3",
+                        "a file changed while it was copied here",
                         why="its ETag is another one now",
                         hint="run again when nothing writes to it any more",
                         file=info.uri,
@@ -135,8 +130,26 @@ def _digest(uri: str) -> str | None:
     return uri.removeprefix(_OBJECT) if uri.startswith(_OBJECT) else None
 
 
-def _is_s3(uri: str) -> bool:
-    return uri[:5].lower() == "s3://"
+class _Remote(Protocol):
+    """A module that reads sources of other machines by range."""
+
+    def head(self, uri: str) -> ObjectInfo: ...
+    def find(self, pattern: str) -> list[str]: ...
+    def read(self, uri: str, start: int, stop: int | None) -> bytes: ...
+
+
+def _remote(uri: str) -> _Remote | None:
+    """Return what reads sources of a scheme; None for files of this machine and what can't be read."""
+    scheme = scheme_of(uri)
+    if scheme == "s3":
+        from flowbutton.stores import s3_sources
+
+        return s3_sources
+    if scheme in ("http", "https", "gs", "az"):
+        from flowbutton.stores import web_sources
+
+        return web_sources
+    return None
 
 
 def _file(uri: str) -> Path:
@@ -144,7 +157,7 @@ def _file(uri: str) -> Path:
         raise BadInput(
             f"'{uri}' can't be read",
             why=f"there is no reader for '{scheme_of(uri)}:'",
-            hint="supported: a path, file:///path, s3://bucket/key, object:<digest>; "
+            hint="supported: a path, file:///path, s3://bucket/key, https://host/path, gs://, az://, object:<digest>; "
             "write ./name for a file with a colon in its name",
             file=uri,
         )

@@ -6,7 +6,6 @@ Not here: the run's own objects (`stores.s3`). Imports `model`, `stores.s3_*`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,13 +13,10 @@ from typing import Any
 
 from flowbutton.model.errors import FlowbuttonError, MissingInput
 from flowbutton.model.pieces import ObjectInfo
+from flowbutton.stores.globs import key_pattern, literal_prefix
 from flowbutton.stores.s3_client import client_for, explained, is_of_s3, repeated
 from flowbutton.stores.s3_places import S3Place, s3_object
 from flowbutton.stores.s3_reading import get_range, head_object
-
-_WILD = re.compile(r"[*?\[]")
-_TOKENS = re.compile(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])")
-_MEANS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 def head(uri: str) -> ObjectInfo:
@@ -49,25 +45,9 @@ def read(uri: str, start: int, stop: int | None) -> bytes:
 def find(pattern: str) -> list[str]:
     """Return the URIs of the objects whose keys match, sorted; ``*`` stays within a folder, ``**`` does not."""
     place = s3_object(pattern)
-    match = key_pattern(place.key)
-    wild = _WILD.search(place.key)
-    prefix = place.key[: wild.start()] if wild else place.key
+    match, prefix = key_pattern(place.key), literal_prefix(place.key)
     with _told(place):
         return sorted(place.authority + key for key in _keys(place, prefix) if match.fullmatch(key))
-
-
-def key_pattern(pattern: str) -> re.Pattern[str]:
-    """Return what a glob over keys means."""
-    parts = _TOKENS.split(pattern)
-    return re.compile("".join(_meaning(part) if place % 2 else re.escape(part) for place, part in enumerate(parts)))
-
-
-def _meaning(token: str) -> str:
-    if token in _MEANS:
-        return _MEANS[token]
-    negated, letters = token[1] == "!", token[1:-1].lstrip("!") if token[1] == "!" else token[1:-1]
-    safe = letters.replace("\\", r"\\").replace("^", r"\^").replace("[", r"\[")
-    return f"[{'^/' if negated else ''}{safe}]"
 
 
 def _keys(place: S3Place, prefix: str) -> Iterator[str]:

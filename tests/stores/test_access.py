@@ -103,13 +103,13 @@ def test_a_folder_is_no_file(access: StoreAccess, tmp_path: Path, method: str) -
         getattr(access, method)(str(tmp_path))
 
 
-@pytest.mark.parametrize("uri", ["gs://bucket/key", "https://host/x", "sample:genomics/reads.tsv"])
+@pytest.mark.parametrize("uri", ["ftp://host/x", "gcs://bucket/key", "sample:genomics/reads.tsv"])
 def test_an_unknown_scheme_lists_what_is_supported(access: StoreAccess, uri: str) -> None:
     for call in (access.head, access.glob, access.read, access.fetch):
         with pytest.raises(BadInput) as caught:
             call(uri)
         assert "file:///path" in caught.value.hint
-        assert "s3://bucket/key, object:<digest>" in caught.value.hint
+        assert "s3://bucket/key, https://host/path, gs://, az://, object:<digest>" in caught.value.hint
 
 
 @pytest.mark.parametrize("uri", ["file://other-host/x", "file:x", "file://"])

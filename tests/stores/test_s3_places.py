@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flowbutton.model.errors import OptionError
+from flowbutton.stores.globs import key_pattern
 from flowbutton.stores.s3_places import S3Access, s3_object, s3_store
-from flowbutton.stores.s3_sources import key_pattern
 
 SECRET = "wJalrXUtnFEMIplantedByATest"
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 
 def free_port() -> int:
@@ -69,3 +73,66 @@ def losing_first_answer(target: int, word: bytes) -> Iterator[int]:
         yield int(listener.getsockname()[1])
         assert lost.is_set(), "no answer was lost"
         listener.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass
+class WebServer:
+    """A folder over HTTP. ``asked`` has a line per request; the first ``cuts`` bodies end in the middle."""
+
+    folder: Path
+    ranges: bool = True
+    versions: bool = True
+    cuts: int = 0
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serving(web: WebServer) -> Iterator[WebServer]:
+    """Serve a folder while the block lasts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+        def do_HEAD(self) -> None:
+            self.answer(with_body=False)
+
+        def do_GET(self) -> None:
+            self.answer(with_body=True)
+
+        def answer(self, *, with_body: bool) -> None:
+            web.asked.append(f"{self.command} {self.path} {self.headers.get('Range', '')}".strip())
+            place = web.folder / unquote(self.path.partition("?")[0]).lstrip("/")
+            found, status, headers = place.read_bytes() if place.is_file() else b"", 200, {}
+            body = found
+            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")) if web.ranges else None
+            if not place.is_file():
+                status = 404
+            elif asked and int(asked[1]) >= len(found):
+                status, body = 416, b""
+            elif asked:
+                body = found[int(asked[1]) : int(asked[2]) + 1 if asked[2] else None]
+                status = 206
+                headers["Content-Range"] = f"bytes {asked[1]}-{int(asked[1]) + len(body) - 1}/{len(found)}"
+            if web.versions:
+                headers["ETag"] = f'"{hash(found):x}"'
+                headers["Last-Modified"] = "Sun, 29 Nov 2026 10:00:00 GMT"
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if with_body and web.cuts and len(body) > 1:
+                web.cuts -= 1
+                self.wfile.write(body[: len(body) // 2])
+                self.close_connection = True
+            elif with_body:
+                self.wfile.write(body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        web.url = f"http://127.0.0.1:{server.server_port}"
+        yield web
+        server.shutdown()
