@@ -25,6 +25,8 @@ HEADER = 268
 """This many bytes from a block's start are enough for `block_size`, unless a writer adds odd fields of its own."""
 
 _MAGIC = b"\x1f\x8b\x08\x04"
+_USUAL = b"\x06\0BC\x02\0"  # XLEN and the field's head, where a writer adds no others: bgzip, samtools, bcl2fastq
+_USUAL_HEADER = 18
 _FIXED = 12  # bytes of a gzip header up to and with XLEN
 _TRAILER = struct.Struct("<II")
 _CHAIN = 4  # links that must fit before a block start that was searched for is believed
@@ -39,6 +41,9 @@ def block_size(data: bytes, at: int = 0) -> int | None:
     """
     if data[at : at + 4] != _MAGIC or len(data) < at + _FIXED:
         return None
+    if data[at + 10 : at + 16] == _USUAL and len(data) >= at + _USUAL_HEADER:
+        size = int.from_bytes(data[at + 16 : at + _USUAL_HEADER], "little") + 1
+        return size if size >= _USUAL_HEADER + _TRAILER.size else None
     extra = at + _FIXED
     end = extra + int.from_bytes(data[extra - 2 : extra], "little")
     while extra + 4 <= min(end, len(data)):
