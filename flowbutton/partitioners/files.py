@@ -36,7 +36,7 @@ def find_files(source: Source, data: DataAccess) -> list[ObjectInfo]:
             else:
                 missing.append(head)
     if missing:
-        raise _missing(source, missing)
+        raise files_missing(source, missing)
     return [exists] if isinstance(exists, ObjectInfo) else found
 
 
@@ -102,7 +102,7 @@ def _no_file(what: str, name: str) -> MissingInput:
     return MissingInput(what, why="", hint="check the path and what may be read from here", file=name)
 
 
-def _missing(source: Source, missing: list[MissingInput]) -> MissingInput:
+def files_missing(source: Source, missing: list[MissingInput]) -> MissingInput:
     """Return the first problem, with the source that names the file and the count of the others."""
     first, others = missing[0], len(missing) - 1
     why = [first.why, f"source '{source.name}' names it"]

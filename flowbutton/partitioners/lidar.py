@@ -22,7 +22,8 @@ from flowbutton.model.partitioner import Partitioner, Reader
 from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Place, Source
 from flowbutton.model.store import DataAccess
 from flowbutton.partitioners.area import Area, Limits, area_of
-from flowbutton.partitioners.files import file_groups, file_name, unchanged
+from flowbutton.partitioners.file_sheet import listed_groups
+from flowbutton.partitioners.files import file_name, unchanged
 from flowbutton.partitioners.las_chunks import CHUNK
 from flowbutton.partitioners.las_points import Points, Records, as_points, check_full, record_type, unpack
 from flowbutton.partitioners.lidar_area import inside, walk_area
@@ -94,8 +95,9 @@ class Lidar(Partitioner):
     """Cuts point clouds in LAS, LAZ and COPC files between their chunks, into pieces of about as many points.
 
     LAS 1.0 to 1.4, point formats 0 to 10, extra bytes, chunks of any size, files that were written as a stream. The
-    files of a source are one cloud: each is read for itself; whether they agree in their coordinate system is left to
-    the stages. LAS is cut between runs of 50,000 records. A chunk is never divided.
+    files of a source, or of a sheet (.csv, .tsv) whose column ``file`` names them, are one cloud: each is read for
+    itself; whether they agree in their coordinate system is left to the stages. LAS is cut between runs of 50,000
+    records. A chunk is never divided.
 
     Cost of the index: each file is read once, side by side in parts, and nothing is unpacked: a second for about 1 GB.
     With an ``area`` only what may lie in it is read and unpacked: of a COPC the nodes that meet it. Chunks with points
@@ -117,7 +119,7 @@ class Lidar(Partitioner):
         more: dict[str, Json] = {} if area is None else {"area": area.to_json()}
         found: list[Group] = []
         faults: list[BadInput] = []
-        for group in file_groups(source, data):
+        for group in listed_groups(source, data):
             try:
                 found.append(replace(group, body=_described(group.objects[0], data).to_json() | more))
             except BadInput as fault:

@@ -36,7 +36,7 @@ def parse_sheet(content: bytes, uri: str) -> list[Lane]:
     Raises:
         BadInput: with file and line; a column is missing, unknown or doubled, or a row can't be used.
     """
-    rows = _rows(content, uri)
+    rows = sheet_rows(content, uri)
     if not rows:
         raise _problem(uri, 1, "the sample sheet is empty", hint=f"columns: {', '.join(_KNOWN)}")
     number, header = rows[0]
@@ -67,12 +67,16 @@ def resolve(path: str, sheet: str) -> str:
     return f"{folder}{slash}{path.removeprefix('./')}"
 
 
-def _rows(content: bytes, uri: str) -> list[tuple[int, list[str]]]:
-    """Return the rows that are not blank with their line numbers, fields without blanks around them."""
+def sheet_rows(content: bytes, uri: str, what: str = "sample sheet") -> list[tuple[int, list[str]]]:
+    """Return the rows that are not blank with their line numbers, fields without blanks around them.
+
+    Raises:
+        BadInput: ``what`` this is called can't be read.
+    """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _problem(uri, 1, "the sample sheet is not UTF-8 text", why=str(error)) from error
+        raise _problem(uri, 1, f"the {what} is not UTF-8 text", why=str(error)) from error
     lines = text.splitlines()
     head = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     reader = csv.reader(lines, delimiter="\t" if "\t" in head else ",", strict=True)
@@ -83,7 +87,7 @@ def _rows(content: bytes, uri: str) -> list[tuple[int, list[str]]]:
             if any(fields) and not fields[0].startswith("#"):
                 rows.append((reader.line_num, fields))
     except csv.Error as error:
-        raise _problem(uri, reader.line_num, "a row of the sample sheet can't be read", why=str(error)) from error
+        raise _problem(uri, reader.line_num, f"a row of the {what} can't be read", why=str(error)) from error
     return rows
 
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowbutton.model.errors import BadInput, ChangedInput, TruncatedInput
+from flowbutton.model.errors import BadInput, ChangedInput, MissingInput, TruncatedInput
 from flowbutton.model.partitioner import Reader
 from flowbutton.model.pieces import Source
 from flowbutton.partitioners.las_header import FORMAT_BYTES
@@ -270,3 +270,39 @@ def test_a_damaged_chunk_never_passes_for_another_number_of_points(tmp_path: Pat
         except BadInput:
             continue
         assert found == 300
+
+
+def test_a_sheet_names_the_files_of_a_cloud(tmp_path: Path) -> None:
+    (tmp_path / "tiles").mkdir()
+    for seed, name in enumerate(("b,c.las", "a.las")):
+        (tmp_path / "tiles" / name).write_bytes(some_points(20 + seed, 6, seed=seed))
+    sheet = tmp_path / "cloud.csv"
+    sheet.write_text(f'flight,file\n1,"tiles/b,c.las"\n2,{tmp_path}/tiles/a.las\n')
+    source = cut(sheet)
+    assert [dict(group.key) for group in source.groups] == [
+        {"file": "b,c.las", "ordinal": 0},
+        {"file": "a.las", "ordinal": 1},
+    ]
+    assert [layout.records for layout in source.layouts] == [20, 21]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ("", 1, "names no file"),
+        ("name\na.las\n", 1, "no columns 'file'"),
+        ("file\tflight\n\t1\n", 2, "a row of the sheet of files names no file"),
+        ("file\na.las\n\na.las\n", 4, "a.las' twice, first on line 2"),
+    ],
+)
+def test_a_sheet_that_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, line: int, told: str) -> None:
+    (tmp_path / "cloud.tsv").write_text(text)
+    with pytest.raises(BadInput, match=told) as caught:
+        cut(tmp_path / "cloud.tsv")
+    assert caught.value.where["line"] == line
+
+
+def test_files_of_a_sheet_that_are_missing_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "cloud.csv").write_text("file\na.las\nb.las\n")
+    with pytest.raises(MissingInput, match="1 more of its files is missing"):
+        cut(tmp_path / "cloud.csv")
