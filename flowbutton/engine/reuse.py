@@ -48,8 +48,9 @@ class Records:
         if not log.is_whole and any(log.row(mark) is None for mark in marks):
             log.lookup(marks)
         wanted = [row for row in map(log.row, marks) if row is not None]
-        found = zip(wanted, self._read(log, wanted), strict=True)
-        return {row.fingerprint: (row, outline) for row, outline in found if outline and self._whole(outline)}
+        found = [(row, outline) for row, outline in zip(wanted, self._read(log, wanted), strict=True) if outline]
+        there = self.objects.present({digest for _, outline in found for digest in outline.objects})
+        return {row.fingerprint: (row, outline) for row, outline in found if there.issuperset(outline.objects)}
 
     def was_done(self, stage_digest: str, fingerprint: str) -> bool:
         """Return whether a task was done once, whatever became of its record and artifacts since."""
@@ -96,9 +97,6 @@ class Records:
             return log.outlines([row])[0]
         except CorruptObject:  # a damaged record is an absent one: its task runs again
             return None
-
-    def _whole(self, outline: Outline) -> bool:
-        return all(map(self.objects.has, outline.objects))
 
 
 def settle(

@@ -6,7 +6,7 @@ Not here: which keys exist and what they mean (`stores.layout`). Imports `model.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -60,6 +60,10 @@ class Store(ABC):
     @abstractmethod
     def head(self, key: str) -> int | None:
         """Return the size in bytes of an object, None if there is none."""
+
+    def present(self, keys: Collection[str]) -> set[str]:
+        """Return those of ``keys`` under which there is an object. Here by a `head` each; a server may do better."""
+        return {key for key in keys if self.head(key) is not None}
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[str]:

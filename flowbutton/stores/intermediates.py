@@ -10,7 +10,7 @@ The URI is ``intermediates:FAST|DURABLE``, both percent-encoded; people write th
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -94,6 +94,11 @@ class Intermediates(Store):
         """Return the size in bytes."""
         found = self.fast.head(key) if key.startswith(_OBJECTS) else None
         return self.durable.head(key) if found is None else found
+
+    def present(self, keys: Collection[str]) -> set[str]:
+        """Return those of ``keys`` that have an object."""
+        there = self.fast.present([key for key in keys if key.startswith(_OBJECTS)])
+        return there | self.durable.present(set(keys) - there)
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield keys, sorted."""

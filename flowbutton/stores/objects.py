@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,9 +103,10 @@ class Objects:
         self._put_sound(object_key(digest), data, digest)
         return digest, blocks.size
 
-    def has(self, digest: str) -> bool:
-        """Return whether the object is there; its bytes are not looked at."""
-        return self.store.head(object_key(digest)) is not None
+    def present(self, digests: Collection[str]) -> set[str]:
+        """Return those of ``digests`` whose object is there; bytes are not looked at."""
+        keys = {object_key(digest): digest for digest in digests}
+        return {keys[key] for key in self.store.present(keys)}
 
     def is_sound(self, digest: str) -> bool:
         """Read the whole object again; return whether it is there with this digest."""

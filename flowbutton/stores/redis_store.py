@@ -17,7 +17,7 @@ import struct
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +129,19 @@ class RedisStore(Store):
         with self._told(key) as client:
             there, length = client.pipeline(transaction=False).expire(name, self.place.ttl_s).strlen(name).execute()
         return int(length) - _HEAD.size if there else None
+
+    def present(self, keys: Collection[str]) -> set[str]:
+        """Return those of ``keys`` that have an object; these live on for the whole ttl."""
+        there: set[str] = set()
+        names = [*keys]
+        for begin in range(0, len(names), 1000):
+            some = names[begin : begin + 1000]
+            with self._told(some[0]) as client:
+                pipeline = client.pipeline(transaction=False)
+                for key in some:
+                    pipeline.expire(self._name(key), self.place.ttl_s)
+                there.update(key for key, known in zip(some, pipeline.execute(), strict=True) if known)
+        return there
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield keys, sorted by code point."""

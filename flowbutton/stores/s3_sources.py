@@ -23,7 +23,10 @@ def head(uri: str) -> ObjectInfo:
     """Return size, and as identity the ETag with the size. Raises `MissingInput`."""
     place = s3_object(uri)
     with _told(place):
-        found = head_object(client_for(place.access), _call(place))
+        client = client_for(place.access)
+        found = head_object(client, _call(place))
+        if found is None:  # a missing bucket gives the same answer, without a name; this one says which it is
+            get_range(client, _call(place), 0, 1)
     if found is None:
         raise _missing(uri, place)
     return ObjectInfo(uri, int(found["ContentLength"]), f"{found['ContentLength']}-{found['ETag'].strip(chr(34))}")

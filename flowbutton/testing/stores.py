@@ -144,6 +144,16 @@ class StoreContract(ABC):
             store.delete(near)
         assert [*store.list("")] == ["a/b/c"]
 
+    @pytest.mark.parametrize("many", [3, 120])
+    def test_those_that_are_present_are_told(self, many: int) -> None:
+        store = self.store()
+        for number in range(many):
+            store.put(f"a/{number}", b"x")
+        store.put("a/other", b"x")
+        asked = {f"a/{number}" for number in range(many)}
+        assert store.present(asked | {"a", "a/none", "b/1"}) == asked
+        assert store.present(()) == set()
+
     def test_head_gives_the_size(self) -> None:
         store = self.store()
         store.put("k", b"x" * 70_000)

@@ -36,7 +36,7 @@ def test_what_is_put_is_got(store: Store, tmp_path: Path, content: bytes) -> Non
     file.write_bytes(content)
     digest, size = Objects(store).put(content)
     assert Objects(store).put(file) == (digest, size) == (digest_of(file), len(content))
-    assert Objects(store).has(digest)
+    assert Objects(store).present({digest}) == {digest}
     assert Objects(store).get(digest) == content
     assert Objects(store).fetch(digest, tmp_path / "cache").read_bytes() == content
 
@@ -122,7 +122,7 @@ def test_a_damaged_list_of_blocks_is_found_and_repaired(store: Store) -> None:
 
 def test_what_was_never_put_is_missing(store: Store, tmp_path: Path) -> None:
     absent = digest_of(b"never put")
-    assert not Objects(store).has(absent)
+    assert not Objects(store).present({absent})
     with pytest.raises(NotInStore):
         Objects(store).get(absent)
     with pytest.raises(NotInStore):

@@ -72,7 +72,8 @@ def test_what_is_not_there_is_told(s3: str, access: StoreAccess) -> None:
         access.head(f"{s3}/a/no.fq")
     with pytest.raises(MissingInput, match=r"'no.fq' does not exist"):
         access.read(f"{s3}/no.fq", 0, 5)
-    with pytest.raises(OptionError, match="the bucket does not exist"):
-        access.glob("s3://there-is-no-such-bucket/*")
+    for call in (access.glob, access.head, access.read, access.fetch):
+        with pytest.raises(OptionError, match="the bucket does not exist"):
+            call("s3://there-is-no-such-bucket/a*")
     with pytest.raises(BadInput, match="can't be read"):
         access.head("gopher://a/b")
