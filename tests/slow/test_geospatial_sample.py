@@ -82,7 +82,7 @@ def test_zones_without_images_are_zones_of_the_canopy(tmp_path: Path) -> None:
     assert rows[1]["note"] == "outside of the raster"
 
 
-def test_an_expression_of_ones_own_is_an_index(tmp_path: Path) -> None:
+def test_an_expression_of_ones_own_is_an_index_of_one_date_or_many(tmp_path: Path) -> None:
     write_geospatial_images(tmp_path)
     run = GeospatialRun(tmp_path, tmp_path)
     run.start({"layers": tmp_path / "image_2.tif#*", "expression": "ndwi", "points": "null", "red": "null"})
@@ -90,6 +90,12 @@ def test_an_expression_of_ones_own_is_an_index(tmp_path: Path) -> None:
     index = _read(run.results / "index.tif")
     assert index.count() == 474_950
     assert np.ma.allequal(index, (green - nir) / (green + nir))
+    dates = ",".join(f"{tmp_path / name}#1+4" for name in ("image_1.tif", "image_2.tif"))
+    chosen = {"names": "red,nir", "expression": "ndvi", "composite": "max", "clear": "red < 1000"}
+    run.start({"layers": dates, "points": "null", "red": "null", **chosen})
+    scenes = [[_read(tmp_path / f"image_{n}.tif", band).astype(np.float32) for band in (1, 4)] for n in (1, 2)]
+    clear = [np.ma.masked_where(red >= 1000, (nir - red) / (nir + red)) for red, nir in scenes]
+    assert np.ma.allequal(_read(run.results / "index.tif"), np.ma.max(np.ma.stack(clear), axis=0))
 
 
 def test_images_without_any_value_have_products_that_say_so(tmp_path: Path) -> None:
