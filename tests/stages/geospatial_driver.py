@@ -159,7 +159,7 @@ class Driver:
         """Return a whole product: bands, rows, columns."""
         grid = self.surveyed.cloud.grid
         bands = {"counts": 2, "classes": len(self.surveyed.cloud.classes)}.get(name, 1)
-        kinds = {"dtm": "f8", "counts": "u4", "classes": "u4", "hillshade": "u1"}
+        kinds = {"dtm": "f8", "counts": "u4", "classes": "u4", "hillshade": "u1", "kind": "u1"}
         dtype = np.dtype(kinds.get(name, "f4"))
         fill = np.nan if dtype.kind == "f" else 0
         return assemble(

@@ -154,3 +154,26 @@ def test_overviews_of_parts_are_parts_of_the_overviews(rows: int, columns: int, 
 def test_the_nodata_of_a_product_is_one_of_its_values() -> None:
     with pytest.raises(ValueError, match="nodata"):
         Product(dtype="uint8", bands=("x",), nodata=300)
+
+
+def test_a_colour_table_is_what_gdal_reads(tmp_path: Path) -> None:
+    import rasterio
+    from rio_cogeo.cogeo import cog_validate
+
+    values = np.random.default_rng(2).choice([1, 2, 6, 255], (1, 300, 700)).astype(np.uint8)
+    colours = {2: "#a6764a", 6: "#d9483b"}
+    product = Product(dtype="uint8", bands=("class",), nodata=255, overview="first", colours=colours)
+    path = _write(tmp_path / "c", values, product, tile=256)
+    assert cog_validate(path, strict=True) == (True, [], [])
+    with rasterio.open(path) as file:
+        table = file.colormap(1)
+        assert file.colorinterp[0].name == "palette"
+        assert np.array_equal(file.read(), values)
+        assert {*np.unique(file.read(out_shape=(1, 150, 350))).tolist()} <= {1, 2, 6, 255}
+    assert [table[value][:3] for value in (2, 6, 1)] == [(0xA6, 0x76, 0x4A), (0xD9, 0x48, 0x3B), (128, 128, 128)]
+
+
+@pytest.mark.parametrize("wrong", [{"dtype": "uint16"}, {"bands": ("a", "b")}, {"colours": {256: "#000000"}}])
+def test_a_colour_table_of_another_product_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="colour"):
+        Product.model_validate({"dtype": "uint8", "bands": ("a",), "colours": {1: "#000000"}, **wrong})

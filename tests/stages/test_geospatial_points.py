@@ -123,6 +123,10 @@ def test_noise_and_withheld_points_are_counted_and_left_out(tmp_path: Path) -> N
     assert driver.tally.filtered_by == {"class 7": 60, "withheld": 300}
     assert products["counts"][0].sum() == driver.tally.made == 2640
     assert np.nanmin(products["zmin"]) > -10
+    kinds = products["kind"][0]
+    assert {*np.unique(kinds).tolist()} == {2, 6, 255}
+    assert np.array_equal(kinds == 255, products["counts"][0] == 0)
+    assert np.array_equal(kinds == 6, products["classes"][1] > products["classes"][0])
 
 
 def test_a_cloud_without_points_or_ground_is_told(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from pipeline_runs import PipelineRun
 
-PRODUCTS = ("dtm", "dsm", "chm", "zmin", "count", "hillshade", "slope")
+PRODUCTS = ("dtm", "dsm", "chm", "zmin", "count", "classes", "hillshade", "slope")
 RASTER_PRODUCTS = ("ndvi.tif", "zones.csv", "zones.parquet")
 RASTERS = (("naip-virginia", "naip.tif", 1, 4, "zones.gpkg"), ("landsat-olinda", "landsat.tif", 3, 4, "zones.geojson"))
 """Dataset, file, bands of red and near infrared, zones."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_COLOURS = 256
 
 
 class Product(BaseModel):
@@ -26,6 +28,7 @@ class Product(BaseModel):
         nodata: The number that stands for no value.
         overview: What four cells become in an overview: the mean of those that have a value, or the upper left one.
         tags: Names and texts for the file's metadata.
+        colours: Of the values of one band of uint8, as ``#rrggbb``; other values are grey.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +39,15 @@ class Product(BaseModel):
     nodata: float | None = None
     overview: Literal["mean", "first"] = "mean"
     tags: Mapping[str, str] = {}
+    colours: Mapping[int, Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]] = {}
+
+    @model_validator(mode="after")
+    def _colours_fit(self) -> Self:
+        if self.colours and (self.dtype != "uint8" or len(self.bands) > 1):
+            raise ValueError("a colour table needs one band of uint8")
+        if not all(0 <= value < _COLOURS for value in self.colours):
+            raise ValueError("colours are those of values from 0 to 255")
+        return self
 
     @model_validator(mode="after")
     def _nodata_fits(self) -> Self:
@@ -44,6 +56,11 @@ class Product(BaseModel):
             if not self.nodata.is_integer() or not limits.min <= self.nodata <= limits.max:
                 raise ValueError(f"{self.nodata:g} can't be the nodata of {self.dtype}")
         return self
+
+    def colour_table(self) -> list[int]:
+        """Return the colours of 0 to 255 as a TIFF has them: all red, all green, all blue, from 0 to 65535."""
+        texts = [self.colours.get(value, "#808080") for value in range(_COLOURS)]
+        return [257 * int(text[at : at + 2], 16) for at in (1, 3, 5) for text in texts]
 
     @property
     def fill(self) -> float:

@@ -27,6 +27,7 @@ _TITLES = {
     "chm": "Canopy: surface above terrain",
     "zmin": "Lowest points",
     "count": "Points, and ground points, per cell",
+    "classes": "The class that most points of a cell have",
     "hillshade": "Hillshade of the terrain",
     "slope": "Slope of the terrain, in degrees",
     "ndvi": "NDVI",
@@ -47,6 +48,7 @@ def stac_item(
     chm: Path | None = None,
     zmin: Path | None = None,
     count: Path | None = None,
+    classes: Path | None = None,
     hillshade: Path | None = None,
     slope: Path | None = None,
     ndvi: Path | None = None,
@@ -66,6 +68,7 @@ def stac_item(
         chm: The canopy.
         zmin: The lowest points.
         count: The counts.
+        classes: The most frequent classes.
         hillshade: The hillshade.
         slope: The slope.
         ndvi: The NDVI.
@@ -78,7 +81,7 @@ def stac_item(
         OptionError: ``acquired`` is no instant.
     """
     files = {"dtm": dtm, "dsm": filled or dsm, "chm": chm, "zmin": zmin, "count": count, "hillshade": hillshade}
-    files |= {"slope": slope, "ndvi": ndvi, "ndvi_change": ndvi_change, "index": index}
+    files |= {"classes": classes, "slope": slope, "ndvi": ndvi, "ndvi_change": ndvi_change, "index": index}
     found = {key: _asset(key, path) for key, path in files.items() if path is not None}
     boxes = [box for _, box in found.values() if box is not None]
     item: dict[str, Any] = {

@@ -6,6 +6,7 @@ Imports `flowbutton.model`, numpy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,9 @@ from flowbutton.stages.geospatial.survey import Cloud
 from flowbutton.stages.geospatial.terrain import NO_PARTS
 from flowbutton.stages.geospatial.tiles import Tile
 from flowbutton.stages.geospatial.triangles import Window
+
+NO_CLASS = 255
+"""Of cells without points."""
 
 
 class TileFacts(BaseModel):
@@ -45,6 +49,7 @@ class Surface(NamedTuple):
 
     dsm: the highest point, float32. zmin: the lowest. counts: points and ground points, uint32. density:
     points per square unit, float32. intensity: the mean, float32. classes: points of each of `Cloud.classes`, uint32.
+    kind: the class that most points of a cell have (of equals the lowest), uint8, `NO_CLASS` without points.
     facts: what is counted in the tile.
     """
 
@@ -54,6 +59,7 @@ class Surface(NamedTuple):
     density: Bundle
     intensity: Bundle
     classes: Bundle
+    kind: Bundle
     facts: TileFacts
 
 
@@ -78,6 +84,7 @@ def surface(tile: Tile, cloud: Cloud, cells: Parts, scratch: Scratch, filtered: 
         "counts": [found.count.astype(np.uint32), ground.astype(np.uint32)],
         "density": [(found.count / cloud.frame.resolution**2).astype(np.float32)],
         "intensity": [_mean(found)],
+        "kind": [_most_frequent(found, cloud.classes)],
         "classes": [found.by_class[kind].astype(np.uint32) for kind in cloud.classes],
     }
     made = {name: product(Path(scratch), name, tile, values) for name, values in bands.items()}
@@ -88,6 +95,11 @@ def surface(tile: Tile, cloud: Cloud, cells: Parts, scratch: Scratch, filtered: 
         occupied=int(np.count_nonzero(found.count)),
     )
     return Surface(**made, facts=facts)
+
+
+def _most_frequent(found: CellGrids, classes: Sequence[int]) -> npt.NDArray[np.uint8]:
+    most = np.argmax(np.stack([found.by_class[kind] for kind in classes]), axis=0)
+    return np.where(found.count > 0, np.array(classes)[most], NO_CLASS).astype(np.uint8)
 
 
 def _counted(points: Parts, window: Window, cell: int) -> Ints:

@@ -105,10 +105,12 @@ def _tags(level: Level, product: Product, *, overview: bool, big: bool) -> Itera
     yield _numbers(257, _LONG, [level.rows])
     yield _numbers(258, _SHORT, [dtype.itemsize * 8] * bands)
     yield _numbers(259, _SHORT, [8])  # Deflate
-    yield _numbers(262, _SHORT, [1])  # black is 0
+    yield _numbers(262, _SHORT, [3 if product.colours else 1])  # a colour table, or black is 0
     yield _numbers(277, _SHORT, [bands])
     yield _numbers(284, _SHORT, [1])  # bands of a pixel lie together
     yield _numbers(317, _SHORT, [predictor_of(dtype)])
+    if product.colours:
+        yield _numbers(320, _SHORT, product.colour_table())
     yield _numbers(322, _SHORT, [BLOCK])
     yield _numbers(323, _SHORT, [BLOCK])
     yield _numbers(324, _LONG8 if big else _LONG, level.offsets)
