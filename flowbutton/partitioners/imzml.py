@@ -226,7 +226,7 @@ class Imzml(Partitioner):
         return [Place(body["uri"], None, (body["start"] + 1, body["stop"] + 1))]
 
     def table(self, groups: Sequence[Group]) -> Json:
-        """Return a row per dataset: ``file``, ``ordinal``, and the ``polarity`` that its head tells."""
+        """Return a row per dataset: ``file``, ``ordinal``, ``polarity`` and ``pixel_um`` as its head tells them."""
         return [{**dict(group.key), **cast(Mapping[str, Json], group.body)} for group in groups]
 
 
@@ -241,7 +241,7 @@ def _probe(group: Group, data: DataAccess) -> Group:
         )
     head = read_head(partial(data.read, imzml.uri), imzml.size, file=imzml.uri)
     ibd = _beside(imzml.uri, data)
-    return Group(group.ordinal, group.key, (imzml, ibd), {"polarity": head.polarity.value})
+    return Group(group.ordinal, group.key, (imzml, ibd), {"polarity": head.polarity.value, "pixel_um": head.pixel_um})
 
 
 def _beside(imzml: str, data: DataAccess) -> ObjectInfo:

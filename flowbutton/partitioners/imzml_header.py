@@ -27,6 +27,7 @@ CHECKSUMS = {"IMS:1000091": "sha1", "IMS:1000090": "md5", "IMS:1000092": "sha256
 _CONTINUOUS, _PROCESSED = "IMS:1000030", "IMS:1000031"
 _POSITIVE, _NEGATIVE = "MS:1000130", "MS:1000129"
 _CENTROID, _PROFILE = "MS:1000127", "MS:1000128"
+_PIXEL_X, _PIXEL_Y = "IMS:1000046", "IMS:1000047"
 _X, _Y = "IMS:1000050", "IMS:1000051"
 _OFFSET, _LENGTH, _STORED = "IMS:1000102", "IMS:1000103", "IMS:1000104"
 _MZ, _INTENSITY = "MS:1000514", "MS:1000515"
@@ -75,6 +76,8 @@ _ROW = struct.Struct("<iiIQQBBQQBB")
 Rows = npt.NDArray[Any]
 """Rows of type `ROW`."""
 
+_MICROMETRES = {"": 1.0, "UO:0000017": 1.0, "UO:0000016": 1e3, "UO:0000018": 1e-3}  # by unit; none is taken for µm
+
 READ_BYTES = 4 * 1024**2
 _HEAD_BYTES = 1 << 18
 _SCOPES = frozenset(("fileContent", "referenceableParamGroup", "spectrum", "scan", "binaryDataArray"))
@@ -91,12 +94,16 @@ class Polarity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the XML says: of the ``.ibd`` (UUID, checksum by algorithm), of all spectra, and of each."""
+    """What the XML says: of the ``.ibd`` (UUID, checksum by algorithm), of all spectra, and of each.
+
+    ``pixel_um`` is the width of a pixel in micrometres, None where the header is silent.
+    """
 
     uuid: str
     checksums: Mapping[str, str]
     polarity: Polarity
     profile: bool
+    pixel_um: float | None
     spectra: Rows
 
 
@@ -107,6 +114,7 @@ class _Found:
     content: dict[str, str] = field(default_factory=dict)
     groups: dict[str, dict[str, str]] = field(default_factory=dict)
     said: set[str] = field(default_factory=set)  # terms of polarity and kind of spectrum
+    pixel: tuple[str, str] = ("", "")  # its width, and the unit of it
     rows: bytearray = field(default_factory=bytearray)
 
 
@@ -183,7 +191,8 @@ class _Scan:
         checksums = {
             name: found.content[term].strip().lower() for term, name in CHECKSUMS.items() if term in found.content
         }
-        return Header(uuid, checksums, _polarity(said), _PROFILE in said, np.frombuffer(bytes(found.rows), ROW))
+        rows = np.frombuffer(bytes(found.rows), ROW)
+        return Header(uuid, checksums, _polarity(said), _PROFILE in said, _micrometres(*found.pixel), rows)
 
     def _parse(self, block: bytes, *, last: bool) -> None:
         try:
@@ -207,6 +216,8 @@ class _Scan:
         if name == "cvParam":
             if self._scopes:
                 self._scopes[-1][1][attributes.get("accession", "")] = attributes.get("value", "")
+            elif attributes.get("accession") in (_PIXEL_X, _PIXEL_Y) and not self._found.pixel[0]:
+                self._found.pixel = attributes.get("value", ""), attributes.get("unitAccession", "")
         elif name == "referenceableParamGroupRef":
             if self._scopes:
                 self._scopes[-1][1].update(self._referenced(attributes.get("ref", "")))
@@ -303,6 +314,15 @@ class _Scan:
     def _place(self) -> dict[str, str | int]:
         record = len(self._found.rows) // _ROW.size + 1
         return {"file": self._file, "record": record, "line": self._parser.CurrentLineNumber}
+
+
+def _micrometres(width: str, unit: str) -> float | None:
+    """Return a pixel's width; None where it is no length, as images are the same without it."""
+    try:
+        found = float(width) * _MICROMETRES[unit]
+    except (ValueError, KeyError):
+        return None
+    return found if 0 < found < np.inf else None
 
 
 def _polarity(said: Iterable[str]) -> Polarity:

@@ -22,6 +22,7 @@ _TERMS = {
     "<i4": ("MS:1000519", "32-bit integer"),
     "<i8": ("MS:1000522", "64-bit integer"),
 }
+_PIXEL = (("IMS:1000046", "pixel size (x)"), ("IMS:1000047", "pixel size y"))
 _POLARITIES = {"positive": ("MS:1000130", "positive scan"), "negative": ("MS:1000129", "negative scan")}
 
 
@@ -38,7 +39,8 @@ class PixelSpectrum:
 @dataclass(frozen=True, slots=True)
 class FileLayout:
     """How arrays are stored: number types, one m/z axis for all (``continuous``), which array of a spectrum is first in
-    the file, whether by zlib; ``polarity`` is None where the header is silent."""
+    the file, whether by zlib; ``polarity`` and ``pixel_um``, the width of a pixel in micrometres, are None where the
+    header is silent."""
 
     mz_kind: str = "<f8"
     kind: str = "<f4"
@@ -47,6 +49,7 @@ class FileLayout:
     packed: bool = False
     profile: bool = False
     polarity: str | None = "positive"
+    pixel_um: float | None = None
 
 
 def write_imzml(path: Path, spectra: Iterable[PixelSpectrum], layout: FileLayout = FileLayout()) -> Path:
@@ -80,6 +83,11 @@ def write_imzml(path: Path, spectra: Iterable[PixelSpectrum], layout: FileLayout
 
 def _term(accession: str, name: str, value: object = "") -> str:
     return f'<cvParam cvRef="{accession.partition(":")[0]}" accession="{accession}" name="{name}" value="{value}"/>'
+
+
+def _length(accession: str, name: str, micrometres: float) -> str:
+    unit = 'unitCvRef="UO" unitAccession="UO:0000017" unitName="micrometer"/>'
+    return _term(accession, name, micrometres).replace("/>", f" {unit}")
 
 
 def _spectrum(number: int, spectrum: PixelSpectrum, places: dict[str, tuple[int, int, int]]) -> str:
@@ -130,7 +138,9 @@ def _document(layout: FileLayout, uuid: str, checksum: str, elements: Sequence[s
         *polarity,
         "</referenceableParamGroup></referenceableParamGroupList>",
         '<softwareList count="1"><software id="flowbutton" version="1"/></softwareList>',
-        '<scanSettingsList count="1"><scanSettings id="settings"/></scanSettingsList>',
+        '<scanSettingsList count="1"><scanSettings id="settings">',
+        *(_length(*term, layout.pixel_um) for term in _PIXEL if layout.pixel_um is not None),
+        "</scanSettings></scanSettingsList>",
         '<instrumentConfigurationList count="1"><instrumentConfiguration id="instrument"/>',
         "</instrumentConfigurationList>",
         '<dataProcessingList count="1"><dataProcessing id="export"/></dataProcessingList>',

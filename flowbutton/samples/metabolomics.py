@@ -81,7 +81,7 @@ def _write(
         PixelSpectrum(int(x[pixel]) + 1, int(y[pixel]) + 1, mz[peaks], heights[peaks])
         for pixel, peaks in enumerate(np.split(order, bounds))
     )
-    write_imzml(folder / "dataset.imzML", spectra, FileLayout(polarity="positive"))
+    write_imzml(folder / "dataset.imzML", spectra, FileLayout(polarity="positive", pixel_um=50.0))
     rows = [f"M{number:03},{name},{formula}\n" for number, (name, formula) in enumerate(MOLECULES, 1)]
     (folder / "molecules.csv").write_text("id,name,formula\n" + "".join(rows), newline="\n")
     truth = [f"{formula},{adduct}\n" for formula, adduct, _, _ in IONS]

@@ -119,20 +119,17 @@ class MemoryParts:
 
     def keys(self) -> Sequence[BundleKey]:
         """Return the distinct wanted keys, sorted."""
-        return sorted({row.key for footer in self._footers for row in footer.rows if self._wants(footer, row.key)})
+        distinct = {row.key: footer for footer in self._footers for row in footer.rows}
+        return sorted(key for key, footer in distinct.items() if self._wants(footer, key))
 
     def __iter__(self) -> Iterator[tuple[BundleKey, list[bytes]]]:
         """Yield each key with its parts in the order of the bundles."""
-        for wanted in self.keys():
-            yield (
-                wanted,
-                [
-                    data[row.offset : row.offset + row.length]
-                    for data, footer in zip(self._data, self._footers, strict=True)
-                    for row in footer.rows
-                    if row.key == wanted
-                ],
-            )
+        found: dict[BundleKey, list[bytes]] = {key: [] for key in self.keys()}
+        for data, footer in zip(self._data, self._footers, strict=True):
+            for row in footer.rows:
+                if row.key in found:
+                    found[row.key].append(data[row.offset : row.offset + row.length])
+        yield from found.items()
 
     def each(self) -> Iterator[tuple[BundleKey, bytes]]:
         """Yield each part with its key."""

@@ -59,6 +59,13 @@ class Chart:
             )
         self._name(style, name)
 
+    def dots(self, points: Iterable[Point], style: str, name: str = "") -> None:
+        """Draw a dot at each point."""
+        self.marks.extend(
+            f'<circle class="bar {style}" cx="{self._at_x(x)}" cy="{self._at_y(y)}" r="2.5"/>' for x, y in points
+        )
+        self._name(style, name)
+
     def upright(self, x: float, style: str) -> None:
         """Draw an upright line across the chart."""
         at = self._at_x(x)

@@ -109,6 +109,8 @@ vertical-align:-.08em;background:var(--e)}
 .pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:16px}
 .pictures img{width:100%;display:block;image-rendering:pixelated}.pictures img.scale{height:12px;margin-top:8px}
 .scale-ends{display:flex;justify-content:space-between;font-size:.87rem;color:var(--soft)}
+.gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr));gap:14px;font-size:.87rem}
+.gallery img{width:100%;display:block;image-rendering:pixelated}.gallery figure{overflow-wrap:anywhere}
 .warnings{background:var(--warn-paper);border-left:4px solid var(--warn);padding:.6rem 1rem;border-radius:4px}
 .warnings h2{margin:.1rem 0;font-size:1.05rem;color:var(--warn)}.warnings ul{margin:.3rem 0;padding-left:1.2rem}
 """

@@ -185,4 +185,6 @@ def test_both_polarities(tmp_path: Path) -> None:
     group = '<referenceableParamGroup id="spectrum">'
     edited(path, lambda text: text.replace(group, group + other))
     source = cut(path)
-    assert source.partitioner.table(source.groups) == [{"file": "x.imzML", "ordinal": 0, "polarity": "mixed"}]
+    assert source.partitioner.table(source.groups) == [
+        {"file": "x.imzML", "ordinal": 0, "polarity": "mixed", "pixel_um": None}
+    ]

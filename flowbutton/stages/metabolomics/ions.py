@@ -49,13 +49,14 @@ DEFAULT_SIGMA = 0.001238
 
 
 class DatasetRow(BaseModel):
-    """What the head of a dataset says."""
+    """What the head of a dataset says; ``pixel_um`` is the width of a pixel in micrometres, if it is known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str
     ordinal: int
     polarity: str
+    pixel_um: float | None = None
 
 
 class DatasetTable(RootModel[tuple[DatasetRow, ...]]):

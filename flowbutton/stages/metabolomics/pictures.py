@@ -20,10 +20,12 @@ from flowbutton.model.stage import Items, Scratch
 from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.metabolomics.annotations import Annotation, Annotations
 from flowbutton.stages.metabolomics.images import IonImages
+from flowbutton.stages.metabolomics.scale_bar import scale_bar
 from flowbutton.stages.metabolomics.survey import Dataset
 from flowbutton.stages.pictures import indexed_png, viridis
 
 _LEAST_SIDE = 240  # of a picture, in pixels of the screen
+_BRIGHTEST, _WHITE = 254, 255  # numbers of colours
 _CLIPPED = 99.0  # percentile of the pixels above 0 that has the brightest colour
 
 
@@ -95,7 +97,7 @@ def draw(ion: ChosenIon, images: Parts, dataset: Path, scratch: Scratch) -> Draw
     whole = np.stack([found.dense(peak, shape) for peak in range(len(found.values))])
     chunk, picture = folder / "chunk.gz", folder / "image.png"
     chunk.write_bytes(gzip.compress(whole.astype("<f4").tobytes(), 5, mtime=0))
-    picture.write_bytes(png_of(whole[0]))
+    picture.write_bytes(png_of(whole[0], facts.pixel_um))
     return Drawing(picture, chunk)
 
 
@@ -128,7 +130,7 @@ def describe_images(annotations: Path, dataset: Path, scratch: Scratch, *, fdr: 
                     {"name": "gzip", "configuration": {"level": 5}},
                 ],
                 "dimension_names": ["ion", "peak", "y", "x"],
-                "attributes": {"ions": ions, "left": facts.left, "top": facts.top},
+                "attributes": {"ions": ions, "left": facts.left, "top": facts.top, "pixel_um": facts.pixel_um},
             },
             indent=1,
         )
@@ -136,11 +138,16 @@ def describe_images(annotations: Path, dataset: Path, scratch: Scratch, *, fdr: 
     return path
 
 
-def png_of(image: npt.NDArray[Any]) -> bytes:
-    """Return an image as PNG: dark is 0, bright the 99th percentile of what is above 0; small ones are enlarged."""
+def png_of(image: npt.NDArray[Any], pixel_um: float | None) -> bytes:
+    """Return an image as PNG: dark is 0, bright the 99th percentile of what is above 0; small ones are enlarged.
+
+    Below it is a scale bar, in micrometres where the width of a pixel is known, else in pixels.
+    """
     above = image[image > 0]
     highest = float(np.percentile(above, _CLIPPED)) if len(above) else 1.0
     levels = np.clip(image / highest, 0.0, 1.0)
     times = max(_LEAST_SIDE // max(image.shape), 1)
     levels = levels.repeat(times, axis=0).repeat(times, axis=1)
-    return indexed_png(np.rint(levels * 255).astype(np.uint8), viridis())
+    bar = np.where(scale_bar(image.shape[1], times, pixel_um), _WHITE, 0)
+    indexes = np.vstack((np.rint(levels * _BRIGHTEST), bar)).astype(np.uint8)
+    return indexed_png(indexes, viridis()[: 3 * _WHITE] + b"\xff\xff\xff")

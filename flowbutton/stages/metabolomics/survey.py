@@ -18,6 +18,7 @@ from flowbutton.model.errors import BadInput
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.columns import Array, read, write
 from flowbutton.stages.define import gather_stage
+from flowbutton.stages.metabolomics.ions import DatasetTable
 
 _MOST_PIXELS = 1 << 27
 _MOST_BINS = 1 << 20  # that wait to be added up
@@ -31,7 +32,8 @@ class Dataset:
 
     ``sample`` are the pixels that have a spectrum, ascending, as ``row * width + column``; ``total`` is the total
     intensity of each, ``peaks`` the number of points of each spectrum; ``bins`` are keys of fine bins with how many
-    points they have; ``low`` and ``high`` the smallest and largest m/z of all points.
+    points they have; ``low`` and ``high`` the smallest and largest m/z of all points. ``pixel_um`` is the width of a
+    pixel in micrometres, if it is known.
     """
 
     width: int
@@ -41,6 +43,7 @@ class Dataset:
     low: float
     high: float
     profile: bool
+    pixel_um: float | None
     sample: Ints
     total: npt.NDArray[np.float64]
     peaks: npt.NDArray[np.int32]
@@ -55,7 +58,8 @@ class Dataset:
         """Write the facts to a file."""
         columns: dict[str, Array] = {"sample": self.sample, "total": self.total, "peaks": self.peaks, "bins": self.bins}
         grid: Json = [self.width, self.height, self.left, self.top]
-        return write(path, columns, {"grid": grid, "range": [self.low, self.high], "profile": self.profile})
+        head: dict[str, Json] = {"grid": grid, "range": [self.low, self.high], "profile": self.profile}
+        return write(path, columns, {**head, "pixel_um": self.pixel_um})
 
     @classmethod
     def read(cls, path: Path) -> Dataset:
@@ -63,16 +67,17 @@ class Dataset:
         columns, head = read(path)
         width, height, left, top = head["grid"]
         low, high = head["range"]
-        return cls(width, height, left, top, low, high, head["profile"], **columns)
+        return cls(width, height, left, top, low, high, head["profile"], head["pixel_um"], **columns)
 
 
 @gather_stage("metabolomics.survey", resources=Resources(memory_base_bytes=1 << 30))
-def survey(facts: Sequence[Path], scratch: Scratch) -> Path:
+def survey(facts: Sequence[Path], scratch: Scratch, datasets: DatasetTable | None = None) -> Path:
     """Join the facts of all pieces.
 
     Args:
         facts: Tables by `metabolomics.scatter`, in the order of the spectra.
         scratch: Where the facts are written.
+        datasets: What the dataset's head says: the size of a pixel.
 
     Raises:
         BadInput: no point is left, or the grid is too large.
@@ -103,6 +108,7 @@ def survey(facts: Sequence[Path], scratch: Scratch) -> Path:
         low=float(span.min()),
         high=float(span.max()),
         profile=profile,
+        pixel_um=datasets.root[0].pixel_um if datasets is not None else None,
         sample=sample,
         total=np.bincount(place, weights=joined["total"], minlength=len(sample)).astype(np.float64),
         peaks=joined["points"],
