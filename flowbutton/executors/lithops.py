@@ -53,7 +53,7 @@ class Pace:
     close_s: float
 
 
-LOCAL, REMOTE = Pace(0.1, 0.2, 60.0, 120.0, 10.0), Pace(0.5, 5.0, 40.0, 300.0, 0.0)
+LOCAL, REMOTE = Pace(0.2, 0.2, 60.0, 120.0, 10.0), Pace(0.5, 5.0, 40.0, 300.0, 0.0)
 
 _MARGIN_S = 5.0
 """What Lithops takes of a function's life for itself."""

@@ -25,7 +25,7 @@ from flowbutton.model.errors import OptionError
 from flowbutton.model.registry import missing_extra
 
 _NEVER_S = 7 * 86400
-_LOOK_S = {True: 0.1, False: 0.5}
+_LOOK_S = {True: 0.2, False: 0.5}
 """How often Lithops looks for ends, by whether the backend is on this host."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,18 +41,12 @@ def door(trip: Trip, versions: Mapping[str, str]) -> Function:
     missing is the business of the stage that needs it.
     """
     # A closure over plain values: cloudpickle sends a nested function by value, what it refers to by name.
-    packed, wanted = pickle.dumps(trip), dict(versions)
+    packed, wanted, look = pickle.dumps(trip), dict(versions), finder()
 
     def call(payload: bytes, timeout_s: float | None, number: int, storage: Any) -> tuple[Any, ...]:
-        from importlib.metadata import PackageNotFoundError, version
-
-        there = {}
-        for name in wanted:
-            try:
-                there[name] = version(name)
-            except PackageNotFoundError:
-                there[name] = "none" if name == "flowbutton" else wanted[name]
-        others = [f"{name} {there[name]} (here {wanted[name]})" for name in wanted if there[name] != wanted[name]]
+        there = {"flowbutton": "none", **look(wanted)}
+        differ = [name for name in wanted if there.get(name, wanted[name]) != wanted[name]]
+        others = [f"{name} {there[name]} (here {wanted[name]})" for name in differ]
         if others:
             return ("Unfit", [], f"it has {', '.join(others)}".encode())
         from flowbutton.executors.lithops_call import perform_call
@@ -60,6 +54,31 @@ def door(trip: Trip, versions: Mapping[str, str]) -> Function:
         return perform_call(packed, payload, timeout_s, number, storage)
 
     return call
+
+
+def finder() -> Callable[[Collection[str]], dict[str, str]]:
+    """Return a function that finds the versions of distributions, by their normalized names (PEP 503).
+
+    It reads names of folders alone (``NAME-VERSION.dist-info``, PEP 427), a tenth of what `importlib.metadata` costs,
+    and travels by value.
+    """
+
+    def find(names: Collection[str]) -> dict[str, str]:
+        import os
+        import re
+        import sys
+
+        found: dict[str, str] = {}
+        for folder in sys.path:
+            entries = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []  # noqa: PTH208, PTH112
+            for entry in entries:
+                name, _, rest = entry.partition("-")
+                name = re.sub(r"[-_.]+", "-", name).lower()
+                if rest.endswith(".dist-info") and name in names:
+                    found.setdefault(name, rest.removesuffix(".dist-info"))
+        return found
+
+    return find
 
 
 def perform_call(packed: bytes, payload: bytes, timeout_s: float | None, number: int, storage: Any) -> tuple[Any, ...]:

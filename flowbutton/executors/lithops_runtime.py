@@ -2,7 +2,7 @@
 
 A runtime has this Python's minor version, this flowbutton, and the libraries of its extras in the versions that are
 installed here, since functions compare them before their first task. What Lithops itself needs in an image is taken
-from Lithops. Imports `flowbutton.model`; lithops only inside functions.
+from Lithops. Imports `flowbutton.model`, `executors`; lithops only inside functions.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import requires
 from pathlib import Path
 
+from flowbutton.executors.lithops_call import finder
 from flowbutton.model.errors import OptionError
 from flowbutton.model.near import did_you_mean
 from flowbutton.model.registry import missing_extra
@@ -51,13 +52,7 @@ CMD ["handler.entry_point.lambda_handler"]
 @cache
 def versions_here() -> Mapping[str, str]:
     """Return the versions of flowbutton and of the libraries that its extras name for users, as installed here."""
-    found = {"flowbutton": version("flowbutton")}
-    for name in _needed(EXTRAS):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return finder()({"flowbutton", *_needed(EXTRAS)})
 
 
 def runtime_files(backend: str, extras: Sequence[str], wheel: str | None = None) -> dict[str, str]:
@@ -105,7 +100,7 @@ def _check(backend: str, extras: Sequence[str]) -> None:
 
 def _requirements(extras: Sequence[str], wheel: str | None) -> str:
     here = versions_here()
-    pins = sorted({*_needed(extras)} & here.keys(), key=str.lower)
+    pins = sorted({*_needed(extras)} & here.keys())
     name = f"flowbutton[{','.join(extras)}]" if extras else "flowbutton"
     first = f"{name} @ file:///{wheel}" if wheel else f"{name}=={here['flowbutton']}"
     return "\n".join([first, *(f"{pin}=={here[pin]}" for pin in pins)]) + "\n"
@@ -151,4 +146,4 @@ def _needed(extras: Collection[str]) -> Iterator[str]:
     for need in requires("flowbutton") or []:
         extra = re.search(r"extra == ['\"]([\w-]+)['\"]", need)
         if extra is None or extra[1] in extras:
-            yield re.split(r"[^\w.-]", need, maxsplit=1)[0]
+            yield re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", need, maxsplit=1)[0]).lower()

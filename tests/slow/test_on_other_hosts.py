@@ -27,18 +27,30 @@ pytestmark = [
 PARAMS = {"chunk_size": "60KiB", "region_size": 4000}
 
 
-@pytest.fixture
-def hosts(shared: Path, tmp_path: Path, radosgw: dict[str, str], s3: str) -> Iterator[Hosts]:
-    """Two hosts; ``s3`` has been set up before, for the driver's own environment."""
-    del s3
+@pytest.fixture(scope="module")
+def hosts(shared: Path, tmp_path_factory: pytest.TempPathFactory, radosgw: dict[str, str]) -> Iterator[Hosts]:
+    """Two hosts, for all tests here."""
     pytest.importorskip("pika")
-    with lithops_hosts(shared, tmp_path / "hosts", 2, radosgw) as found:
+    with lithops_hosts(shared, tmp_path_factory.mktemp("lithops") / "hosts", 2, radosgw) as found:
         yield found
 
 
 @pytest.fixture
 def genome(shared: Path, tmp_path: Path) -> GenomicsRun:
     return GenomicsRun(tmp_path / "here", shared / "data" / "genomics" / "human-na12878-chr22")
+
+
+def test_a_store_and_a_source_on_this_machine_are_refused(
+    hosts: Hosts, genome: GenomicsRun, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in hosts.variables.items():
+        monkeypatch.setenv(name, value)
+    genome.folder.mkdir()
+    refused = genome.run("--executor", "lithops", expect=2)
+    assert "can't be used by executor 'lithops'" in refused.stderr
+    assert "s3://bucket/prefix" in refused.stderr
+    refused = genome.run("--executor", "lithops", "--store", f"{s3}/work", expect=2)
+    assert "the source 'reads' can't be read by executor 'lithops'" in refused.stderr
 
 
 def test_the_same_bytes_though_a_host_is_killed_and_another_is_lost(
@@ -105,16 +117,3 @@ def _await_lost(run: subprocess.Popen[str], count: int) -> None:
         count -= event["event"] == "over" and event["how"] == "lost"
         if count == 0:
             return
-
-
-def test_a_store_and_a_source_on_this_machine_are_refused(
-    hosts: Hosts, genome: GenomicsRun, s3: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in hosts.variables.items():
-        monkeypatch.setenv(name, value)
-    genome.folder.mkdir()
-    refused = genome.run("--executor", "lithops", expect=2)
-    assert "can't be used by executor 'lithops'" in refused.stderr
-    assert "s3://bucket/prefix" in refused.stderr
-    refused = genome.run("--executor", "lithops", "--store", f"{s3}/work", expect=2)
-    assert "the source 'reads' can't be read by executor 'lithops'" in refused.stderr
