@@ -20,7 +20,7 @@ from flowbutton.model.errors import OptionError
 from flowbutton.model.near import did_you_mean
 from flowbutton.model.registry import missing_extra
 
-EXTRAS = ("genomics", "metabolomics", "geospatial", "s3")
+EXTRAS = ("genomics", "metabolomics", "geospatial", "s3", "redis", "web")
 _DOCKERFILES = {
     "aliyun_fc": "DEFAULT_DOCKERFILE",
     "aws_batch": "DOCKERFILE_DEFAULT",

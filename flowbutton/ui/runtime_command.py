@@ -14,7 +14,7 @@ from flowbutton.ui.words import shown_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_EXTRAS = "genomics,metabolomics,geospatial,s3"
+_EXTRAS = "genomics,metabolomics,geospatial,s3,redis,web"
 
 
 @click.group("runtime")
