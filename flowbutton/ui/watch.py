@@ -70,6 +70,7 @@ class Lines(Watcher):
     def __init__(self, out: Print, header: str, *, silence_s: float = SILENCE_S) -> None:
         super().__init__()
         self._out, self._header, self._silence_s = out, header, silence_s
+        self._headed = False
         self._begun: set[str] = set()
         self._last = self.clock()
         self._stop = threading.Event()
@@ -88,6 +89,7 @@ class Lines(Watcher):
         if self.view.nothing:
             return
         if kind == "planned":
+            self._headed = True
             self._out(f"{self._header}, run {self.view.run}")
         stage = self.view.stages.get(fields.get("stage", ""))
         if stage is None:
@@ -111,6 +113,9 @@ class Lines(Watcher):
             with self.lock:
                 running = [_running(stage) for stage in self.view.stages.values() if stage.running]
                 if self.clock() - self._last >= self._silence_s:
+                    if not self._headed:  # still looking at the inputs, or waiting for another run
+                        self._headed = True
+                        self._out(self._header)
                     self._line(f"running: {', '.join(running)}" if running else "waiting")
 
 

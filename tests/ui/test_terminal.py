@@ -85,6 +85,21 @@ def test_lines_do_not_stay_silent_while_tasks_run(tmp_path):
     assert said[-1].endswith("running: align 0/3 (1 at work)")
 
 
+def test_the_first_line_says_where_results_and_store_are_also_when_planning_takes_long():
+    said: list[str] = []
+    heard = threading.Event()
+
+    def out(line: str) -> None:
+        said.append(line)
+        if line.endswith("waiting"):
+            heard.set()
+
+    with Lines(out, "demo: results in results, store .flowbutton", silence_s=0.02):
+        assert heard.wait(10)
+    assert said[0] == "demo: results in results, store .flowbutton"
+    assert said[1].endswith("waiting")
+
+
 def test_a_bar_tells_what_runs_how_fast_and_how_long_still():
     stage = StageView("align", expected=40, done=10, reused=4, failed=1, running={1, 2}, first_s=100.0, last_s=105.0)
     assert state_text(stage, 105.0) == "14/40, 4 reused, 2 running, 1 failed, 2.0/s, 13.0 s left"
