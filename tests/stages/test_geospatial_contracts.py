@@ -22,6 +22,8 @@ from flowbutton.stages.bundles import Bundle, MemoryParts
 from flowbutton.stages.geospatial.band_math import RasterTable
 from flowbutton.stages.geospatial.frame import HeaderTable
 from flowbutton.stages.geospatial.product import Product
+from flowbutton.stages.geospatial.seams import Seams
+from flowbutton.stages.geospatial.surface import TileFacts
 from flowbutton.testing.partitioners import CutSource, MemoryAccess
 from flowbutton.testing.stages import StageContract
 
@@ -47,7 +49,7 @@ def contract(stage: StageDefinition, inputs: Callable[[Path], Inputs], **options
 class Cloud:
     """A small cloud, and what stages make of it."""
 
-    def __init__(self, folder: Path, *, ground: str = "classified") -> None:
+    def __init__(self, folder: Path, *, ground: str | None = None) -> None:
         import laspy
 
         random = np.random.default_rng(1)
@@ -87,6 +89,7 @@ class Cloud:
             "points": lambda: MemoryParts([one.ground.path]),
             "terrain": lambda: MemoryParts(driver.terrain_parts()),
             "surface": lambda: MemoryParts([self._surface(tile)]),
+            "strip": lambda: driver.tiles("seams", tile_cells=20)[0],
         }
         return {name: known[name]() for name in names}
 
@@ -120,6 +123,13 @@ TestFilterGround = contract(
     geospatial.filter_ground,
     lambda folder: Cloud(folder, ground="filter").given("tile", "cloud", "cells", "points"),
     filter_radius=3.0,
+)
+TestCheckSeams = contract(
+    geospatial.check_seams,
+    lambda folder: {
+        "tile": (one := Cloud(folder)).given("strip")["strip"],
+        **one.given("cloud", "ground", "terrain"),
+    },
 )
 
 
@@ -175,8 +185,23 @@ class Scene:
         made.blocks.close()
         return made
 
+    def file(self) -> Path:
+        made = self.compressed()
+        found = geospatial.cog(MemoryParts([made.blocks.path]), [made.facts], self.grid, self.scratch(), product=NDVI)
+        assert isinstance(found, Path)
+        return found
+
+    def pair(self) -> Any:
+        return geospatial.pair_grids(self.grid, self.grid).rows[0][1]
+
 
 NDVI = Product(dtype="float32", bands=("ndvi",), nodata=-9999.0)
+
+
+def _files(folder: Path) -> Inputs:
+    beside = folder / "scene"
+    beside.mkdir()
+    return dict.fromkeys(("hillshade", "dtm", "chm"), Scene(beside).file())
 
 
 def scene(made: Callable[[Scene], Inputs]) -> Callable[[Path], Inputs]:
@@ -227,3 +252,28 @@ TestCog = contract(
     product=NDVI,
     big=True,
 )
+TestPairGrids = contract(geospatial.pair_grids, scene(lambda one: {"grid": one.grid, "truth": one.grid}))
+TestCompare = contract(
+    geospatial.compare,
+    scene(lambda one: {"pair": one.pair(), "values": one.index(), "truth": one.index()}),
+    nodata=-9999.0,
+)
+TestEvaluate = contract(
+    geospatial.evaluate,
+    scene(
+        lambda one: {
+            "ndvi": [geospatial.compare(one.pair(), one.index(), one.index(), nodata=-9999.0)],
+            "seams": [Seams(cells=4, differing=0)],
+        }
+    ),
+)
+TestReport = contract(
+    geospatial.report,
+    lambda folder: {
+        **Cloud(folder).given("cloud"),
+        **_files(folder),
+        "tiles": [TileFacts(row=0, column=0, rows=40, columns=40, points=3, ground_points=2, occupied=3)],
+    },
+)
+TestReportImages = contract(geospatial.report_images, scene(lambda one: {"raster": one.grid, "ndvi": one.file()}))
+TestStacItem = contract(geospatial.stac_item, scene(lambda one: {"ndvi": one.file()}), acquired="2026-06-15")

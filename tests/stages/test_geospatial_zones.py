@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from fractions import Fraction
 from pathlib import Path
@@ -185,6 +186,18 @@ def test_zones_that_are_odd_are_repaired_or_told() -> None:
     assert _polygon(None, grid, "") == (None, "no shape")
     with pytest.raises(BadInput, match="no polygon"):
         _polygon(shapely.Point(1, 1), grid, "zones.gpkg, feature 1")
+
+
+def test_zones_over_a_product_without_a_coordinate_system_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "zones.geojson"
+    square = {"type": "Polygon", "coordinates": [[[0, 0], [4, 0], [4, 4], [0, 0]]]}
+    feature = {"type": "Feature", "properties": {"zone": 1}, "geometry": square}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    vector = CutSource(Vector(), Source("zones", str(path), {}), MemoryAccess(tmp_path))
+    grid = Grid(crs="", transform=(1, 0, 0, 0, -1, 10), rows=10, columns=10)
+    with pytest.raises(BadInput, match="without a coordinate reference system") as caught:
+        read_zones(vector.open(vector.pieces({})[0]), grid, scratch(tmp_path, "zones"), Tally())
+    assert "crs=EPSG:code" in caught.value.hint
 
 
 def test_identifiers_are_a_column_of_distinct_values() -> None:
