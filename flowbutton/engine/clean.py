@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from flowbutton.engine.cleaning import Decision, Goes, Inventory, RunFacts, Wish, decide
 from flowbutton.engine.folders import (
@@ -23,7 +22,6 @@ from flowbutton.engine.folders import (
     files_of_run,
     last_event,
     read_asked,
-    read_json,
     read_trace,
     run_folders,
 )
@@ -36,6 +34,7 @@ from flowbutton.stores.leases import CLEANING, held_names, hold, renewing
 from flowbutton.stores.objects import Objects
 from flowbutton.stores.packs import read_head
 from flowbutton.stores.records import Segment
+from flowbutton.worker.payload import CallOrder, GatherInput
 
 GRACE_S = 3600.0
 """What was written within this time stays, whoever needs it."""
@@ -184,11 +183,13 @@ def _facts(folder: Path) -> RunFacts:
 def _selections(folder: Path) -> Iterator[str]:
     """Yield the selections that kept calls name: `engine.repeat` reads them."""
     for place in (folder / CALLS).glob("*.json"):
-        order: dict[str, Any] | None = read_json(place)
-        if order is None:
+        try:
+            order = CallOrder.decode(place.read_bytes())
+        except (ValueError, KeyError, TypeError):  # torn, or written by another version: nobody can repeat it
             continue
-        for inputs in (order["shared"], *(task.get("inputs", {}) for task in order["tasks"])):
-            yield from (item["selection"] for item in inputs.values() if item["is"] == "gather" and item["selection"])
+        for inputs in (order.shared, *(task.inputs for task in order.tasks)):
+            found = [item.selection for item in inputs.values() if isinstance(item, GatherInput)]
+            yield from filter(None, found)
 
 
 _PREFIXES = ("objects/", "records/", "manifests/", "pasts/")

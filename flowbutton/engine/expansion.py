@@ -22,6 +22,7 @@ from flowbutton.model.bundle import Parts
 from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.partitioner import Partitioner
 from flowbutton.model.pieces import Group
+from flowbutton.model.records import RECORD_FORMAT
 from flowbutton.model.stage import Items, Resources, StageDefinition
 from flowbutton.worker.payload import IndexWork, StageWork, TransposeWork
 from flowbutton.worker.transpose import transpose
@@ -91,7 +92,7 @@ class Expansion:
 
     def _add_source(self, node: dag.SourceNode, facts: SourceFacts) -> None:
         partitioner = facts.partitioner
-        mark: list[Json] = [partitioner.name, partitioner.version, self._code(type(partitioner))]
+        mark: list[Json] = [RECORD_FORMAT, partitioner.name, partitioner.version, self._code(type(partitioner))]
         spec = NodeSpec(
             name=node.name,
             work=IndexWork(node.partitioner),
@@ -135,7 +136,8 @@ class Expansion:
 
     def _spec(self, stage: dag.StageNode) -> NodeSpec:
         definition = stage.definition
-        mark: list[Json] = [definition.uses, definition.version, self._code(definition.function), dict(stage.options)]
+        code = self._code(definition.function)
+        mark: list[Json] = [RECORD_FORMAT, definition.uses, definition.version, code, dict(stage.options)]
         return NodeSpec(
             name=stage.name,
             work=StageWork(definition.uses, stage.options),
@@ -173,7 +175,7 @@ class Expansion:
             spec = NodeSpec(
                 name=name,
                 work=TransposeWork(),
-                stage_digest=digest_json("transpose", self._code(transpose)),
+                stage_digest=digest_json("transpose", [RECORD_FORMAT, self._code(transpose)]),
                 ids=self._ids,
                 resources=TRANSPOSE_RESOURCES,
             )

@@ -65,6 +65,10 @@ class Stream(ABC):
     def items(self) -> Sequence[StreamItem]:
         """Those that there are, in the order in which they came."""
 
+    def reference(self, place: int) -> Input:
+        """Return the reference to the item at a place, without all else that is known of it."""
+        return self.items[place].reference
+
     @property
     def expected(self) -> int | None:
         """How many items there will be, None when that is not known yet."""

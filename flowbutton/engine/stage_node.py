@@ -51,8 +51,11 @@ class ResultStream(Stream):
         task, output, results = self._tasks[place], self._output, self._node.results
         content: Json = ["artifact", results.content(task, output)]
         order, key = self._node.orders[task], self._node.keys[task]
-        reference = ArtifactInput(results.stored(task), output)
-        return StreamItem(order, key, reference, content, results.bytes_of(task, output))
+        return StreamItem(order, key, self.reference(place), content, results.bytes_of(task, output))
+
+    def reference(self, place: int) -> Input:
+        """Return where the result lies."""
+        return ArtifactInput(self._node.results.stored(self._tasks[place]), self._output)
 
 
 class ItemStream(Stream):
@@ -76,21 +79,25 @@ class ItemStream(Stream):
 
     def _item(self, place: int) -> StreamItem:
         item = self._rows[place]
-        return StreamItem(self._orders[place], item.key, ValueInput(item.value), ["value", item.value], 0)
+        return StreamItem(self._orders[place], item.key, self.reference(place), ["value", item.value], 0)
+
+    def reference(self, place: int) -> Input:
+        """Return the item's value."""
+        return ValueInput(self._rows[place].value)
 
 
 class ItemInputs(Mapping[str, Input]):
     """The inputs of a task that has one of its own: an item of a stream, looked up when the task is started."""
 
-    __slots__ = ("_argument", "_items", "_place")
+    __slots__ = ("_argument", "_place", "_stream")
 
-    def __init__(self, argument: str, items: Sequence[StreamItem], place: int) -> None:
-        self._argument, self._items, self._place = argument, items, place
+    def __init__(self, argument: str, stream: Stream, place: int) -> None:
+        self._argument, self._stream, self._place = argument, stream, place
 
     def __getitem__(self, argument: str) -> Input:
         if argument != self._argument:
             raise KeyError(argument)
-        return self._items[self._place].reference
+        return self._stream.reference(self._place)
 
     def __iter__(self) -> Iterator[str]:
         yield self._argument
@@ -276,7 +283,7 @@ class StageNode(Node):
             yield self.make(
                 item.order,
                 item.key,
-                inputs=ItemInputs(wire.argument, items, place),
+                inputs=ItemInputs(wire.argument, wire.stream, place),
                 contents={wire.argument: item.content},
                 bytes_in=self._bytes + item.bytes,
                 owned_bytes=_owned(item),

@@ -18,6 +18,9 @@ from flowbutton.model.errors import CorruptObject
 INLINE_LIMIT = 4096
 """Artifacts up to this many bytes live in the task record."""
 
+RECORD_FORMAT = 2
+"""How `TaskRecord.encode` writes; in the digest of a stage, so that records of another format are never found."""
+
 ASIDE = "set aside"
 """The artifact that holds what a task set aside, a line of JSON per record; no output of a stage has such a name."""
 
@@ -39,26 +42,16 @@ class Artifact(NamedTuple):
     inline: bytes | None = None
     suffix: str = ""
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> list[Json]:
         """Return the JSON form; the inverse of `from_json`."""
-        value: dict[str, Json] = {"kind": self.kind, "digest": self.digest, "size": self.size}
-        if self.inline is not None:
-            value["inline"] = base64.b64encode(self.inline).decode()
-        if self.suffix:
-            value["suffix"] = self.suffix
-        return value
+        inline = None if self.inline is None else base64.b64encode(self.inline).decode()
+        return [self.kind, self.digest, self.size, inline, self.suffix]
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Artifact:
+    def from_json(cls, value: Sequence[Any]) -> Artifact:
         """Read the JSON form."""
-        inline = value.get("inline")
-        return cls(
-            kind=value["kind"],
-            digest=value["digest"],
-            size=value["size"],
-            inline=None if inline is None else base64.b64decode(inline),
-            suffix=value.get("suffix", ""),
-        )
+        kind, digest, size, inline, suffix = value
+        return cls(kind, digest, size, None if inline is None else base64.b64decode(inline), suffix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +118,8 @@ class TaskRecord(NamedTuple):
 
     def encode(self) -> bytes:
         """Return one line of JSON, closed by its own digest: a torn or altered record is found out by `decode`."""
-        m = self.measures
-        body = canonical(
-            {
-                "fingerprint": self.fingerprint,
-                "artifacts": {name: artifact.to_json() for name, artifact in self.artifacts.items()},
-                "ledger": self.ledger.to_json(),
-                "measures": [m.wall_s, m.cpu_s, m.peak_rss_bytes, m.read_bytes, m.written_bytes],
-                "log": self.log,
-            }
-        )
+        artifacts = {name: artifact.to_json() for name, artifact in self.artifacts.items()}
+        body = canonical([self.fingerprint, artifacts, self.ledger.to_json(), self.measures, self.log])
         return body + b" " + digest_bytes(body).encode() + b"\n"
 
     @classmethod
@@ -165,14 +150,10 @@ class TaskRecord(NamedTuple):
         return [cls._of(value) for value in _bodies(lines)]
 
     @classmethod
-    def _of(cls, value: Mapping[str, Any]) -> TaskRecord:
-        return cls(
-            fingerprint=value["fingerprint"],
-            artifacts={name: Artifact.from_json(item) for name, item in value["artifacts"].items()},
-            ledger=LedgerCounts.from_json(value["ledger"]),
-            measures=Measures(*value["measures"]),
-            log=value["log"],
-        )
+    def _of(cls, value: Sequence[Any]) -> TaskRecord:
+        fingerprint, items, ledger, measures, log = value
+        artifacts = {name: Artifact.from_json(item) for name, item in items.items()}
+        return cls(fingerprint, artifacts, LedgerCounts.from_json(ledger), Measures(*measures), log)
 
 
 class Outline(NamedTuple):
@@ -193,24 +174,21 @@ class Outline(NamedTuple):
         return [cls._of(value) for value in _bodies(lines)]
 
     @classmethod
-    def _of(cls, value: Mapping[str, Any]) -> Outline:
-        items = value["artifacts"]
-        return cls(
-            {
-                name: (item["digest"] + item.get("suffix", ""), item["size"])
-                for name, item in items.items()
-                if name != ASIDE
-            },
-            tuple([item["digest"] for item in items.values() if "inline" not in item]),
-            LedgerCounts.from_json(value["ledger"]),
-            Measures(*value["measures"]),
-        )
+    def _of(cls, value: Sequence[Any]) -> Outline:
+        _, items, ledger, measures, _ = value
+        artifacts, objects = {}, []
+        for name, (_, digest, size, inline, suffix) in items.items():
+            if name != ASIDE:
+                artifacts[name] = digest + suffix, size
+            if inline is None:
+                objects.append(digest)
+        return cls(artifacts, tuple(objects), LedgerCounts.from_json(ledger), Measures(*measures))
 
 
-def _bodies(lines: Sequence[bytes]) -> list[dict[str, Any]]:
+def _bodies(lines: Sequence[bytes]) -> list[list[Any]]:
     """Return the JSON of records' lines, read at once: many small calls cost more than what they read."""
     text = b"".join([b"[", b",".join([line[: line.rindex(b" ")] for line in lines]), b"]"])
-    found: list[dict[str, Any]] = json.loads(text.decode())
+    found: list[list[Any]] = json.loads(text.decode())
     return found
 
 

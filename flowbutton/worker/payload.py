@@ -8,7 +8,7 @@ names many records in order. No reference holds data. Imports `flowbutton.model`
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -44,11 +44,11 @@ class PieceInput:
 
     piece: Piece
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> list[Json]:
         """Return the JSON form."""
         p = self.piece
         key: list[Json] = [list(pair) for pair in p.key]
-        return {"is": "piece", "piece": [p.partitioner, key, p.content, p.records, p.bytes, p.body]}
+        return ["piece", p.partitioner, key, p.content, p.records, p.bytes, p.body]
 
 
 class ValueInput(NamedTuple):
@@ -56,9 +56,9 @@ class ValueInput(NamedTuple):
 
     value: Json
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> list[Json]:
         """Return the JSON form."""
-        return {"is": "value", "value": self.value}
+        return ["value", self.value]
 
 
 class ArtifactInput(NamedTuple):
@@ -67,9 +67,9 @@ class ArtifactInput(NamedTuple):
     record: StoredRow
     output: str | None
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> list[Json]:
         """Return the JSON form."""
-        return {"is": "artifact", "record": self.record.to_json(), "output": self.output}
+        return ["artifact", self.record.to_json(), self.output]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ class GatherInput:
     selection: str | None  # None: there is nothing to gather
     output: str | None
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> list[Json]:
         """Return the JSON form."""
-        return {"is": "gather", "stage": self.stage, "selection": self.selection, "output": self.output}
+        return ["gather", self.stage, self.selection, self.output]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,32 +92,33 @@ class PartsInput:
     index: StoredRow | None  # None: there is no bundle at all
     wanted: tuple[Interval, ...] | None
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> list[Json]:
         """Return the JSON form."""
         wanted: Json = None
         if self.wanted is not None:
             wanted = [{"equal": dict(i.equal), "start": i.start, "stop": i.stop} for i in self.wanted]
-        return {"is": "parts", "index": None if self.index is None else self.index.to_json(), "wanted": wanted}
+        return ["parts", None if self.index is None else self.index.to_json(), wanted]
 
 
 Input = PieceInput | ValueInput | ArtifactInput | GatherInput | PartsInput
 
 
-def input_from_json(value: Mapping[str, Any]) -> Input:
+def input_from_json(value: Sequence[Any]) -> Input:
     """Read the JSON form of any reference."""
-    kind = value["is"]
-    if kind == "piece":
-        partitioner, key, *rest = value["piece"]
-        return PieceInput(Piece(partitioner, tuple((name, scalar) for name, scalar in key), *rest))
-    if kind == "value":
-        return ValueInput(value["value"])
+    kind, *rest = value
     if kind == "artifact":
-        return ArtifactInput(StoredRow.from_json(value["record"]), value["output"])
+        record, output = rest
+        return ArtifactInput(StoredRow.from_json(record), output)
+    if kind == "value":
+        return ValueInput(*rest)
+    if kind == "piece":
+        partitioner, key, *described = rest
+        return PieceInput(Piece(partitioner, tuple((name, scalar) for name, scalar in key), *described))
     if kind == "gather":
-        return GatherInput(value["stage"], value["selection"], value["output"])
-    wanted = value["wanted"]
+        return GatherInput(*rest)
+    index, wanted = rest
     return PartsInput(
-        value["index"] and StoredRow.from_json(value["index"]),
+        index and StoredRow.from_json(index),
         None if wanted is None else tuple(Interval(i["equal"], i["start"], i["stop"]) for i in wanted),
     )
 
@@ -183,7 +184,7 @@ class CallOrder:
             "stage": self.stage,
             "work": work,
             "shared": {name: item.to_json() for name, item in self.shared.items()},
-            "tasks": [_task_to_json(task) for task in self.tasks],
+            "tasks": list(map(_task_to_json, self.tasks)),
             "log_key": self.log_key,
             "tolerate": self.tolerate,
         }
@@ -217,25 +218,19 @@ class CallOrder:
             stage=value["stage"],
             work=found,
             shared={name: input_from_json(item) for name, item in value["shared"].items()},
-            tasks=tuple(_task_from_json(task) for task in value["tasks"]),
+            tasks=tuple(map(_task_from_json, value["tasks"])),
             log_key=value["log_key"],
             tolerate=value["tolerate"],
         )
 
 
-def _task_to_json(task: TaskOrder) -> dict[str, Json]:
-    value: dict[str, Json] = {"fp": task.fingerprint}
-    if task.inputs:
-        value["inputs"] = {name: item.to_json() for name, item in task.inputs.items()}
-    if task.part is not None:
-        value["part"] = [task.part.group, task.part.identity, task.part.bytes, task.part.body]
-    return value
+def _task_to_json(task: TaskOrder) -> list[Json]:
+    part = task.part
+    described: Json = None if part is None else [part.group, part.identity, part.bytes, part.body]
+    return [task.fingerprint, {name: item.to_json() for name, item in task.inputs.items()}, described]
 
 
-def _task_from_json(value: Mapping[str, Any]) -> TaskOrder:
-    part = value.get("part")
-    return TaskOrder(
-        value["fp"],
-        {name: input_from_json(item) for name, item in value.get("inputs", {}).items()},
-        None if part is None else IndexPart(*part),
-    )
+def _task_from_json(value: Sequence[Any]) -> TaskOrder:
+    fingerprint, inputs, part = value
+    opened = {name: input_from_json(item) for name, item in inputs.items()}
+    return TaskOrder(fingerprint, opened, None if part is None else IndexPart(*part))

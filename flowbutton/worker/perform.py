@@ -98,7 +98,7 @@ def _run_stage(
     # Without a ledger nothing would count what is left out.
     if order.tolerate and stage.ledger is not None and stage.ledger.argument in opened.readers:
         opened.readers[stage.ledger.argument].tolerate(tally)
-    arguments = {**opened.arguments, **dict(chosen)}
+    arguments = {**opened.arguments, **vars(chosen)}
     if stage.tally is not None:
         arguments[stage.tally] = tally
     with _scratch(wanted=stage.scratch is not None) as folder:
