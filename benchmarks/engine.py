@@ -1,16 +1,19 @@
 """What the engine costs per task, against a bare `ProcessPoolExecutor` that does the same work, in one run.
 
-N tasks make a small value, N tasks take one each, one task gathers: 2N + 1 tasks whose functions do next to nothing.
-The peer's tasks read and write a file each (temporary file and rename), which is what remembering results costs at
-least; with chunks of one and of 64. Rounds alternate; medians are compared. A second run of ours, which reuses
-everything, is the cost of resuming.
+N tasks make a small value, N tasks take one each, one task gathers: 2N + 1 tasks whose functions do next to nothing
+(and one more of ours, which makes the N items). The pool's tasks read and write a file each (temporary file and
+rename), which is what remembering results costs at least; with chunks of one and of 64. Rounds alternate; medians are
+compared, of wall time, and of the CPU time of all processes (ours with the second run), which others on the machine
+sway less. A second run of ours, which reuses everything, is the cost of resuming. `--peers` adds other engines
+(`peers.py`); one that is not installed is left out, and named.
 
-    python benchmarks/engine.py [--tasks 1000] [--rounds 3] [--folder DIR] [--json FILE]
+    python benchmarks/engine.py [--tasks 1000] [--rounds 3] [--folder DIR] [--peers joblib,distributed] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
@@ -18,9 +21,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+
+from peers import OPTIONAL, Peer, pool, seconds
 
 from flowbutton.dag.pipeline import prepare, read_pipeline
 from flowbutton.engine.run import run
@@ -65,25 +70,44 @@ def ours(folder: Path, count: int, workers: int) -> tuple[float, float, float, f
     return *told[0], told[1][0]
 
 
-def step(folder: Path, name: str, number: int) -> int:
-    """Do what a peer's task does: read a file, write one."""
-    source = folder / f"in-{number}"
-    value = int(source.read_text()) if source.exists() else number
-    fresh = folder / f"{name}-{number}.tmp"
-    fresh.write_text(f"{2 * value:0200d}")
-    fresh.replace(folder / f"{name}-{number}")
-    return value
+def cpu_s() -> float:
+    """Return the CPU seconds of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
 
 
-def peer(folder: Path, count: int, workers: int, chunk: int) -> float:
-    """Return seconds of the bare pool, started and stopped."""
-    folder.mkdir()
-    start = time.monotonic()
-    with ProcessPoolExecutor(workers) as pool:
-        for name in ("double", "text"):
-            list(pool.map(partial(step, folder, name), range(count), chunksize=chunk))
-    sum(int((folder / f"text-{n}").read_text()) for n in range(count))
-    return time.monotonic() - start
+def one_round(folder: Path, tasks: int, workers: int, others: Mapping[str, Peer]) -> dict[str, float]:
+    """Run everything once, one after the other; return the figures by name."""
+    walls, cpus = {}, {}
+    pools = {f"pool_chunk_{chunk}": partial(pool, chunk=chunk) for chunk in (1, 64)}
+    for name, peer in {**pools, **others}.items():
+        before = cpu_s()
+        walls[name] = seconds(peer, folder / name, tasks, workers)
+        cpus[name] = cpu_s() - before
+    before = cpu_s()
+    first, driver, grown, again = ours(folder, tasks, workers)
+    cpu, total = cpu_s() - before, 2 * tasks + 2
+    return {
+        "ratio_to_chunk_1": first / walls["pool_chunk_1"],
+        "ratio_to_chunk_64": first / walls["pool_chunk_64"],
+        "cpu_ratio_to_chunk_1": cpu / cpus["pool_chunk_1"],
+        "cpu_ratio_to_chunk_64": cpu / cpus["pool_chunk_64"],
+        "first_run_s": first,
+        "second_run_s": again,
+        "driver_us_per_task": driver / total * 1e6,
+        "driver_bytes_per_task": grown / total,
+        **{f"{name}_s": wall for name, wall in walls.items()},
+    }
+
+
+def installed(names: Sequence[str]) -> dict[str, Peer]:
+    """Return those peers that are installed, and say which are not."""
+    found = {}
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            print(f"left out: {name} is not installed", file=sys.stderr)
+        else:
+            found[name] = OPTIONAL[name]
+    return found
 
 
 def main() -> None:
@@ -93,34 +117,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="where stores and files are made: a tmpfs is the quieter medium")
+    parser.add_argument("--peers", default="", help=f"comma-separated, of {', '.join(OPTIONAL)}")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    others = installed([name for name in options.peers.split(",") if name])
     rows = []
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory(dir=options.folder) as name:
-            folder = Path(name)
-            one = peer(folder / "one", options.tasks, options.workers, 1)
-            many = peer(folder / "many", options.tasks, options.workers, 64)
-            first, cpu, grown, again = ours(folder, options.tasks, options.workers)
-            total = 2 * options.tasks + 2
-            rows.append((first / one, first / many, first, again, cpu / total * 1e6, grown / total))
-    middle = [statistics.median(column) for column in zip(*rows, strict=True)]
-    names = (
-        "ratio_to_chunk_1",
-        "ratio_to_chunk_64",
-        "first_run_s",
-        "second_run_s",
-        "driver_us_per_task",
-        "driver_bytes_per_task",
-    )
-    told = {"tasks": 2 * options.tasks + 2, **{n: round(v, 3) for n, v in zip(names, middle, strict=True)}}
-    print("\n".join(f"{name:>20}: {value}" for name, value in told.items()))
+            rows.append(one_round(Path(name), options.tasks, options.workers, others))
+    middle = {name: round(statistics.median(row[name] for row in rows), 3) for name in rows[0]}
+    told = {"tasks": 2 * options.tasks + 2, **middle}
+    print("\n".join(f"{name:>21}: {value}" for name, value in told.items()))
     if options.json:
         options.json.write_text(json.dumps(told, indent=2) + "\n")
 
 
 if __name__ == "__main__":
     here = str(Path(__file__).parent)
-    if here not in os.environ.get("PYTHONPATH", ""):  # workers import the stages above from this file's folder
-        sys.exit(subprocess.call([sys.executable, *sys.argv], env={**os.environ, "PYTHONPATH": here}))
+    if here not in os.environ.get("PYTHONPATH", "").split(os.pathsep):  # workers import the stages from there
+        # Bytecode is cached, as it is where flowbutton is installed: else each start of workers would compile it.
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [here, env.get("PYTHONPATH")]))
+        sys.exit(subprocess.call([sys.executable, *sys.argv], env=env))
     main()

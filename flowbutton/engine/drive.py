@@ -179,10 +179,11 @@ class Drive:
         if not rows.rows:
             return GatherInput(rows.stage, None, rows.output)
         if rows not in self._selections:
-            named = [stored.row for stored in rows.rows]
-            store = self._records.store
-            self._selections[rows] = steadily(lambda: put_selection(store, rows.stage, named), pause=self._pause)
+            self._selections[rows] = steadily(lambda: self._put_selection(rows), pause=self._pause)
         return GatherInput(rows.stage, self._selections[rows], rows.output)
+
+    def _put_selection(self, rows: RowsInput) -> str:
+        return put_selection(self._records.store, rows.stage, (stored.row for stored in rows.rows))
 
     # In: events
 

@@ -55,7 +55,7 @@ class Expansion:
         self.graph = graph
         self.nodes: dict[str, Node] = {}
         self._ids = count(1)
-        self._of_task: dict[int, str] = {}
+        self._of_task: list[Node] = []  # tasks are numbered from 1, as they are made
         self._code = code
         for name, facts in sources.items():
             self._add_source(graph.sources[name], facts)
@@ -74,7 +74,7 @@ class Expansion:
 
     def node_of(self, task: int) -> Node:
         """Return the node whose task it is."""
-        return self.nodes[self._of_task[task]]
+        return self._of_task[task - 1]
 
     @property
     def finished(self) -> bool:
@@ -86,7 +86,8 @@ class Expansion:
         ready: list[Task] = []
         for node in self.nodes.values():
             for task in node.advance():
-                self._of_task[task.id] = node.name
+                self._of_task.append(node)
+                assert len(self._of_task) == task.id
                 ready.append(task)
         return ready
 

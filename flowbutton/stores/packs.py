@@ -27,7 +27,11 @@ _HEAD = 64 * 1024
 
 def seal(value: Json) -> bytes:
     """Return a line of JSON closed by its digest."""
-    body = canonical(value)
+    return sealed(canonical(value))
+
+
+def sealed(body: bytes) -> bytes:
+    """Return JSON that is written already as a line closed by its digest."""
     return body + b" " + digest_bytes(body).encode() + b"\n"
 
 

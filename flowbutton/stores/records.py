@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from flowbutton.model.canonical import Json, digest_bytes, digest_json
+from flowbutton.model.canonical import canonical, digest_bytes, digest_json
 from flowbutton.model.errors import CorruptObject, NotInStore
 from flowbutton.model.records import Outline, Row, TaskRecord
 from flowbutton.model.store import Store
@@ -28,7 +28,7 @@ from flowbutton.stores.layout import (
     segments_prefix,
     selection_key,
 )
-from flowbutton.stores.packs import read_head, seal, unseal, write_pack
+from flowbutton.stores.packs import read_head, sealed, unseal, write_pack
 
 __all__ = ["RecordLog", "put_selection", "read_selection", "write_pack"]
 
@@ -45,7 +45,7 @@ class Segment:
 
     def encode(self) -> bytes:
         """Return the sealed line; equal rows give equal bytes."""
-        return seal({"rows": _by_pack(self.rows), "void": _by_pack(self.void)})
+        return _encode(self.rows, self.void)
 
     @classmethod
     def decode(cls, line: bytes, key: str) -> Segment:
@@ -54,9 +54,9 @@ class Segment:
         return cls([*_rows(value["rows"])], [*_rows(value["void"])])
 
 
-def put_selection(store: Store, stage_digest: str, rows: Sequence[Row]) -> str:
+def put_selection(store: Store, stage_digest: str, rows: Iterable[Row]) -> str:
     """Put rows in their order as one object by content; return its key, which a payload names instead of the rows."""
-    data = Segment(rows).encode()
+    data = _encode(rows)
     key = selection_key(stage_digest, digest_bytes(data))
     if not store.put_if_absent(key, data) and store.get(key) != data:
         store.put(key, data)  # a power cut tore it; all who put under this key put these bytes
@@ -259,11 +259,14 @@ def _set_digest(fingerprints: Iterable[str]) -> str:
     return digest_json("set", sorted(set(fingerprints)))
 
 
-def _by_pack(rows: Iterable[Row]) -> Json:
-    return [
-        [pack, [[row.fingerprint, row.digest, row.offset, row.length] for row in group]]
-        for pack, group in groupby(rows, key=lambda row: row.pack)
-    ]
+def _encode(rows: Iterable[Row], void: Iterable[Row] = ()) -> bytes:
+    """Return rows as `Segment.encode` does, without all of them in memory at once."""
+    return sealed(b'{"rows":[%b],"void":[%b]}' % (b",".join(_by_pack(rows)), b",".join(_by_pack(void))))
+
+
+def _by_pack(rows: Iterable[Row]) -> Iterator[bytes]:
+    for pack, group in groupby(rows, key=lambda row: row.pack):
+        yield canonical([pack, [[row.fingerprint, row.digest, row.offset, row.length] for row in group]])
 
 
 def _rows(value: Any) -> Iterator[Row]:
