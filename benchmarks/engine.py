@@ -95,7 +95,9 @@ def one_round(folder: Path, tasks: int, workers: int, others: Mapping[str, Peer]
         "second_run_s": again,
         "driver_us_per_task": driver / total * 1e6,
         "driver_bytes_per_task": grown / total,
+        "cpu_s": cpu,
         **{f"{name}_s": wall for name, wall in walls.items()},
+        **{f"{name}_cpu_s": spent for name, spent in cpus.items()},
     }
 
 
