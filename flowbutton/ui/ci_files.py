@@ -152,7 +152,7 @@ def _progress(stage: StageView) -> str:
 
 
 def step_summary(outcome: Outcome) -> str:
-    """Return Markdown: how it ended, a table of stages, the outputs, the first failure."""
+    """Return Markdown: how it ended, a table of stages, the outputs, what stages warn of, the first failure."""
     rows = [f"### {_cell(outcome.pipeline)}: {_cell(outcome.line)}", ""]
     if outcome.view.stages and not outcome.view.nothing:
         rows += _table(
@@ -171,6 +171,9 @@ def step_summary(outcome: Outcome) -> str:
         )
     if outcome.view.outputs:
         rows += _table(("output", "size", "digest"), [_output(item) for item in outcome.view.outputs])
+    warnings = [f"- {stage.name}: {_cell(text)}" for stage in outcome.view.stages.values() for text in stage.warnings]
+    if warnings and not outcome.view.nothing:
+        rows += ["Warnings:", "", *warnings, ""]
     report = outcome.error or (failure_text(outcome.errors[0]) if outcome.errors else "")
     if report:
         rows += ["````text", report, "````", ""]  # four, since a log may hold a line of three

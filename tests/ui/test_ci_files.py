@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
+from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import pytest
+
+from flowbutton.ui.ci_files import Outcome, step_summary
 
 # Attributes and children that the JUnit schema (windyroad) allows, and that Jenkins and GitLab read.
 ALLOWED = {
@@ -99,6 +102,13 @@ def test_a_run_that_was_stopped_is_an_error(place, number, code):
     assert started.returncode == code
     found = cases(place)
     assert (found["count"], found["wait"], found["waited"], found["run"]) == ("", "skipped", "skipped", "error")
+
+
+def test_the_summary_tells_what_stages_warn_of():
+    outcome = Outcome("texts", datetime(2026, 11, 29, tzinfo=UTC))
+    outcome.view.stage("count").warnings = ["no word\nwas found"]
+    outcome.end([], "done", elapsed_s=1.0)
+    assert "Warnings:\n\n- count: no word was found\n" in step_summary(outcome)
 
 
 @pytest.mark.parametrize("option", ["--junit", "--summary"])
