@@ -217,6 +217,20 @@ def test_profile_spectra_are_told_and_may_be_refused(tmp_path: Path, capsys: pyt
         scatter(tmp_path / "other", spectra, FileLayout(profile=True), profile="refuse")
 
 
+def test_profile_spectra_may_be_centroided(tmp_path: Path) -> None:
+    mz = np.array([100.0, 100.1, 100.2, 100.3, 100.4])
+    layout = FileLayout(profile=True)
+    path = write_imzml(tmp_path / "x.imzML", [PixelSpectrum(1, 1, mz, np.array([1.0, 2, 1, 3, 0]))], layout)
+    run = Driver(tmp_path / "run", path, ())
+    (piece,) = run.cut(10)
+    tally = Tally()
+    scattered = metabolomics.scatter(Imzml().open(piece, run._access), run.scratch(), tally, profile="centroid")
+    scattered.points.close()
+    facts = Dataset.read(metabolomics.survey([scattered.facts], run.scratch()))
+    assert (tally.made, tally.filtered_by) == (2, {"points joined to peaks": 3})
+    assert (facts.low, facts.high) == (pytest.approx(100.1), pytest.approx(100.3))
+
+
 def test_nothing_above_zero(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="above zero"):
         scatter(tmp_path, [PixelSpectrum(1, 1, np.array([100.0]), np.array([0.0]))], FileLayout())

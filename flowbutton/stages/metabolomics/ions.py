@@ -170,7 +170,7 @@ def choose_ions(
 
 
 @map_stage("metabolomics.group_ions")
-def group_ions(ions: Path, *, ions_per_task: int = 64) -> Items[IonGroup]:
+def group_ions(ions: Path, *, ions_per_task: int = 200) -> Items[IonGroup]:
     """Divide the distinct ion formulas, in the order of their formulas, into groups whose peaks one task computes.
 
     Args:
