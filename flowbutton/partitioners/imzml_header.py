@@ -210,6 +210,9 @@ class _Scan:
             raise _not_imzml(self._file, why, line=error.lineno) from error
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == "cvParam" and self._scopes:  # two of three elements
+            self._scopes[-1][1][attributes.get("accession", "")] = attributes.get("value", "")
+            return
         name = tag.rpartition(":")[2]
         if not self._root:
             self._root = name
@@ -229,6 +232,8 @@ class _Scan:
                 self._pixel, self._arrays = None, []
 
     def _end(self, tag: str) -> None:
+        if tag == "cvParam":
+            return
         name = tag.rpartition(":")[2]
         if name not in _SCOPES or not self._scopes or self._scopes[-1][0] != name:
             return
@@ -272,7 +277,7 @@ class _Scan:
         if len(found) != 1:
             raise self._malformed(f"a spectrum has {len(found)} arrays called '{name}'", "it needs one")
         terms = found[0]
-        kinds = {kind for accession, kind in _KIND_TERMS.items() if accession in terms}
+        kinds = {_KIND_TERMS[accession] for accession in _KIND_TERMS.keys() & terms.keys()}
         if len(kinds) != 1:
             raise self._malformed(f"the {name} of a spectrum has no number type that is known", "")
         (kind,) = kinds
@@ -288,14 +293,13 @@ class _Scan:
         return values, offset, stored, KINDS.index(kind), packed
 
     def _packed(self, terms: Mapping[str, str], name: str) -> int:
-        for accession, way in _OTHER_COMPRESSIONS.items():
-            if accession in terms:
-                raise UncuttableSource(
-                    f"the {name} is compressed by {way}, which can't be read",
-                    why="arrays may be stored plainly or by zlib",
-                    hint="export the dataset again without compression",
-                    **self._place(),
-                )
+        for accession in _OTHER_COMPRESSIONS.keys() & terms.keys():
+            raise UncuttableSource(
+                f"the {name} is compressed by {_OTHER_COMPRESSIONS[accession]}, which can't be read",
+                why="arrays may be stored plainly or by zlib",
+                hint="export the dataset again without compression",
+                **self._place(),
+            )
         return 1 if _ZLIB in terms and _NO_COMPRESSION not in terms else 0
 
     def _whole(self, name: str, text: str, *, least: int | None = None) -> int:

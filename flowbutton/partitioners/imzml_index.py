@@ -146,8 +146,10 @@ class _Pass:
 
     def digests_of(self, spectrum: int) -> bytes:
         """Return the digests of a spectrum's two arrays."""
-        starts = [int(number) * _DIGEST_BYTES for number in self.place[spectrum]]
-        return b"".join(bytes(self._digests[start : start + _DIGEST_BYTES]) for start in starts)
+        return b"".join(
+            self._digests[number * _DIGEST_BYTES : (number + 1) * _DIGEST_BYTES]
+            for number in self.place[spectrum].tolist()
+        )
 
 
 def _indexed(header: Header, pass_: _Pass, table: str) -> ImzmlIndex:

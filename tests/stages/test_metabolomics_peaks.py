@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flowbutton.model.errors import OptionError
 from flowbutton.stages import metabolomics
-from flowbutton.stages.metabolomics.envelope import FWHM, Isotopologues, grid_runs
+from flowbutton.stages.metabolomics.envelope import FWHM, Isotopologues, grid_runs, peaks_of
 from flowbutton.stages.metabolomics.ions import IonGroup
 from flowbutton.stages.metabolomics.isotope_table import ELECTRON_MASS, ISOTOPES
 from flowbutton.stages.metabolomics.peak_table import PeakTable
@@ -57,6 +59,27 @@ def test_a_lone_isotopologue_is_the_answer() -> None:
     assert found.mz[0, 0] == pytest.approx(2 * fluorine + sodium + ELECTRON_MASS, rel=1e-15)
     assert found.mz[0, 1:].tolist() == [0, 0, 0]
     assert found.intensity[0].tolist() == [100, 0, 0, 0]
+
+
+@settings(deadline=None)
+@given(
+    heights=st.lists(st.floats(1e-4, 1), min_size=2, max_size=30),
+    gaps=st.lists(st.sampled_from([0.0, 1e-4, 0.003, 0.01, 0.5, 1.0]), min_size=30, max_size=30),
+    count=st.integers(1, 6),
+    width=st.sampled_from([12.0, 6.0]),
+)
+def test_what_is_left_out_is_none_of_the_strongest(
+    heights: list[float], gaps: list[float], count: int, width: float
+) -> None:
+    mz = 300 + np.cumsum(gaps[: len(heights)])
+    pattern = Isotopologues(mz, np.array(heights) / max(heights), 0.001238 * mz / 300)
+    ((all_mz, all_heights),) = peaks_of([pattern], width=width, count=10**6)
+    for several in ([pattern], [pattern, pattern]):
+        found_mz, found = peaks_of(several, width=width, count=count)[-1]
+        best = np.sort(np.argsort(-all_heights, kind="stable")[:count])
+        mine = np.sort(np.argsort(-found, kind="stable")[:count])
+        assert found_mz[mine].tolist() == all_mz[best].tolist()
+        assert found[mine].tolist() == all_heights[best].tolist()
 
 
 def added_one_by_one(pattern: Isotopologues, width: float) -> list[tuple[float, float]]:

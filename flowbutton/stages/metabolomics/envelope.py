@@ -33,6 +33,7 @@ _REACH = (
 # deviation there may be another top, if anything is high enough there.
 _NEAR = 1.0 + (_FLANK + 3) * FWHM / _POINTS_PER_WIDTH + 0.2
 _HIGH = 6.0
+_SURE = 0.99  # of an isotopologue's height that the envelope has at some point of the grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,19 @@ class Isotopologues:
 Ints = npt.NDArray[np.int64]
 
 
-def peaks_of(patterns: Sequence[Isotopologues], *, width: float) -> list[tuple[Floats, Floats]]:
-    """Return m/z and height (the largest of an ion is about 1) of the peaks of each pattern, m/z ascending.
+def peaks_of(patterns: Sequence[Isotopologues], *, width: float, count: int) -> list[tuple[Floats, Floats]]:
+    """Return m/z and height (the largest of an ion is about 1) of peaks of each pattern, m/z ascending.
+
+    They are the ``count`` strongest and others; which weaker ones are among them is not said.
 
     Args:
         patterns: The isotopologues of some ions, two or more of each; their peaks don't depend on each other.
         width: How many deviations a term reaches.
+        count: How many peaks of each ion are wanted.
     """
     found: list[tuple[Floats, Floats]] = []
     for start in range(0, len(patterns), _AT_ONCE):
-        found += _Batch(patterns[start : start + _AT_ONCE], width).peaks()
+        found += _Batch(patterns[start : start + _AT_ONCE], width, count).peaks()
     return found
 
 
@@ -108,8 +112,8 @@ class _Batch:
     All points of all grids are numbered through, ion by ion; those where a peak can be are kept, in clusters.
     """
 
-    def __init__(self, patterns: Sequence[Isotopologues], width: float) -> None:
-        self._width = width
+    def __init__(self, patterns: Sequence[Isotopologues], width: float, count: int) -> None:
+        self._width, self._wanted = width, count
         self._mz = np.concatenate([pattern.mz for pattern in patterns])
         self._height = np.concatenate([pattern.height for pattern in patterns])
         self._ion = np.repeat(np.arange(len(patterns)), [len(pattern.mz) for pattern in patterns])
@@ -145,7 +149,8 @@ class _Batch:
     def _clusters(self) -> tuple[Ints, Ints]:
         """Return the first and the count of the points of each stretch where a peak can be; none touches the next."""
         near = (_NEAR if self._width > _REACH else self._width) * self._wide  # a sum whose terms end may have more tops
-        starts, stops = self._number(self._mz - near), self._number(self._mz + near)
+        worth = self._worth()
+        starts, stops = self._number(self._mz - near)[worth], self._number(self._mz + near)[worth]
         changes = self._offset[self._high_changes()]
         starts = np.concatenate((starts, changes - _FLANK - 3))
         stops = np.concatenate((stops, changes + _FLANK + 3))
@@ -154,6 +159,25 @@ class _Batch:
         apart = np.append(True, starts[1:] > stops[:-1])
         begins = starts[apart]
         return begins, stops[np.append(apart[1:], True)] - begins
+
+    def _worth(self) -> npt.NDArray[np.bool_]:
+        """Return the isotopologues that may be in one of the strongest peaks.
+
+        Isotopologues that are far from all others of the ion make up an island. Its envelope is nowhere higher than the
+        sum of their heights, and somewhere about as high as the highest: so if that many islands each have a peak above
+        the sum of another, this one has none of the strongest.
+        """
+        apart = np.append(True, (np.diff(self._mz) > 2 * _REACH * self._wide[1:]) | (np.diff(self._ion) != 0))
+        starts = np.flatnonzero(apart)
+        most, highest = np.add.reduceat(self._height, starts), np.maximum.reduceat(self._height, starts)
+        ion = self._ion[starts]
+        order = np.lexsort((-highest, ion))
+        rank = np.arange(len(order)) - np.searchsorted(ion, ion[order])
+        limit = np.zeros(len(self._runs_before) - 1)
+        last = order[rank == self._wanted - 1]
+        limit[ion[last]] = _SURE * highest[last]
+        found: npt.NDArray[np.bool_] = (most >= limit[ion])[np.cumsum(apart) - 1]
+        return found
 
     def _high_changes(self) -> Ints:
         """Return the runs, none an ion's first, that begin where the envelope may be as high as a peak."""

@@ -45,7 +45,7 @@ def isotope_peaks(
         raise OptionError(what, why="", hint="take 2 peaks or more, and version 1 or 3")
     patterns = [_isotopologues(ion, group.charge, group.sigma, analysis_version, instrument) for ion in group.ions]
     several = [pattern for pattern in patterns if len(pattern.mz) > 1]
-    peaks = iter(peaks_of(several, width=_WIDTHS[analysis_version]))
+    peaks = iter(peaks_of(several, width=_WIDTHS[analysis_version], count=n_peaks))
     mz, intensity = np.zeros((len(group.ions), n_peaks)), np.zeros((len(group.ions), n_peaks), np.float32)
     for row, pattern in enumerate(patterns):
         found = _strongest(*(next(peaks) if len(pattern.mz) > 1 else (pattern.mz, np.ones(1))), n_peaks)
