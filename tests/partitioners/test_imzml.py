@@ -179,7 +179,9 @@ def test_a_shared_axis_is_counted_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("polarity", "told"), [("positive", "positive"), ("negative", "negative"), (None, "unknown")])
 def test_the_table_tells_the_polarity(tmp_path: Path, polarity: str | None, told: str) -> None:
     source = cut(write_imzml(tmp_path / "x.imzML", ODD, FileLayout(polarity=polarity)))
-    assert source.partitioner.table(source.groups) == [{"file": "x.imzML", "ordinal": 0, "polarity": told}]
+    assert source.partitioner.table(source.groups) == [
+        {"file": "x.imzML", "ordinal": 0, "polarity": told, "pixel_um": None}
+    ]
 
 
 @pytest.mark.parametrize("profile", [False, True])
