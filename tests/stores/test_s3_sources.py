@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from bench import Bench
 
+from flowbutton.engine.run import Status
 from flowbutton.model.errors import BadInput, ChangedInput, MissingInput, OptionError
 from flowbutton.model.pieces import Source
 from flowbutton.partitioners.files import check_unchanged, find_files
@@ -15,6 +18,17 @@ from flowbutton.stores.s3_client import client_for
 from flowbutton.stores.s3_places import S3Access
 
 pytestmark = pytest.mark.slow
+
+READS = """
+flowbutton: 1
+name: reads
+params: {reads: {type: uri}}
+sources:
+  reads: {partitioner: fastq, from: "${params.reads}", with: {size: 2KiB}}
+stages:
+  quality: {uses: genomics.read_quality, for_each: {reads: reads}}
+outputs: {"{ordinal}{suffix}": quality}
+"""
 
 
 def put(s3: str, **objects: bytes) -> None:
@@ -77,3 +91,23 @@ def test_what_is_not_there_is_told(s3: str, access: StoreAccess) -> None:
             call("s3://there-is-no-such-bucket/a*")
     with pytest.raises(BadInput, match="can't be read"):
         access.head("gopher://a/b")
+
+
+def test_a_file_replaced_between_its_index_and_its_reading_ends_the_run(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new file has the size and the lines of the old one: only its ETag tells."""
+    monkeypatch.chdir(tmp_path)
+    text = b"".join(b"@r%d\n%s\n+\n%s\n" % (n, b"ACGT" * 20, b"I" * 80) for n in range(40))
+    put(s3, **{"r.fq": text})
+
+    def replace(kind: str, fields: dict[str, Any]) -> None:
+        if kind == "done" and fields["stage"] == "reads":
+            put(s3, **{"r.fq": text.replace(b"ACGT", b"TGCA")})
+
+    report = Bench(tmp_path).run(READS, settings={"listeners": [replace]}, reads=f"{s3}/r.fq")
+    assert report.status is Status.FAILED
+    assert "changed" in report.failures[0].error.what
+    assert not (tmp_path / "results").exists()
+    again = Bench(tmp_path).run(READS, reads=f"{s3}/r.fq")
+    assert again.status is Status.DONE
