@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,6 +195,13 @@ class Guessing(LocalStore):
         return None if size is None else min(size, 65_536)
 
 
+class Sweeping(LocalStore):
+    """Takes the beginning of a key for an object."""
+
+    def present(self, keys: Collection[str]) -> set[str]:
+        return {key for key in keys if any(True for _ in self.list(key))}
+
+
 class Pedantic(LocalStore):
     """Wants to know that there is something to delete."""
 
@@ -226,6 +233,7 @@ WRONG = [
     (Clamping, "test_a_negative_bound_is_refused"),
     (Inventive, "test_what_is_missing_is_said_to_be_missing"),
     (Guessing, "test_head_gives_the_size"),
+    (Sweeping, "test_those_that_are_present_are_told"),
     (Pedantic, "test_delete_needs_nothing_to_delete"),
     (Silent, "test_lists_do_not_leave_the_prefix"),
     (Misleading, "test_a_local_path_shows_the_bytes"),
