@@ -15,7 +15,7 @@ from flowbutton.model.near import did_you_mean
 from flowbutton.model.partitioner import Partitioner
 
 _EXTRAS = {
-    **dict.fromkeys(("numpy", "pysam", "pyminimap2", "isal"), "genomics"),
+    **dict.fromkeys(("numpy", "pysam", "pyminimap2", "isal", "deflate"), "genomics"),
     **dict.fromkeys(("IsoSpecPy", "scipy", "pyarrow"), "metabolomics"),
     **dict.fromkeys(("lazrs", "rasterio"), "geospatial"),
     **dict.fromkeys(("boto3", "botocore"), "s3"),

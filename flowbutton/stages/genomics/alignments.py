@@ -19,6 +19,7 @@ import numpy.typing as npt
 from flowbutton.model.bundle import KeySchema
 from flowbutton.partitioners.bam_layout import REVERSE, Ints, fixed_fields, reference_spans
 from flowbutton.stages.genomics.reference import Contig
+from flowbutton.stages.packing import zlib_packed
 
 BIN = 16_384
 """Bases per bin of an alignment's first base. Fixed: no consumer's size is in it."""
@@ -87,9 +88,7 @@ class Records:
 
 def pack(records: bytes) -> bytes:
     """Return records as a part of a bundle."""
-    from isal import isal_zlib
-
-    return bytes(isal_zlib.compress(records, 1))
+    return zlib_packed(records)
 
 
 def merged(parts: Sequence[bytes]) -> bytes:

@@ -23,6 +23,7 @@ from flowbutton.model.bundle import BundleKey, KeySchema
 from flowbutton.partitioners.bam_layout import UNMAPPED, Ints
 from flowbutton.stages.bundles import Bundle, Footer
 from flowbutton.stages.genomics.alignments import Records
+from flowbutton.stages.packing import zlib_packed
 
 BLOCK = 16
 """Bases per block of the depth."""
@@ -75,11 +76,9 @@ class Profile:
 
     def encode(self) -> bytes:
         """Return the bytes; the inverse of `decode`."""
-        from isal import isal_zlib
-
         columns = (np.diff(self.at, prepend=0), self.by, np.diff(self.tiles, prepend=0), self.spans)
         body = b"".join([column.astype("<i4").tobytes() for column in columns])
-        return bytes(isal_zlib.compress(_COUNTS.pack(len(self.at), len(self.tiles)) + body, 1))
+        return zlib_packed(_COUNTS.pack(len(self.at), len(self.tiles)) + body)
 
     @classmethod
     def decode(cls, data: bytes) -> Profile:
