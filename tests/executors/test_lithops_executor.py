@@ -28,13 +28,20 @@ class TestLithopsExecutor(ExecutorContract):
         return LithopsExecutor(work, slots=slots)
 
 
-class TestLithopsExecutorOnVersion1(TestLithopsExecutor):
+@pytest.mark.parametrize(
+    "promise",
+    [
+        "answers_come_with_their_calls",
+        "what_the_work_raises_is_told_with_its_traceback",
+        "each_item_of_a_call_has_its_own_time",
+        "a_running_call_that_is_cancelled_frees_its_slot",
+    ],
+)
+def test_version_1_keeps_promises_too(promise: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Version 1: a process per map, and one map after the other."""
-
-    @pytest.fixture(autouse=True)
-    def _configured(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        text = "lithops: {backend: localhost, storage: localhost}\nlocalhost: {version: 1}\n"
-        configure(tmp_path / "lithops.yaml", text, monkeypatch)
+    text = "lithops: {backend: localhost, storage: localhost}\nlocalhost: {version: 1}\n"
+    configure(tmp_path / "lithops.yaml", text, monkeypatch)
+    getattr(TestLithopsExecutor(), f"test_{promise}")()
 
 
 def configure(file: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
