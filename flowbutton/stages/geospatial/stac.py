@@ -83,26 +83,30 @@ def stac_item(
     files = {"dtm": dtm, "dsm": filled or dsm, "chm": chm, "zmin": zmin, "count": count, "hillshade": hillshade}
     files |= {"classes": classes, "slope": slope, "ndvi": ndvi, "ndvi_change": ndvi_change, "index": index}
     found = {key: _asset(key, path) for key, path in files.items() if path is not None}
-    boxes = [box for _, box in found.values() if box is not None]
     item: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.1.0",
         "stac_extensions": [*_EXTENSIONS],
         "id": name,
-        "geometry": None,
         "properties": _when(acquired),
         "links": [],
         "assets": {key: asset for key, (asset, _) in found.items()},
+        **_footprint([box for _, box in found.values() if box is not None]),
     }
-    if boxes:
-        west, south, east, north = (
-            choose(values) for choose, values in zip((min, min, max, max), zip(*boxes, strict=True), strict=True)
-        )
-        ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-        item |= {"geometry": {"type": "Polygon", "coordinates": [ring]}, "bbox": [west, south, east, north]}
     path = Path(scratch) / "stac_item.json"
     path.write_text(json.dumps(item, indent=1, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
     return path
+
+
+def _footprint(boxes: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Return the box around all boxes, as the item's geometry; without any the geometry is null, as GeoJSON has it."""
+    if not boxes:
+        return {"geometry": None}
+    west, south, east, north = (
+        choose(values) for choose, values in zip((min, min, max, max), zip(*boxes, strict=True), strict=True)
+    )
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"geometry": {"type": "Polygon", "coordinates": [ring]}, "bbox": [west, south, east, north]}
 
 
 def _when(acquired: str) -> dict[str, str | None]:
