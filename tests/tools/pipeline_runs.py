@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import warm
+
 ROOT = Path(__file__).resolve().parent.parent.parent
+RUN_S = 1800.0
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,11 @@ class PipelineRun:
         self, given: Mapping[str, object], options: Sequence[str] = (), expect: int = 0
     ) -> subprocess.CompletedProcess[str]:
         """Run the pipeline with the params ``given``; ``expect`` is the exit code that the test wants."""
-        command = [sys.executable, "-m", "flowbutton", "run", str(ROOT / "pipelines" / f"{self.pipeline}.yaml")]
+        command = ["run", str(ROOT / "pipelines" / f"{self.pipeline}.yaml")]
         command += ["--store", str(self.folder / "store"), "--results", str(self.results), *options]
         for name, value in given.items():
             command += ["-p", f"{name}={value}"]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=self.folder, check=False)
+        done = warm.call(command, self.folder, os.environ, timeout_s=RUN_S)
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import warm
 
 PIPELINE = """\
 flowbutton: 1
@@ -65,15 +66,7 @@ class Place:
 
     def call(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run the command to its end."""
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env={**self.env, **(env or {})},
-            text=True,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        return warm.call(arguments, self.folder, {**self.env, **(env or {})})
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command in a process group of its own; it is killed with the test, if it lives that long."""
