@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 
 from flowbutton.model.errors import OptionError
 from flowbutton.stages import metabolomics
-from flowbutton.stages.metabolomics.envelope import FWHM, Isotopologues, grid_runs, peaks_of
+from flowbutton.stages.metabolomics.envelope import peaks_of
+from flowbutton.stages.metabolomics.envelope_grid import FWHM, Floats, Isotopologues, grid_runs
 from flowbutton.stages.metabolomics.ions import IonGroup
 from flowbutton.stages.metabolomics.isotope_table import ELECTRON_MASS, ISOTOPES
 from flowbutton.stages.metabolomics.peak_table import PeakTable
@@ -72,14 +74,21 @@ def test_what_is_left_out_is_none_of_the_strongest(
     heights: list[float], gaps: list[float], count: int, width: float
 ) -> None:
     mz = 300 + np.cumsum(gaps[: len(heights)])
-    pattern = Isotopologues(mz, np.array(heights) / max(heights), 0.001238 * mz / 300)
-    ((all_mz, all_heights),) = peaks_of([pattern], width=width, count=10**6)
-    for several in ([pattern], [pattern, pattern]):
-        found_mz, found = peaks_of(several, width=width, count=count)[-1]
-        best = np.sort(np.argsort(-all_heights, kind="stable")[:count])
-        mine = np.sort(np.argsort(-found, kind="stable")[:count])
-        assert found_mz[mine].tolist() == all_mz[best].tolist()
-        assert found[mine].tolist() == all_heights[best].tolist()
+    several = ions([(mz, np.array(heights) / max(heights), 0.001238 * mz / 300)] * 2)
+    whole = peaks_of(several.ions(0, 1), width=width, count=10**6)
+    best = np.sort(np.argsort(-whole.height, kind="stable")[:count])
+    found = peaks_of(several, width=width, count=count)
+    for ion in range(2):
+        some_mz, some = found.mz[found.ion == ion], found.height[found.ion == ion]
+        mine = np.sort(np.argsort(-some, kind="stable")[:count])
+        assert some_mz[mine].tolist() == whole.mz[best].tolist()
+        assert some[mine].tolist() == whole.height[best].tolist()
+
+
+def ions(columns: Sequence[tuple[Floats, Floats, Floats]]) -> Isotopologues:
+    starts = np.cumsum([0, *(len(mz) for mz, _, _ in columns)])
+    mz, height, deviation = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return Isotopologues(mz, height, deviation, starts)
 
 
 def added_one_by_one(pattern: Isotopologues, width: float) -> list[tuple[float, float]]:
@@ -87,7 +96,7 @@ def added_one_by_one(pattern: Isotopologues, width: float) -> list[tuple[float, 
     mz, deviation = pattern.mz.tolist(), pattern.deviation.tolist()
     number, gap = 0, False
     point = mz[0] - width * deviation[0] + 7 * (deviation[0] * FWHM / 25)
-    found = []
+    found: list[tuple[float, float]] = []
     while True:
         if point > mz[number] + width * deviation[number]:
             gap = True
@@ -105,13 +114,17 @@ def test_runs_are_the_points_added_one_by_one(width: float, start: float) -> Non
     random = np.random.default_rng(int(start))
     dense = 3 + random.uniform(0, 1e-4, 30)  # the deviation changes from each point to the next, far behind them
     mz = start + np.sort(np.concatenate((random.uniform(0, 4, 6), 1 + random.uniform(0, 0.01, 6), dense)))
-    pattern = Isotopologues(mz, np.ones(len(mz)), 0.0012 * (mz / start) ** 1.5)
-    runs = [
-        (first + place * step, deviation)
-        for first, step, count, deviation in grid_runs(pattern, width)
-        for place in range(count)
-    ]
-    assert runs == added_one_by_one(pattern, width)
+    deviation = 0.0012 * (mz / start) ** 1.5
+    several = ions([(part, np.ones(len(part)), deviation[-len(part) :]) for part in (mz, mz[5:], mz[-1:])])
+    runs = grid_runs(several, width)
+    for number in range(3):
+        one = runs.ions(number, number + 1)
+        points = [
+            (first + place * step, deviation)
+            for first, step, count, deviation in zip(one.first, one.step, one.count, one.deviation, strict=True)
+            for place in range(count)
+        ]
+        assert points == added_one_by_one(several.ions(number, number + 1), width)
 
 
 @pytest.mark.parametrize("options", [{"n_peaks": 1}, {"analysis_version": 2}])

@@ -128,7 +128,7 @@ def in_windows(points: Parts, low: Floats, high: Floats) -> Points:
     between the windows. Those of equal m/z stay in the order of their spectra: a piece has them in one part, and parts
     are put into the order of the pieces.
     """
-    starts, stops = np.sort(low, axis=None), np.sort(high, axis=None)
+    starts, stops = _joined(low, high)
     found = [
         (first, _inside(part, starts, stops)) for first, part in (Points.decode(data) for _, data in points.each())
     ]
@@ -136,11 +136,19 @@ def in_windows(points: Parts, low: Floats, high: Floats) -> Points:
     return Points.joined([Points.none(), *(part for _, part in found)]).in_order()
 
 
+def _joined(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Return the edges of what the windows cover together: stretches that are ascending and disjoint."""
+    starts, stops = np.sort(low, axis=None), np.sort(high, axis=None)
+    apart, end = starts[1:] > stops[:-1], np.ones(min(len(starts), 1), np.bool_)  # as many have ended as have begun
+    return starts[np.append(end, apart)], stops[np.append(apart, end)]
+
+
 def _inside(points: Points, starts: Floats, stops: Floats) -> Points:
-    """Return the points for which more windows have begun than have ended; both edges belong to a window."""
-    begun = np.searchsorted(starts, points.mz, side="right")
-    ended = np.searchsorted(stops, points.mz, side="left")
-    return points.take(begun > ended)
+    """Return the points, which are by m/z, that lie in one of the stretches; both edges belong to it."""
+    first, last = np.searchsorted(stops, points.mz[0]), np.searchsorted(starts, points.mz[-1], side="right")
+    begin = np.searchsorted(points.mz, starts[first:last], side="left")
+    end = np.searchsorted(points.mz, stops[first:last], side="right")
+    return points.take(np.concatenate([np.arange(0), *map(np.arange, begin, end)]))
 
 
 def _ion_images(

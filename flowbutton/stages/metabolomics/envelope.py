@@ -1,27 +1,28 @@
 """The envelope of an isotope pattern on METASPACE's moving grid, and the centroids of its peaks. Pure.
 
-The grid's step follows the width of the peak at hand, so each point depends on all before it: the points are the same
-as if they were added up one by one, but only those that can touch a peak are computed.
-Not here: which isotopologues there are (`isotope_peaks`). Method: as cpyMSpec 0.3.5 (version 1) and 0.4.2 (version 3)
-compute it; the rules are in docs/metabolomics.md. Imports numpy.
+Only the points that can touch a peak are computed. Not here: where the points are (`envelope_grid`), which
+isotopologues there are (`isotope_peaks`). Method: as cpyMSpec 0.3.5 (version 1) and 0.4.2 (version 3) compute it; the
+rules are in docs/metabolomics.md. Imports numpy.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-FWHM = 2.3548200450309493
-"""Full width at half maximum of a Gaussian, in standard deviations."""
+from flowbutton.stages.metabolomics.envelope_grid import (
+    FLANK,
+    FWHM,
+    POINTS_PER_WIDTH,
+    Floats,
+    Ints,
+    Isotopologues,
+    Runs,
+    grid_runs,
+)
 
-Floats = npt.NDArray[np.float64]
-
-_POINTS_PER_WIDTH = 25  # steps of the grid in a full width at half maximum
-_FLANK = 7  # points on each side of a peak that its centroid may take in
 _AT_ONCE = 24  # ions: their points stay in the processor's cache
 _APART = 2.0**20  # between the m/z of two ions, where they are sorted together
 _LEAST = 1e-4  # of the highest: peaks below it are none
@@ -31,79 +32,63 @@ _REACH = (
 # A sum of Gaussians of one deviation has its tops within it of some isotopologue: where its slope is zero, the
 # curvature is below zero only if a term is that near. A peak is its top, a step, and the flank. Only at a change of the
 # deviation there may be another top, if anything is high enough there.
-_NEAR = 1.0 + (_FLANK + 3) * FWHM / _POINTS_PER_WIDTH + 0.2
+_NEAR = 1.0 + (FLANK + 3) * FWHM / POINTS_PER_WIDTH + 0.2
 _HIGH = 6.0
 _SURE = 0.99  # of an isotopologue's height that the envelope has at some point of the grid
 
 
 @dataclass(frozen=True, slots=True)
-class Isotopologues:
-    """Mass to charge, ascending; height, the largest is 1; and the standard deviation of a peak there."""
+class Peaks:
+    """Peaks of some ions: the number of the ion, ascending; m/z, ascending within an ion; height, about 1 at most."""
 
+    ion: Ints
     mz: Floats
     height: Floats
-    deviation: Floats
 
 
-Ints = npt.NDArray[np.int64]
-
-
-def peaks_of(patterns: Sequence[Isotopologues], *, width: float, count: int) -> list[tuple[Floats, Floats]]:
-    """Return m/z and height (the largest of an ion is about 1) of peaks of each pattern, m/z ascending.
-
-    They are the ``count`` strongest and others; which weaker ones are among them is not said.
+def peaks_of(patterns: Isotopologues, *, width: float, count: int) -> Peaks:
+    """Return peaks of each ion: the ``count`` strongest and others; which weaker ones are among them is not said.
 
     Args:
         patterns: The isotopologues of some ions, two or more of each; their peaks don't depend on each other.
         width: How many deviations a term reaches.
         count: How many peaks of each ion are wanted.
     """
-    found: list[tuple[Floats, Floats]] = []
-    for start in range(0, len(patterns), _AT_ONCE):
-        found += _Batch(patterns[start : start + _AT_ONCE], width, count).peaks()
-    return found
+    wide = np.maximum.reduceat(patterns.deviation, patterns.starts[:-1])
+    worth = _worth(patterns, wide[patterns.ion], count)
+    # No point of the grid up to an ion's last worthy isotopologue depends on those after it.
+    stops = np.maximum.reduceat(np.where(worth, np.arange(len(worth)), 0), patterns.starts[:-1])
+    kept = np.arange(len(worth)) <= stops[patterns.ion]
+    patterns, worth = patterns.take(kept), worth[kept]
+    runs = grid_runs(patterns, width)
+    found = []
+    for first in range(0, len(patterns), _AT_ONCE):
+        stop = min(first + _AT_ONCE, len(patterns))
+        part = slice(patterns.starts[first], patterns.starts[stop])
+        batch = _Batch(patterns.ions(first, stop), runs.ions(first, stop), wide[first:stop], worth[part], width)
+        ion, mz, height = batch.peaks()
+        found.append((first + ion, mz, height))
+    return Peaks(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
-_Run = tuple[float, float, int, float]
-"""Points ``first + number * step``, how many of them, and the deviation at hand at each."""
+def _worth(of: Isotopologues, wide: Floats, wanted: int) -> npt.NDArray[np.bool_]:
+    """Return the isotopologues that may be in one of an ion's ``wanted`` strongest peaks.
 
-
-def grid_runs(pattern: Isotopologues, width: float) -> list[_Run]:
-    """Return the grid, from the last of its leading points on.
-
-    The deviation of an isotopologue is at hand until a point is beyond its reach and within that of the next.
-    Added up one by one, equal steps stay equal after rounding as long as no power of two is passed: so a run's points
-    are known without adding.
+    Isotopologues that are far from all others of the ion make up an island. Its envelope is nowhere higher than the
+    sum of their heights, and somewhere about as high as the highest: so if that many islands each have a peak above
+    the sum of another, this one has none of the strongest.
     """
-    mz, deviations, reach = pattern.mz, pattern.deviation, width * pattern.deviation
-    beyond, steps = mz + reach, deviations * FWHM / _POINTS_PER_WIDTH
-    within = np.append(mz[1:] - reach[:-1], beyond[-1])
-    at = float(mz[0] - reach[0] + _FLANK * steps[0])
-    columns = zip(deviations.tolist(), steps.tolist(), beyond.tolist(), within.tolist(), strict=True)
-    runs: list[_Run] = []
-    ulp, power = math.ulp(at), _power_above(at)  # of the points below this power of two
-    for deviation, step, last, next_first in columns:
-        end = last if last > next_first else next_first
-        while True:
-            if at >= power:
-                ulp, power = math.ulp(at), _power_above(at)
-            rounded = round(step / ulp) * ulp
-            count = max(int((end - at) / rounded), 1)
-            while (then := at + count * rounded) <= last or then < next_first:
-                count += 1
-            if then < power or count <= (room := int((power - at) / rounded)):
-                runs.append((at, rounded, count, deviation))
-                at = then
-                break
-            runs.append((at, rounded, room + 1, deviation))
-            at = at + room * rounded + step
-            if at > last and at >= next_first:
-                break
-    return runs
-
-
-def _power_above(value: float) -> float:
-    return 2.0 ** math.frexp(value)[1]
+    apart = np.append(True, (np.diff(of.mz) > 2 * _REACH * wide[1:]) | (np.diff(of.ion) != 0))
+    starts = np.flatnonzero(apart)
+    most, highest = np.add.reduceat(of.height, starts), np.maximum.reduceat(of.height, starts)
+    ion = of.ion[starts]
+    order = np.lexsort((-highest, ion))
+    rank = np.arange(len(order)) - np.searchsorted(ion, ion[order])
+    limit = np.zeros(len(of))
+    last = order[rank == wanted - 1]
+    limit[ion[last]] = _SURE * highest[last]
+    found: npt.NDArray[np.bool_] = (most >= limit[ion])[np.cumsum(apart) - 1]
+    return found
 
 
 class _Batch:
@@ -112,21 +97,19 @@ class _Batch:
     All points of all grids are numbered through, ion by ion; those where a peak can be are kept, in clusters.
     """
 
-    def __init__(self, patterns: Sequence[Isotopologues], width: float, count: int) -> None:
-        self._width, self._wanted = width, count
-        self._mz = np.concatenate([pattern.mz for pattern in patterns])
-        self._height = np.concatenate([pattern.height for pattern in patterns])
-        self._ion = np.repeat(np.arange(len(patterns)), [len(pattern.mz) for pattern in patterns])
-        runs = [grid_runs(pattern, width) for pattern in patterns]
-        self._first, self._step, counts, self._at_hand = np.array([row for some in runs for row in some]).T
-        self._count = counts.astype(np.int64)
+    def __init__(
+        self, patterns: Isotopologues, runs: Runs, wide: Floats, worth: npt.NDArray[np.bool_], width: float
+    ) -> None:
+        self._width, self._worth = width, worth
+        self._mz, self._height, self._ion = patterns.mz, patterns.height, patterns.ion
+        self._wide = wide[self._ion]
+        self._first, self._step, self._count, self._at_hand = runs.first, runs.step, runs.count, runs.deviation
         self._offset = np.cumsum(self._count) - self._count
-        self._runs_before = np.cumsum([0, *(len(some) for some in runs)])
-        self._order = np.repeat(np.arange(len(patterns)), np.diff(self._runs_before)) * _APART + self._first
-        self._wide = np.array([pattern.deviation.max() for pattern in patterns])[self._ion]
+        self._runs_before = runs.starts
+        self._order = np.repeat(np.arange(len(patterns)), np.diff(runs.starts)) * _APART + self._first
 
-    def peaks(self) -> list[tuple[Floats, Floats]]:
-        """Return the peaks of each ion."""
+    def peaks(self) -> tuple[Ints, Floats, Floats]:
+        """Return the ion, the m/z and the height of each peak."""
         begins, lengths = self._clusters()
         kept = np.cumsum(lengths) - lengths  # the place of a cluster's first point among those kept
         numbers = _ranges(begins, lengths)
@@ -143,41 +126,21 @@ class _Batch:
         starts, stops = (place(self._number(edge)) for edge in (self._mz - reach, self._mz + reach))
         heights = self._heights(points, self._at_hand[run], starts, stops - starts)
         tops, mz = _centroids(points, heights, numbers)
-        bounds = np.searchsorted(numbers[tops], self._offset[self._runs_before[1:-1]])
-        return [*zip(np.split(mz, bounds), np.split(heights[tops], bounds), strict=True)]
+        ion = np.searchsorted(self._offset[self._runs_before[1:-1]], numbers[tops], side="right")
+        return ion, mz, heights[tops]
 
     def _clusters(self) -> tuple[Ints, Ints]:
         """Return the first and the count of the points of each stretch where a peak can be; none touches the next."""
         near = (_NEAR if self._width > _REACH else self._width) * self._wide  # a sum whose terms end may have more tops
-        worth = self._worth()
-        starts, stops = self._number(self._mz - near)[worth], self._number(self._mz + near)[worth]
+        starts, stops = self._number(self._mz - near)[self._worth], self._number(self._mz + near)[self._worth]
         changes = self._offset[self._high_changes()]
-        starts = np.concatenate((starts, changes - _FLANK - 3))
-        stops = np.concatenate((stops, changes + _FLANK + 3))
+        starts = np.concatenate((starts, changes - FLANK - 3))
+        stops = np.concatenate((stops, changes + FLANK + 3))
         order = np.argsort(starts, kind="stable")
         starts, stops = starts[order], np.maximum.accumulate(stops[order])
         apart = np.append(True, starts[1:] > stops[:-1])
         begins = starts[apart]
         return begins, stops[np.append(apart[1:], True)] - begins
-
-    def _worth(self) -> npt.NDArray[np.bool_]:
-        """Return the isotopologues that may be in one of the strongest peaks.
-
-        Isotopologues that are far from all others of the ion make up an island. Its envelope is nowhere higher than the
-        sum of their heights, and somewhere about as high as the highest: so if that many islands each have a peak above
-        the sum of another, this one has none of the strongest.
-        """
-        apart = np.append(True, (np.diff(self._mz) > 2 * _REACH * self._wide[1:]) | (np.diff(self._ion) != 0))
-        starts = np.flatnonzero(apart)
-        most, highest = np.add.reduceat(self._height, starts), np.maximum.reduceat(self._height, starts)
-        ion = self._ion[starts]
-        order = np.lexsort((-highest, ion))
-        rank = np.arange(len(order)) - np.searchsorted(ion, ion[order])
-        limit = np.zeros(len(self._runs_before) - 1)
-        last = order[rank == self._wanted - 1]
-        limit[ion[last]] = _SURE * highest[last]
-        found: npt.NDArray[np.bool_] = (most >= limit[ion])[np.cumsum(apart) - 1]
-        return found
 
     def _high_changes(self) -> Ints:
         """Return the runs, none an ion's first, that begin where the envelope may be as high as a peak."""
@@ -226,18 +189,18 @@ def _centroids(points: Floats, heights: Floats, numbers: Ints) -> tuple[Ints, Fl
 
     No peak is so near the end of a stretch of consecutive ``numbers`` that its flank would not be in it.
     """
-    whole = numbers[2 * _FLANK + 1 :] - numbers[: -2 * _FLANK - 1] == 2 * _FLANK + 1
-    high = np.flatnonzero(whole & (heights[_FLANK : -_FLANK - 1] >= _LEAST)) + _FLANK
+    whole = numbers[2 * FLANK + 1 :] - numbers[: -2 * FLANK - 1] == 2 * FLANK + 1
+    high = np.flatnonzero(whole & (heights[FLANK : -FLANK - 1] >= _LEAST)) + FLANK
     tops = high[(heights[high - 1] < heights[high]) & (heights[high] >= heights[high + 1])]
-    around = heights[tops[:, None] + np.arange(-_FLANK, _FLANK + 2)]
-    left, top = around[:, _FLANK - 1 :: -1], around[:, _FLANK, None]
-    right = around[:, _FLANK + 1 :]
+    around = heights[tops[:, None] + np.arange(-FLANK, FLANK + 2)]
+    left, top = around[:, FLANK - 1 :: -1], around[:, FLANK, None]
+    right = around[:, FLANK + 1 :]
     falls_left = (left < np.hstack((top, left[:, :-1]))).cumprod(axis=1).sum(axis=1)
     falls_right = (right <= np.hstack((top, right[:, :-1]))).cumprod(axis=1)[:, :-1].sum(axis=1)
     # Where the envelope rises again on the right, the valley between belongs to neither peak; on the left to this one.
-    rises = falls_right < _FLANK
+    rises = falls_right < FLANK
     last = falls_right - (rises & (falls_right > 0))
-    offsets = np.arange(-_FLANK, _FLANK + 1)
+    offsets = np.arange(-FLANK, FLANK + 1)
     taken = (offsets >= -falls_left[:, None]) & (offsets <= last[:, None])
     weights = np.where(taken, around[:, :-1], 0.0)
     mz: Floats = (weights * points[tops[:, None] + offsets]).sum(axis=1) / weights.sum(axis=1)

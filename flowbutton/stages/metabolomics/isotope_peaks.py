@@ -15,7 +15,8 @@ import numpy as np
 from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import gather_stage, map_stage
-from flowbutton.stages.metabolomics.envelope import FWHM, Floats, Isotopologues, peaks_of
+from flowbutton.stages.metabolomics.envelope import Peaks, peaks_of
+from flowbutton.stages.metabolomics.envelope_grid import FWHM, Floats, Isotopologues
 from flowbutton.stages.metabolomics.formulas import parse_formula
 from flowbutton.stages.metabolomics.ions import Instrument, IonGroup
 from flowbutton.stages.metabolomics.isotope_table import ELECTRON_MASS, ISOTOPES
@@ -43,14 +44,13 @@ def isotope_peaks(
     if n_peaks < 2 or analysis_version not in _WIDTHS:
         what = f"n_peaks {n_peaks} with analysis_version {analysis_version} can't be used"
         raise OptionError(what, why="", hint="take 2 peaks or more, and version 1 or 3")
-    patterns = [_isotopologues(ion, group.charge, group.sigma, analysis_version, instrument) for ion in group.ions]
-    several = [pattern for pattern in patterns if len(pattern.mz) > 1]
-    peaks = iter(peaks_of(several, width=_WIDTHS[analysis_version], count=n_peaks))
-    mz, intensity = np.zeros((len(group.ions), n_peaks)), np.zeros((len(group.ions), n_peaks), np.float32)
-    for row, pattern in enumerate(patterns):
-        found = _strongest(*(next(peaks) if len(pattern.mz) > 1 else (pattern.mz, np.ones(1))), n_peaks)
-        mz[row, : len(found[0])], intensity[row, : len(found[1])] = found
-    return PeakTable(group.ions, mz, intensity).encode()
+    patterns = _isotopologues(group, analysis_version, instrument)
+    found = peaks_of(patterns, width=_WIDTHS[analysis_version], count=n_peaks)
+    mz, intensity = _strongest(found, len(patterns), n_peaks)
+    lone = np.diff(patterns.starts) == 1  # an isotopologue alone is the answer, as it is
+    mz[lone], intensity[lone] = 0.0, 0.0
+    mz[lone, 0], intensity[lone, 0] = patterns.mz[patterns.starts[:-1][lone]], 100.0
+    return PeakTable(group.ions, mz, intensity.astype(np.float32)).encode()
 
 
 @gather_stage("metabolomics.collect_peaks", resources=Resources(memory_base_bytes=512 << 20))
@@ -86,29 +86,39 @@ def list_peaks(peaks: Path, scratch: Scratch) -> Path:
     return path
 
 
-def _isotopologues(ion: str, charge: int, sigma: float, version: int, instrument: Instrument) -> Isotopologues:
+def _isotopologues(group: IonGroup, version: int, instrument: Instrument) -> Isotopologues:
     """Return all isotopologues with a probability of at least 1e-4 of the most probable one's."""
     from IsoSpecPy import IsoThreshold
 
-    atoms = parse_formula(ion)
-    found = IsoThreshold(
-        _LEAST,
-        absolute=False,
-        atomCounts=list(atoms.values()),
-        isotopeMasses=[[mass for mass, _ in ISOTOPES[element]] for element in atoms],
-        isotopeProbabilities=[[share for _, share in ISOTOPES[element]] for element in atoms],
-    )
-    mz: Floats = np.array(found.np_masses()) - charge * ELECTRON_MASS
-    height: Floats = np.array(found.np_probs())
-    height /= height.max()
-    order = np.argsort(mz, kind="stable")
-    mz, height = mz[order], height[order]
-    return Isotopologues(mz, height, _deviation(mz, height, sigma, version, instrument))
+    masses = {element: [mass for mass, _ in isotopes] for element, isotopes in ISOTOPES.items()}
+    shares = {element: [share for _, share in isotopes] for element, isotopes in ISOTOPES.items()}
+    fine: list[tuple[Floats, Floats]] = []
+    for ion in group.ions:
+        atoms = parse_formula(ion)
+        found = IsoThreshold(
+            _LEAST,
+            absolute=False,
+            atomCounts=list(atoms.values()),
+            isotopeMasses=[masses[element] for element in atoms],
+            isotopeProbabilities=[shares[element] for element in atoms],
+        )
+        fine.append((np.array(found.np_masses()), np.array(found.np_probs())))
+    mass, height = (np.concatenate(column) for column in zip(*fine, strict=True))
+    counts = [len(one) for one, _ in fine]
+    starts = np.append(0, np.cumsum(counts))
+    number = np.repeat(np.arange(len(fine)), counts)
+    mz = mass - group.charge * ELECTRON_MASS
+    order = np.lexsort((mz, number))
+    mz, height = mz[order], (height / np.maximum.reduceat(height, starts[:-1])[number])[order]
+    tops = np.flatnonzero(height == 1.0)
+    main = mz[tops[np.searchsorted(tops, starts[:-1])]]  # the most probable of each ion, the lightest of equal ones
+    return Isotopologues(mz, height, _deviation(mz, main[number], group.sigma, version, instrument), starts)
 
 
-def _deviation(mz: Floats, height: Floats, sigma: float, version: int, instrument: Instrument) -> Floats:
+def _deviation(mz: Floats, main: Floats, sigma: float, version: int, instrument: Instrument) -> Floats:
+    """Return the width of a peak at each m/z of an ion whose most probable one is ``main``."""
     if version == 1:
-        power = np.full(len(mz), mz[int(np.argmax(height))] / (sigma * FWHM))
+        power = main / (sigma * FWHM)
     else:
         at_200 = 200.0 / (sigma * FWHM)
         power = {
@@ -120,9 +130,16 @@ def _deviation(mz: Floats, height: Floats, sigma: float, version: int, instrumen
     return deviation
 
 
-def _strongest(mz: Floats, height: Floats, count: int) -> tuple[Floats, Floats]:
-    """Return the ``count`` highest peaks by m/z, their heights relative to 100."""
-    height = height / height.max()
-    mz, height = mz[height >= _LEAST], 100.0 * height[height >= _LEAST]
-    chosen = np.sort(np.argsort(-height, kind="stable")[:count])  # peaks come by m/z, so their places do too
-    return mz[chosen], height[chosen]
+def _strongest(peaks: Peaks, ions: int, count: int) -> tuple[Floats, Floats]:
+    """Return a row per ion: its ``count`` highest peaks by m/z, and their heights relative to 100; the rest is 0."""
+    highest = np.zeros(ions)
+    np.maximum.at(highest, peaks.ion, peaks.height)
+    height = peaks.height / highest[peaks.ion]
+    order = np.lexsort((-height, peaks.ion))
+    rank = np.arange(len(order)) - np.searchsorted(peaks.ion, peaks.ion[order])
+    chosen = np.sort(order[(rank < count) & (height[order] >= _LEAST)])  # peaks come by m/z, so their places do too
+    ion = peaks.ion[chosen]
+    place = np.arange(len(chosen)) - np.searchsorted(ion, ion)
+    mz, intensity = np.zeros((ions, count)), np.zeros((ions, count))
+    mz[ion, place], intensity[ion, place] = peaks.mz[chosen], 100.0 * height[chosen]
+    return mz, intensity
