@@ -1,18 +1,17 @@
 """The Python API: a pipeline loaded, planned and run by the engine that the command line uses.
 
-Here: `load` and what it returns, `Pipeline`; the pipelines that ship; profiles; whence stages are imported.
-Not here: what is computed (`dag`, `engine`), what the command line asks (`ui.asking`).
-Imports `flowbutton.model`, `dag`, `profiles`, `stages`, `worker.context`; `engine` when something is planned or run.
+Here: `load` and what it returns, `Pipeline`.
+Not here: where files are found (`pipeline_files`), what is computed (`dag`, `engine`), what the command line asks
+(`ui.asking`). Imports `flowbutton.model`, `dag`, `profiles`, `pipeline_files`, `stages`, `worker.context`; `engine`
+when something is planned or run.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,11 +24,11 @@ from flowbutton.dag.problems import Positions
 from flowbutton.dag.spec import Profile
 from flowbutton.engine.settings import Settings
 from flowbutton.model.canonical import Json
-from flowbutton.model.errors import Failure, FlowbuttonError, MissingInput, OptionError, Problem
-from flowbutton.model.kinds import HEAD_BYTES, kind_of
-from flowbutton.model.near import closest, did_you_mean
+from flowbutton.model.errors import Failure, FlowbuttonError, OptionError, Problem
+from flowbutton.model.near import did_you_mean
 from flowbutton.model.registry import load as load_registered
 from flowbutton.model.stage import StageDefinition
+from flowbutton.pipeline_files import find_pipeline, importable, read_text
 from flowbutton.profiles import Config, choose, config_file, read_config
 from flowbutton.stages.define import find_stage
 from flowbutton.stores.uris import default_store
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from flowbutton.dag.plan import Plan
     from flowbutton.engine.journal import Listener
     from flowbutton.engine.run import Report
-
-_SUFFIXES = (".yaml", ".yml")
 
 Given = Json | os.PathLike[str] | Sequence[os.PathLike[str]]
 """A param's value as Python has it: what YAML could say, or a path."""
@@ -247,7 +244,7 @@ def load(
         SpecError: the pipeline or its params have problems; all are told.
     """
     path = find_pipeline(os.fspath(pipeline))
-    file = read_pipeline(path, _read(path, "pipeline"))
+    file = read_pipeline(path, read_text(path, "pipeline"))
     chosen = choose(file, profile, _config())
     typed = {name: _plain(value) for name, value in (params or {}).items()}
     written, places = _params_of(params_file)
@@ -313,103 +310,12 @@ def _check_modules(file: PipelineFile) -> None:
         )
 
 
-def find_pipeline(name: str) -> Path:
-    """Return the file that ``name`` means: a path, or a pipeline that ships with flowbutton.
-
-    Raises:
-        MissingInput: there is neither; the hint names the likeliest.
-    """
-    path = Path(name)
-    if path.is_file():
-        return path
-    shipped = {file.stem: file for file in sorted(_shipped_folder().glob("*.yaml"))}
-    if name in shipped:
-        return shipped[name]
-    raise MissingInput(
-        f"there is no pipeline '{name}'",
-        why="it is a folder" if path.is_dir() else "",
-        hint=_nearest(path, shipped),
-        file=name,
-    )
-
-
-@contextmanager
-def importable(pipeline: Path) -> Iterator[None]:
-    """Let ``uses: module:function`` find modules beside a pipeline file, here and in workers, within this block."""
-    path, before = [*sys.path], os.environ.get("PYTHONPATH")
-    make_importable(pipeline)
-    try:
-        yield
-    finally:
-        sys.path[:] = path
-        if before is None:
-            os.environ.pop("PYTHONPATH", None)
-        else:
-            os.environ["PYTHONPATH"] = before
-
-
-def make_importable(pipeline: Path) -> None:
-    """Do what `importable` does, for the rest of the process."""
-    folder = str(pipeline.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([folder, *([before] if before else [])])
-
-
-def _shipped_folder() -> Path:
-    """Return where the pipelines are that ship: in the wheel, or in the checkout of an editable install."""
-    package = Path(__file__).parent
-    inside = package / "pipelines"
-    return inside if inside.is_dir() else package.parent / "pipelines"
-
-
-def _nearest(path: Path, shipped: Mapping[str, Path]) -> str:
-    folder = path if path.is_dir() else path.parent
-    files = [str(file) for file in sorted(folder.glob("*")) if file.suffix in _SUFFIXES]
-    close = get_close_matches(str(path), [*files, *shipped], n=1)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    known = ", ".join(shipped)
-    return f"give a pipeline file, or one that ships: {known}" + (f"; files there: {', '.join(files)}" if files else "")
-
-
-def _read(path: Path, kind: str) -> str:
-    try:
-        data = path.read_bytes()
-    except PermissionError as error:
-        raise MissingInput(
-            f"the {kind} file can't be read", why="you may not", hint=f"run: chmod u+r {path}", file=str(path)
-        ) from error
-    except OSError as error:
-        near = closest(path.name, (file.name for file in path.parent.glob("*")))
-        hint = f"did you mean '{path.with_name(near)}'?" if near not in (None, path.name) else "check the name"
-        raise MissingInput(
-            f"the {kind} file can't be read", why=str(error.strerror), hint=hint, file=str(path)
-        ) from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _no_text(path, kind, data, error.start) from error
-
-
-def _no_text(path: Path, kind: str, data: bytes, byte: int) -> OptionError:
-    found = kind_of(data[:HEAD_BYTES]) or ("not text" if b"\0" in data else "not in UTF-8")
-    if found.startswith(("text", "not in")):
-        before = data[:byte].decode("utf-8", errors="replace")
-        place: dict[str, str | int] = {"line": before.count("\n") + 1, "column": len(before) - before.rfind("\n")}
-        return OptionError(f"the {kind} file is {found}", why="", hint="save it as UTF-8", file=str(path), **place)
-    return OptionError(
-        f"the {kind} file is {found}", why="", hint=f"give the {kind} file, which is YAML", file=str(path)
-    )
-
-
 def _params_of(file: str | os.PathLike[str] | None) -> tuple[dict[str, Json], Positions]:
     """Return what a params file says, and where."""
     if file is None:
         return {}, Positions("", {}, {})
     path = Path(file)
-    document = load_yaml(_read(path, "params"), file=str(path))
+    document = load_yaml(read_text(path, "params"), file=str(path))
     document.problems.raise_if_any()
     if not isinstance(document.value, dict):
         raise OptionError("the params file is no mapping", why="", hint="write lines of 'name: value'", file=str(path))
@@ -427,4 +333,4 @@ def _plain(value: Given) -> Json:
 
 def _config() -> Config:
     place = config_file(os.environ)
-    return read_config(_read(place, "configuration"), str(place)) if place.exists() else Config()
+    return read_config(read_text(place, "configuration"), str(place)) if place.exists() else Config()

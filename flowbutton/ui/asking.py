@@ -1,6 +1,7 @@
 """From what the command line asks to a loaded pipeline and settings, through the doors of the Python API.
 
-Not here: what pipelines, profiles and params are (`flowbutton.api`). Imports `api`, `dag`, `engine.settings`.
+Not here: what pipelines, profiles and params are (`flowbutton.api`). Imports `api`, `pipeline_files`, `dag`,
+`engine.settings`.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowbutton.api import Pipeline as LoadedPipeline
-from flowbutton.api import find_pipeline, load, make_importable
+from flowbutton.api import load
 from flowbutton.dag.graph import Graph
 from flowbutton.dag.pipeline import Pipeline
 from flowbutton.engine.settings import Settings
+from flowbutton.pipeline_files import find_pipeline, make_importable
 from flowbutton.ui.options import Asked
 
 

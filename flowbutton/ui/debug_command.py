@@ -47,8 +47,8 @@ def debug_command(run: str, task: str, store: str | None, results: Path, debugge
 
 def _find_modules(folder: Path) -> None:
     """Let the modules beside the run's pipeline file be found, as they were in the run."""
-    from flowbutton.api import make_importable
     from flowbutton.engine.folders import read_asked
+    from flowbutton.pipeline_files import make_importable
 
     asked = read_asked(folder)
     if asked is not None and asked.file is not None:

@@ -90,8 +90,8 @@ def _line(miss: Mismatch) -> str:
 
 
 def _exactness(folder: Path, store: str, stage: str, params: Mapping[str, str], as_json: bool) -> int:
-    from flowbutton.api import importable
     from flowbutton.engine.exactness import compare, cut_smaller
+    from flowbutton.pipeline_files import importable
 
     pipeline, settings = _pipeline_of(folder, store, {})
     other = _pipeline_of(folder, store, params)[0].graph if params else cut_smaller(pipeline.graph)
