@@ -51,6 +51,10 @@ class Band:
     values: Array
     valid: npt.NDArray[np.bool_]
 
+    def part(self, rows: slice) -> Band:
+        """Return some rows of it."""
+        return Band(self.layer, self.values[rows], self.valid[rows])
+
 
 class RasterWindow(Reader):
     """A window of all layers of a raster. What is counted are its pixels, whatever the number of layers."""

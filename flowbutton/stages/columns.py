@@ -25,7 +25,7 @@ def pack(arrays: Mapping[str, Array], head: Mapping[str, Json] | None = None) ->
     columns = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     places: Json = [[name, array.dtype.str, list(array.shape)] for name, array in columns.items()]
     text = canonical({"head": dict(head or {}), "columns": places})
-    return b"".join([_LENGTH.pack(len(text)), text, *(array.tobytes() for array in columns.values())])
+    return b"".join([_LENGTH.pack(len(text)), text, *(array.data for array in columns.values())])
 
 
 def unpack(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:

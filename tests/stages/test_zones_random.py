@@ -29,9 +29,9 @@ CRS = "EPSG:32633"
 
 
 def polygon(rng: random.Random, grid: Grid) -> shapely.Geometry:
-    """Return a star, a box on edges or centres of pixels, a sliver or a speck, with a hole or parts at times."""
+    """Return a star, a box on edges or centres of pixels, a sliver, a speck, or what covers nearly all."""
     across, _, left, _, up, top = grid.transform
-    kind = rng.choice(("star", "star", "box", "sliver", "speck"))
+    kind = rng.choice(("star", "star", "box", "sliver", "speck", "most"))
     column, row = rng.uniform(-5, grid.columns + 5), rng.uniform(-5, grid.rows + 5)
     if kind == "star":
         corners = rng.randrange(3, 12)
@@ -43,6 +43,15 @@ def polygon(rng: random.Random, grid: Grid) -> shapely.Geometry:
         x, y = math.floor(column) + snap, math.floor(row) + snap
         wide, high = rng.randrange(1, 30), rng.randrange(1, 30)
         ring = [(x, y), (x + wide, y), (x + wide, y + high), (x, y + high)]
+    elif kind == "most":
+        out = rng.choice((0.0, 1.5, 30.0))
+        ends = (
+            (-out, -out - 20),
+            (grid.columns + out, -out),
+            (grid.columns + out, grid.rows + out),
+            (-out, grid.rows + 9),
+        )
+        ring = [*ends, (rng.uniform(-5, 40), grid.rows / 2)]
     elif kind == "sliver":
         ring = [(column, row), (column + 60, row + 0.3), (column + 60, row + 0.5), (column, row + 0.2)]
     else:

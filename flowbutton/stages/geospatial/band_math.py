@@ -6,7 +6,8 @@ Here: the stages `geospatial.raster_grid`, `geospatial.band_math`, `geospatial.c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +26,10 @@ from flowbutton.stages.geospatial.parts import PART_SCHEMA, add_part
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
+Scene = Mapping[str, Band]
+"""Bands of one date by their names."""
 
+_STRIP_PIXELS = 1 << 16
 _MEMORY = Resources(memory_base_bytes=512 << 20, memory_per_input_byte=40.0)
 
 
@@ -85,9 +89,10 @@ def band_math(
     Raises:
         OptionError: an expression can't be used, or there is no such scene.
     """
-    values, valid = _computed(_scenes(bands), scene, expression, clear, dtype)
-    _count(tally, values, valid)
-    return _product(bands, Path(scratch), _filled(values, valid, nodata))
+    scenes = _scenes(bands)
+    formula = _formula(scenes, scene, expression, clear)
+    made = _in_strips(scenes, lambda strips: formula.computed(strips[scene], dtype), tally, nodata, dtype)
+    return _product(bands, Path(scratch), made)
 
 
 @map_stage("geospatial.composite", ledger=conserves("bands"), resources=_MEMORY)
@@ -124,12 +129,16 @@ def composite(
         hint = "name the bands of another date behind those of the first, and their names with 'names'"
         raise BadInput("a difference needs two scenes, there is one", why="", hint=hint)
     wanted = (0, len(scenes) - 1) if method == "difference" else range(len(scenes))
-    found = [_computed(scenes, scene, expression, clear, dtype) for scene in wanted]
-    stack = np.stack([np.where(valid & np.isfinite(values), values, np.nan) for values, valid in found])
-    values = _joined(stack, method).astype(dtype)
-    some = np.any([valid for _, valid in found], axis=0) if method != "difference" else found[0][1] & found[-1][1]
-    _count(tally, values, some)
-    return _product(bands, Path(scratch), _filled(values, some, nodata))
+    formulas = {number: _formula(scenes, number, expression, clear) for number in wanted}
+
+    def composed(strips: Sequence[Scene]) -> tuple[Array, Mask]:
+        found = [formula.computed(strips[number], dtype) for number, formula in formulas.items()]
+        stack = np.stack([np.where(valid & np.isfinite(values), values, np.nan) for values, valid in found])
+        masks = [valid for _, valid in found]
+        valid = masks[0] & masks[-1] if method == "difference" else np.any(masks, axis=0)
+        return _joined(stack, method).astype(dtype), valid
+
+    return _product(bands, Path(scratch), _in_strips(scenes, composed, tally, nodata, dtype))
 
 
 def _joined(stack: Array, method: str) -> Array:
@@ -149,17 +158,54 @@ def _joined(stack: Array, method: str) -> Array:
         return np.asarray(np.where(count % 2 == 1, middle[0], (middle[0] + middle[1]) / stack.dtype.type(2)))
 
 
-def _scenes(window: RasterWindow) -> list[dict[str, Band]]:
+def _scenes(window: RasterWindow) -> list[Scene]:
     found: dict[int, dict[str, Band]] = {}
     for band in window.read():
         found.setdefault(band.layer.scene, {})[band.layer.name] = band
     return [found[scene] for scene in sorted(found)]
 
 
-def _computed(
-    scenes: list[dict[str, Band]], scene: int, expression: str, clear: str | None, dtype: str
-) -> tuple[Array, Mask]:
-    """Return the values of one scene, and where all bands that are used have one."""
+def _in_strips(
+    scenes: Sequence[Scene],
+    compute: Callable[[Sequence[Scene]], tuple[Array, Mask]],
+    tally: Tally,
+    nodata: float,
+    dtype: str,
+) -> Array:
+    """Return what is computed of strips of the scenes, of rows that fit into a processor's cache; count it."""
+    rows, columns = next(iter(scenes[0].values())).values.shape
+    made = np.empty((rows, columns), dtype)
+    step = max(_STRIP_PIXELS // max(columns, 1), 1)
+    for row in range(0, rows, step):
+        own = slice(row, row + step)
+        values, valid = compute([{name: band.part(own) for name, band in scene.items()} for scene in scenes])
+        finite = np.isfinite(values)
+        good, there = int(np.count_nonzero(valid & finite)), int(np.count_nonzero(valid))
+        tally.out(good)
+        tally.filtered("pixels without a value", values.size - there)
+        tally.filtered("pixels that can't be computed, as by a division by zero", there - good)
+        made[own] = values if good == values.size else _filled(values, valid, finite, nodata)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Formula:
+    """What is computed of a scene, and where it may be."""
+
+    expression: Expression
+    clear: Expression | None
+
+    def computed(self, bands: Scene, dtype: str) -> tuple[Array, Mask]:
+        """Return the values of some rows of a scene, and where all bands that are used have one."""
+        values = self.expression.evaluate(_scaled(self.expression, bands, dtype), dtype)
+        valid = _valid(self.expression, bands)
+        if self.clear is not None:
+            marks = self.clear.evaluate(_scaled(self.clear, bands, dtype), dtype)
+            valid &= _valid(self.clear, bands) & (marks != 0) & ~np.isnan(marks)
+        return values, valid
+
+
+def _formula(scenes: Sequence[Scene], scene: int, expression: str, clear: str | None) -> _Formula:
     if not 0 <= scene < len(scenes):
         what = f"there is no scene {scene}"
         raise OptionError(what, why=f"there are {len(scenes)}, counted from 0", hint="name more bands")
@@ -170,17 +216,11 @@ def _computed(
             raise BadInput(
                 f"band '{band.layer.name}' can't be computed with", why=why, hint="give whole or real numbers"
             )
-    formula = parse(expression, tuple(bands))
-    values = formula.evaluate(_scaled(formula, bands, dtype), dtype)
-    valid = _valid(formula, bands)
-    if clear is not None:
-        good = parse(clear, tuple(bands))
-        marks = good.evaluate(_scaled(good, bands, dtype), dtype)
-        valid &= _valid(good, bands) & (marks != 0) & ~np.isnan(marks)
-    return values, valid
+    names = tuple(bands)
+    return _Formula(parse(expression, names), None if clear is None else parse(clear, names))
 
 
-def _scaled(formula: Expression, bands: Mapping[str, Band], dtype: str) -> dict[str, Array]:
+def _scaled(formula: Expression, bands: Scene, dtype: str) -> dict[str, Array]:
     """Return the bands of a formula as what they mean: stored numbers, scaled in float64 where the file says so."""
     found: dict[str, Array] = {}
     for name in formula.bands:
@@ -190,22 +230,19 @@ def _scaled(formula: Expression, bands: Mapping[str, Band], dtype: str) -> dict[
     return found
 
 
-def _valid(formula: Expression, bands: Mapping[str, Band]) -> Mask:
-    found: Mask = np.logical_and.reduce([bands[name].valid & ~np.isnan(bands[name].values) for name in formula.bands])
-    return found
+def _valid(formula: Expression, bands: Scene) -> Mask:
+    """Return where all bands of a formula have a value; an array of its own."""
+    found = np.logical_and.reduce([bands[name].valid for name in formula.bands])
+    for name in formula.bands:
+        if bands[name].values.dtype.kind == "f":
+            found &= ~np.isnan(bands[name].values)
+    return np.asarray(found)
 
 
-def _count(tally: Tally, values: Array, valid: Mask) -> None:
-    good = int(np.count_nonzero(valid & np.isfinite(values)))
-    tally.out(good)
-    tally.filtered("pixels without a value", int(values.size - np.count_nonzero(valid)))
-    tally.filtered("pixels that can't be computed, as by a division by zero", int(np.count_nonzero(valid)) - good)
-
-
-def _filled(values: Array, valid: Mask, nodata: float) -> Array:
+def _filled(values: Array, valid: Mask, finite: Mask, nodata: float) -> Array:
     """Put nodata where there is no value, and one NaN where none could be computed."""
     kind = values.dtype.type
-    return np.where(valid, np.where(np.isfinite(values), values, kind(np.nan)), kind(nodata))
+    return np.where(valid, np.where(finite, values, kind(np.nan)), kind(nodata))
 
 
 def _product(window: RasterWindow, folder: Path, values: Array) -> Bundle:

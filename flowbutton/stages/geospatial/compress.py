@@ -7,6 +7,7 @@ Not here: the file (`cog`). Imports `flowbutton.model`, numpy.
 
 from __future__ import annotations
 
+from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.geospatial.grid import BLOCK, Box, Grid, window_of
 from flowbutton.stages.geospatial.parts import Array, assemble
 from flowbutton.stages.geospatial.product import Product
-from flowbutton.stages.geospatial.pyramid import halved, level_sizes, valid
+from flowbutton.stages.geospatial.pyramid import STRIP, halved, level_sizes, valid
 from flowbutton.stages.geospatial.tiff_blocks import block_bytes
 
 PATCH_LEVELS = 3
@@ -118,7 +119,7 @@ def compress(patch: Patch, grid: Grid, parts: Parts, scratch: Scratch, *, produc
     last = min(PATCH_LEVELS, len(sizes) - 1)
     values = _values(patch, parts, product)
     bundle = Bundle(Path(scratch) / "blocks.bundle", BLOCK_SCHEMA)
-    bands, size = tuple(_statistics(band, valid(band, product)) for band in values), 0
+    bands, size = tuple(_statistics(band, product) for band in values), 0
     for level in range(last + 1):
         if level:
             values = halved(values, product)
@@ -152,11 +153,21 @@ def _values(patch: Patch, parts: Parts, product: Product) -> Array:
     return found.astype(product.dtype, copy=False)
 
 
-def _statistics(band: Array, there: Array) -> BandStatistics:
-    values = band[there].astype(np.float64)
-    if not len(values):
+def _statistics(band: Array, product: Product) -> BandStatistics:
+    """Return the statistics of a band, joined by strips, which fit into a processor's cache."""
+    strips = (_of_strip(band[row : row + STRIP], product) for row in range(0, len(band), STRIP))
+    return reduce(BandStatistics.joined, strips)
+
+
+def _of_strip(strip: Array, product: Product) -> BandStatistics:
+    there = valid(strip, product)
+    chosen = strip.ravel() if there.all() else strip[there]
+    if not len(chosen):
         return BandStatistics(count=0, least=0.0, most=0.0, mean=0.0, squares=0.0)
-    mean, least, most = float(values.mean()), float(values.min()), float(values.max())
+    values = chosen.astype(np.float64)
+    mean = float(values.mean())
     values -= mean
     squares = float(np.square(values, out=values).sum())
-    return BandStatistics(count=len(values), least=least, most=most, mean=mean, squares=squares)
+    return BandStatistics(
+        count=len(values), least=float(chosen.min()), most=float(chosen.max()), mean=mean, squares=squares
+    )

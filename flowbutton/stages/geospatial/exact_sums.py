@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-_LOWEST = 1074
+UNIT_BITS = 1074
+"""Sums are in ``2**-UNIT_BITS``."""
+
 _SLICE = 36  # bits
 _PART = 1 << 16  # numbers: with 36 bits of each, sums have 52
 _HUGE = 2.0**1000  # from here on there is no number large enough to round by
@@ -27,10 +29,17 @@ MOST = 1e140
 def exact_total(values: npt.NDArray[Any]) -> int:
     """Return the sum of finite float64 numbers, in 2**-1074."""
     flat = np.array(values, np.float64).ravel()
-    huge = np.abs(flat) >= _HUGE
-    total = sum(int(Fraction(value) * (1 << _LOWEST)) for value in flat[huge].tolist())
-    flat[huge] = 0.0
+    total = 0
+    if _largest(flat) >= _HUGE:
+        huge = np.abs(flat) >= _HUGE
+        total = sum(int(Fraction(value) * (1 << UNIT_BITS)) for value in flat[huge].tolist())
+        flat[huge] = 0.0
     return total + sum(_sliced_total(flat[start : start + _PART]) for start in range(0, len(flat), _PART))
+
+
+def _largest(values: Floats) -> float:
+    """Return the greatest magnitude; 0 of no values."""
+    return max(float(values.max()), -float(values.min())) if len(values) else 0.0
 
 
 def _sliced_total(left: Floats) -> int:
@@ -39,12 +48,13 @@ def _sliced_total(left: Floats) -> int:
     Of each number the bits above ``2**unit`` are taken off at once, by adding and subtracting a large one. What is
     taken are so short numbers that adding them rounds nothing.
     """
-    total = 0
-    while largest := float(np.abs(left).max(initial=0.0)):
-        unit = max(math.frexp(largest)[1] - _SLICE, -_LOWEST)
+    total, taken = 0, np.empty_like(left)
+    while largest := _largest(left):
+        unit = max(math.frexp(largest)[1] - _SLICE, -UNIT_BITS)
         rounder = math.ldexp(1.5, unit + 52)
-        taken = (left + rounder) - rounder
-        total += int(math.ldexp(float(taken.sum()), -unit)) << (unit + _LOWEST)
+        np.add(left, rounder, out=taken)
+        taken -= rounder
+        total += int(math.ldexp(float(taken.sum()), -unit)) << (unit + UNIT_BITS)
         left -= taken
     return total
 
@@ -58,7 +68,7 @@ def product(one: Floats, other: Floats) -> tuple[Floats, Floats]:
 
 def rational(total: int) -> Fraction:
     """Return a sum as a fraction; ``float`` of it is rounded correctly."""
-    return Fraction(total, 1 << _LOWEST)
+    return Fraction(total, 1 << UNIT_BITS)
 
 
 def _split(values: Floats) -> tuple[Floats, Floats]:

@@ -17,6 +17,9 @@ from flowbutton.stages.geospatial.product import Product
 
 Array = npt.NDArray[Any]
 
+STRIP = 64
+"""Rows that are worked on at once, so that what is made on the way stays in a processor's cache; an even number."""
+
 
 def level_sizes(rows: int, columns: int) -> list[tuple[int, int]]:
     """Return rows and columns of each level, the full one first; the last one is a block at most."""
@@ -28,26 +31,46 @@ def level_sizes(rows: int, columns: int) -> list[tuple[int, int]]:
 
 def valid(values: Array, product: Product) -> npt.NDArray[np.bool_]:
     """Return which cells have a value."""
-    found: npt.NDArray[np.bool_] = ~np.isnan(values)
-    return found if product.nodata is None else found & (values != values.dtype.type(product.nodata))
+    found: npt.NDArray[np.bool_] = values == values if values.dtype.kind == "f" else np.ones(values.shape, np.bool_)
+    if product.nodata is not None:
+        found &= values != values.dtype.type(product.nodata)
+    return found
 
 
 def halved(values: Array, product: Product) -> Array:
     """Return the next level of (bands, rows, columns). Means of integers are rounded, halves up."""
     if product.overview == "first":
         return values[:, ::2, ::2]
-    _, rows, columns = values.shape
-    there = np.pad(valid(values, product), ((0, 0), (0, rows % 2), (0, columns % 2)))
-    padded = np.pad(values, ((0, 0), (0, rows % 2), (0, columns % 2))).astype(np.float64)
-    padded[~there] = 0.0
-    corners = [(slice(None), slice(i, None, 2), slice(j, None, 2)) for i in (0, 1) for j in (0, 1)]
-    a, b, c, d = (padded[corner] for corner in corners)
-    count = sum(there[corner].astype(np.int64) for corner in corners)
-    mean = ((a + b) + (c + d)) / np.maximum(count, 1)
+    bands, rows, columns = values.shape
+    found = np.empty((bands, -(-rows // 2), -(-columns // 2)), values.dtype)
+    for row in range(0, rows, STRIP):
+        found[:, row // 2 : (row + STRIP) // 2] = _halved(values[:, row : row + STRIP], product)
+    return found
+
+
+def _halved(values: Array, product: Product) -> npt.NDArray[np.float64]:
+    """Return the next level of a strip; where no cell is without a value, nothing is counted."""
+    odd = ((0, 0), (0, values.shape[1] % 2), (0, values.shape[2] % 2))
+    there = valid(values, product)
+    if whole := not (odd[1][1] or odd[2][1]) and bool(there.all()):
+        mean = _sums(values.astype(np.float64))
+        mean *= 0.25
+    else:
+        padded, count = np.pad(values, odd).astype(np.float64), np.pad(there, odd)
+        padded[~count] = 0.0
+        counts = _sums(count.view(np.uint8))
+        mean = _sums(padded) / np.maximum(counts, np.uint8(1))
     if values.dtype.kind != "f":
         mean = np.floor(mean + 0.5)
-    mean[count == 0] = product.fill
-    found: Array = mean.astype(values.dtype)
+    if not whole:
+        mean[counts == 0] = product.fill
+    return mean
+
+
+def _sums(values: Array) -> Array:
+    """Return the sums of 2 x 2 cells: first of each row's two."""
+    pairs = values[..., ::2] + values[..., 1::2]
+    found: Array = pairs[:, ::2] + pairs[:, 1::2]
     return found
 
 

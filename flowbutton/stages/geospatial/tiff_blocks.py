@@ -31,7 +31,9 @@ def block_bytes(values: npt.NDArray[Any], fill: float | int) -> bytes:
     whole = np.full((BLOCK, BLOCK, bands), fill, values.dtype.newbyteorder("<"))
     whole[:rows, :columns] = values.transpose(1, 2, 0)
     if values.dtype.kind == "f":
-        whole[np.isnan(whole)] = np.nan
+        empty = np.isnan(whole)
+        if empty.any():
+            whole[empty] = np.nan
         return zlib_packed(_floating(whole).tobytes())
     lines = whole.view(whole.dtype.str.replace("i", "u"))
     lines[:, 1:] = lines[:, 1:] - lines[:, :-1]
@@ -42,7 +44,7 @@ def _floating(whole: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Return each line's bytes by significance, the highest first, as differences to those one pixel before."""
     rows, columns, bands = whole.shape
     size = whole.dtype.itemsize
-    planes = whole.astype(whole.dtype.newbyteorder(">")).view(np.uint8).reshape(rows, columns * bands, size)
+    planes = whole.view(np.uint8).reshape(rows, columns * bands, size)[:, :, ::-1]  # little-endian
     lines = np.ascontiguousarray(planes.transpose(0, 2, 1)).reshape(rows, -1)
     lines[:, bands:] = lines[:, bands:] - lines[:, :-bands]
     return lines

@@ -26,13 +26,15 @@ from flowbutton.model.canonical import Json, canonical
 from flowbutton.model.errors import BadInput
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.geospatial.exact_sums import MOST, exact_total, product, rational
+from flowbutton.stages.geospatial.exact_sums import MOST, UNIT_BITS, exact_total, product, rational
 from flowbutton.stages.geospatial.grid import BLOCK, Grid, cut_axis
 from flowbutton.stages.geospatial.parts import assemble
 from flowbutton.stages.geospatial.zones import PlacedZone, Zone, ZoneWindow, load_zones, meets, place_zones
 
 Array = npt.NDArray[Any]
 Rule = Literal["centre", "all_touched", "fraction"]
+Covered = tuple[int, Array, Array | None]
+"""The number of a zone, the pixels of a block that it covers, counted by rows, and which share; None: all of each."""
 
 
 class ZoneTable(NamedTuple):
@@ -52,19 +54,34 @@ class Sums:
     least: float | None = None
     greatest: float | None = None
 
-    def add(self, values: Array, weights: Array) -> None:
-        """Add pixels; those of weight 0 are not covered."""
-        covered = weights > 0
-        x, w = values[covered].astype(np.float64), weights[covered].astype(np.float64)
-        if not len(x):
+    def add(self, values: Array) -> None:
+        """Add pixels that are covered wholly."""
+        if not len(values):
             return
-        if np.abs(x).max() > MOST:
-            why = f"{np.abs(x).max():.3g} has a square that can't be summed up"
-            raise BadInput("values are too large for zonal statistics", why=why, hint="scale them, or set their nodata")
+        x = self._ranged(values)
+        self.weight += len(x) << UNIT_BITS
+        self.total += exact_total(x)
+        # A float64 holds the square of a float32 whole.
+        squares = (x * x,) if values.dtype == np.float32 else product(x, x)
+        self.squares += sum(map(exact_total, squares))
+
+    def add_parts(self, values: Array, weights: Array) -> None:
+        """Add pixels of which a share is covered, more than nothing."""
+        if not len(values):
+            return
+        x, w = self._ranged(values), weights.astype(np.float64)
         self.weight += exact_total(w)
         self.total += sum(exact_total(part) for part in product(w, x))
         self.squares += sum(exact_total(part) for square in product(x, x) for part in product(w, square))
-        self.join(Sums(0, 0, 0, float(x.min()), float(x.max())))
+
+    def _ranged(self, values: Array) -> Array:
+        """Return pixels as float64, and keep the least and the greatest."""
+        least, greatest = float(values.min()), float(values.max())
+        if max(-least, greatest) > MOST:
+            why = f"{max(-least, greatest):.3g} has a square that can't be summed up"
+            raise BadInput("values are too large for zonal statistics", why=why, hint="scale them, or set their nodata")
+        self.join(Sums(0, 0, 0, least, greatest))
+        return values.astype(np.float64)
 
     def join(self, other: Sums) -> None:
         """Add what another has summed up."""
@@ -113,19 +130,28 @@ def zonal(
         BadInput: values are too large for their squares to be summed up.
     """
     rows, columns = range(*window.rows), range(*window.columns)
-    pixels = assemble(values, rows, columns, bands=1, dtype=dtype, fill=nodata)[0]
+    window_values = assemble(values, rows, columns, bands=1, dtype=dtype, fill=nodata)[0]
     known = place_zones(load_zones(zones), grid)
     found: dict[int, Sums] = {}
     for block_rows in cut_axis(rows):
         for block_columns in cut_axis(columns):
             block = _Block(block_rows, block_columns, grid)
-            inside = pixels[
+            flat = window_values[
                 block_rows.start - rows.start : block_rows.stop - rows.start,
                 block_columns.start - columns.start : block_columns.stop - columns.start,
-            ]
-            valid = np.isfinite(inside) & (inside != np.dtype(dtype).type(nodata))
-            for number, weights in block.coverage(known, rule):
-                found.setdefault(number, Sums()).add(inside, np.where(valid, weights, 0))
+            ].ravel()
+            valid = np.isfinite(flat) & (flat != np.dtype(dtype).type(nodata))
+            for number, pixels, weights in block.coverage(known, rule):
+                there = valid[pixels]
+                if not there.all():
+                    pixels, weights = pixels[there], weights if weights is None else weights[there]
+                chosen, sums = flat[pixels], found.setdefault(number, Sums())
+                if weights is None:
+                    sums.add(chosen)
+                else:
+                    whole = weights == 1
+                    sums.add(chosen[whole])
+                    sums.add_parts(chosen[~whole], weights[~whole])
     path = Path(scratch) / "sums.json"
     path.write_bytes(canonical([[number, found[number].to_json()] for number in sorted(found)]))
     return path
@@ -206,14 +232,19 @@ class _Block:
         self._rows, self._columns = rows, columns
         self._grid = grid.transform
 
-    def coverage(self, zones: Sequence[PlacedZone], rule: Rule) -> Iterator[tuple[int, Array]]:
-        """Yield the numbers of the zones that meet the block, with the weight of each pixel."""
-        near = [zone for zone in zones if meets(zone.box, self._rows, self._columns)]
+    def coverage(self, zones: Sequence[PlacedZone], rule: Rule) -> Iterator[Covered]:
+        """Yield what each of the zones that meet the block covers of it."""
+        near, pixels = [], len(self._rows) * len(self._columns)
+        for zone in zones:
+            if zone.surrounds(self._rows, self._columns):
+                yield zone.number, np.arange(pixels), None
+            elif meets(zone.box, self._rows, self._columns):
+                near.append(zone)
         if rule == "fraction":
             yield from self._fractions(near)
             return
         for zone in near:
-            yield zone.number, self._touched(zone, all_touched=rule == "all_touched")
+            yield zone.number, np.flatnonzero(self._touched(zone, all_touched=rule == "all_touched")), None
 
     def _touched(self, zone: PlacedZone, *, all_touched: bool) -> Array:
         """Take the pixels by GDAL, which at a centre on a border goes by how rings turn: on the map, not in pixels."""
@@ -232,7 +263,7 @@ class _Block:
         )
         return found
 
-    def _fractions(self, zones: Sequence[PlacedZone]) -> Iterator[tuple[int, Array]]:
+    def _fractions(self, zones: Sequence[PlacedZone]) -> Iterator[Covered]:
         """Take the fractions by exactextract: on the map, where its roundings are those of the whole raster.
 
         It knows no rotated rasters; these are laid out in pixels. Its y grows upwards.
@@ -266,6 +297,9 @@ class _Block:
         for row in exact_extract(
             raster, JSONFeatureSource(features), wanted, include_cols=["number"], output="geojson"
         ):
-            weights = np.zeros(shape)
-            weights.ravel()[row["properties"]["cell_id"]] = row["properties"]["coverage"]
-            yield row["properties"]["number"], weights[:: -1 if e > 0 else 1, :: -1 if a < 0 else 1]
+            cells = np.asarray(row["properties"]["cell_id"])
+            if e > 0 or a < 0:
+                down, across = np.divmod(cells, shape[1])
+                down, across = shape[0] - 1 - down if e > 0 else down, shape[1] - 1 - across if a < 0 else across
+                cells = down * shape[1] + across
+            yield row["properties"]["number"], cells, np.asarray(row["properties"]["coverage"])

@@ -50,6 +50,18 @@ class PlacedZone:
     pixels: Any
     box: tuple[int, int, int, int]
 
+    def surrounds(self, rows: range, columns: range) -> bool:
+        """Return whether a window and a pixel around it lie inside, so that each of its pixels is covered wholly."""
+        import shapely
+
+        if not (self.box[0] < rows.start and rows.stop < self.box[1]):
+            return False
+        if not (self.box[2] < columns.start and columns.stop < self.box[3]):
+            return False
+        around = shapely.box(columns.start - 1, rows.start - 1, columns.stop + 1, rows.stop + 1)
+        shapely.prepare(self.pixels)
+        return bool(shapely.contains_properly(self.pixels, around))
+
 
 class ZoneWindow(BaseModel):
     """Pixels in which zones are summed up in one task: whole blocks of the grid. ``window`` is what of a product."""
