@@ -87,7 +87,8 @@ class Driver:
             genomics.merge_profiles(profiles[at : at + tree], self.scratch()) for at in range(0, len(profiles), tree)
         ]
         depth = {name: value for name, value in self.options.items() if name == "max_depth"}
-        return genomics.survey(joined, self.index, self.scratch(), **depth)
+        ends = [result.ends for result in self.aligned]
+        return genomics.survey(joined, self.index, self.scratch(), ends, **depth)
 
     def regions(self, size: int) -> list[Region]:
         """Plan regions of about ``size`` bases."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ pytest.importorskip("pysam", reason="needs the extra 'genomics'")
 _BASES = "".join(random.Random(2).choices("ACGT", k=2000))
 
 
-def reads(names: list[str]) -> str:
+def reads(names: Sequence[str]) -> str:
     return "".join(f"@{name}\n{_BASES[40 * n : 40 * n + 100]}\n+\n{'I' * 100}\n" for n, name in enumerate(names))
 
 
@@ -39,6 +40,31 @@ def test_pairs_with_the_names_of_their_neighbours(tmp_path: Path) -> None:
     text = reads(["a", "b", "b", "c"])
     with pytest.raises(BadInput, match="neighbouring pairs have the same name"):
         driver(tmp_path, "s\tone\ttwo\t2\n", one=text, two=text).align(10**6)
+
+
+@pytest.mark.parametrize("names", [("a", "b", "b", "c"), ("a", "b/1", "b/2 x", "c"), ("a", "b/3", "b", "c")])
+@pytest.mark.parametrize("rows", ["s\tone\t\t2\n", "s\tone\ttwo\t2\n"])
+def test_a_cut_between_neighbours_of_one_name(tmp_path: Path, rows: str, names: Sequence[str]) -> None:
+    run = driver(tmp_path, rows, one=reads(names), two=reads(names))
+    assert len(run.align(1)) == 4
+    with pytest.raises(BadInput, match="have the same name"):
+        run.survey()
+
+
+def test_lanes_that_meet_in_one_name(tmp_path: Path) -> None:
+    run = driver(
+        tmp_path, "s\tone\t\t2\nt\tthree\t\t2\ns\ttwo\t\t2\n", one=reads("ab"), two=reads("ba"), three=reads("b")
+    )
+    run.align(10**6)
+    with pytest.raises(BadInput, match="single reads have the same name") as caught:
+        run.survey()
+    assert caught.value.where == {"sample": "s", "read": "b"}
+
+
+def test_lanes_of_different_kinds_that_meet_in_one_name(tmp_path: Path) -> None:
+    run = driver(tmp_path, "s\tone\t\t2\ns\ttwo\tthree\t2\n", one=reads("ab"), two=reads("ba"), three=reads("ba"))
+    run.align(10**6)
+    assert run.survey().exists()
 
 
 def test_names_that_come_again_later_are_nobodys_concern(tmp_path: Path) -> None:

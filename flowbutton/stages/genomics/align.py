@@ -25,6 +25,7 @@ from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import map_stage
 from flowbutton.stages.genomics.alignments import BIN, SCHEMA, Records, header_size, pack
 from flowbutton.stages.genomics.depth import DepthCounter
+from flowbutton.stages.genomics.neighbours import ReadEnds, namesakes
 from flowbutton.stages.genomics.reference import Reference, contigs
 from flowbutton.stages.genomics.samples import check_names, read_group_line
 from flowbutton.stages.genomics.tools import require_space, run_minimap, run_samtools
@@ -39,10 +40,11 @@ _SCRATCH_PER_TEXT = 3  # SAM, sorted BAM and bundle take 1.3, 1.0 and 0.2 times 
 
 
 class Alignments(NamedTuple):
-    """Records in bins by (sample, contig, start), and the depth profile of the piece."""
+    """Records in bins by (sample, contig, start), the depth profile of the piece, the names at its two ends."""
 
     alignments: Bundle
     profile: Path
+    ends: ReadEnds
 
 
 @map_stage(
@@ -76,15 +78,16 @@ def align(
     with ExitStack() as failed:
         failed.callback(bundle.close)
         bins = _Bins(bundle, reads.sample, len(contigs(index)))
-        for records in _records(_sorted_bam(reads, index, folder, preset)):
+        bam, ends = _sorted_bam(reads, index, folder, preset)
+        for records in _records(bam):
             counter.add(records)
             bins.add(records)
         _count(reads, bins, tally)
         failed.pop_all()
-    return Alignments(bins.finish(), counter.write(folder / "profile.bundle"))
+    return Alignments(bins.finish(), counter.write(folder / "profile.bundle"), ends)
 
 
-def _sorted_bam(reads: FastqReads, index: Reference, folder: Path, preset: str) -> Path:
+def _sorted_bam(reads: FastqReads, index: Reference, folder: Path, preset: str) -> tuple[Path, ReadEnds]:
     check_names(reads.sample, (reads.read_group,))
     group = read_group_line(reads.read_group, reads.sample).replace("\\", "\\\\").replace("\t", "\\t")
     sam, bam = folder / "aligned.sam", folder / "sorted.bam"
@@ -106,7 +109,7 @@ def _sorted_bam(reads: FastqReads, index: Reference, folder: Path, preset: str) 
             hint="the log has what samtools says of it; correct the reads",
             sample=reads.sample,
         ) from error
-    return bam
+    return bam, ReadEnds.of(reads, fastq[0])
 
 
 def _refuse_half_empty(fastq: Sequence[Path], *, sample: str) -> None:
@@ -202,12 +205,7 @@ class _Bins:
 
 def _count(reads: FastqReads, bins: _Bins, tally: Tally) -> None:
     if not bins.ends <= ({FIRST, LAST} if reads.paired else {0}):
-        raise BadInput(
-            f"neighbouring {'pairs' if reads.paired else 'single reads'} have the same name",
-            why="minimap2 takes neighbours of one name for parts of one fragment, so a cut between them would show",
-            hint="name each differently; if single reads are pairs in turn, say 'interleaved: yes' in the sample sheet",
-            sample=reads.sample,
-        )
+        raise namesakes(reads.sample, paired=reads.paired)
     given = reads.consumed - reads.left_out
     if bins.primary != given:
         raise LedgerBroken(

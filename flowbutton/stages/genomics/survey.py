@@ -21,6 +21,7 @@ from flowbutton.model.bundle import BundleKey
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.genomics.depth import BLOCK, TILE, ProfileFile, joined_under, write_profiles
+from flowbutton.stages.genomics.neighbours import ReadEnds, refuse_namesakes
 from flowbutton.stages.genomics.reference import Contig, Reference, contigs
 
 DRAWN_ABOVE = 255
@@ -83,16 +84,28 @@ def merge_profiles(profiles: Sequence[Path], scratch: Scratch) -> Path:
 
 
 @gather_stage("genomics.survey", resources=Resources(memory_base_bytes=1 << 30))
-def survey(profiles: Sequence[Path], index: Reference, scratch: Scratch, *, max_depth: int = 1_000_000) -> Path:
+def survey(
+    profiles: Sequence[Path],
+    index: Reference,
+    scratch: Scratch,
+    ends: Sequence[ReadEnds] = (),
+    *,
+    max_depth: int = 1_000_000,
+) -> Path:
     """Find what must be called together, what has reads at all, and how far reads reach.
 
     Args:
         profiles: Depth profiles of all reads; none if there are no reads.
         index: The reference.
         scratch: Where the facts are written, as JSON.
+        ends: The names at the ends of all pieces of reads, in the order of the reads.
         max_depth: The caller's depth cap. Where it drops reads, it does so by what it kept before: a history like that
             of the random draws, so what is near the cap counts as deep too, and three spans to the right of it.
+
+    Raises:
+        BadInput: a cut came between two reads of one name, which minimap2 would take for one fragment.
     """
+    refuse_namesakes(ends)
     files = [ProfileFile(path) for path in profiles]
     lengths = contigs(index)
     near_cap = max(max_depth - _CAP_SLACK, 0)
