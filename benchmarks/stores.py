@@ -91,6 +91,8 @@ def resumed(bucket: str, folder: Path, tasks: int) -> dict[str, Any]:
     settings = Settings(store=f"s3://{bucket}/{uuid.uuid4().hex}", results=folder / "results")
     asked: Counter[str] = Counter()
     client_for(S3Access()).meta.events.register("before-call.s3", lambda model, **_: asked.update([model.name]))
+    for name in ("get", "put"):
+        setattr(obstore, name, counted(getattr(obstore, name), asked))
     told: dict[str, Any] = {"tasks": 2 * tasks + 2, "stages": 4}
     for which in ("first", "second"):
         graph = prepare(
@@ -106,6 +108,16 @@ def resumed(bucket: str, folder: Path, tasks: int) -> dict[str, Any]:
         told[f"{which} run"] = {"s": round(wall, 2), "driver_cpu_s": round(cpu, 2), "driver_requests": dict(asked)}
     told["requests_per_stage"] = sum(asked.values()) / 4
     return told
+
+
+def counted(call: Callable[..., Any], asked: Counter[str]) -> Callable[..., Any]:
+    """Return a call of obstore that counts its requests."""
+
+    def ask(*given: Any, **options: Any) -> Any:
+        asked.update([f"obstore {call.__name__}"])
+        return call(*given, **options)
+
+    return ask
 
 
 def main() -> None:

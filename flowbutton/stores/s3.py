@@ -4,7 +4,8 @@ Put if absent is one conditional PUT (``If-None-Match: *``) with a token of its 
 that was lost, or a 412 for one's own first try, is read back and understood. A server is asked once per store whether
 it really keeps the first of several such writes (`S3Store.trust`); ``~store`` beside the keys says that it did.
 Files above 64 MiB go up in parts, straight from disk; see `S3Store.put_if_absent` for what that costs.
-Not here: errors, repeats and clients (`stores.s3_client`). Imports `model`, `stores.layout`, `stores.s3_*`.
+Not here: how a bucket is asked (`stores.s3_bucket`), errors and repeats (`stores.s3_client`).
+Imports `model`, `stores.layout`, `stores.s3_*`.
 """
 
 from __future__ import annotations
@@ -18,17 +19,16 @@ from contextlib import contextmanager
 from functools import partial
 from os.path import commonprefix
 from pathlib import Path
-from typing import Any
 
 from flowbutton.model.errors import FlowbuttonError, OptionError, Throttled
 from flowbutton.model.store import Entry, Store
 from flowbutton.stores.layout import check_key, check_prefix, check_range, is_segment, not_in_store
-from flowbutton.stores.s3_client import Unanswered, client_for, code_of, explained, is_of_s3, repeated
-from flowbutton.stores.s3_parts import LARGE, abort, size_of, upload
+from flowbutton.stores.s3_bucket import Bucket
+from flowbutton.stores.s3_client import Unanswered, explained, is_of_s3, repeated
+from flowbutton.stores.s3_hot import Taken
+from flowbutton.stores.s3_parts import LARGE, abort, size_of
 from flowbutton.stores.s3_places import s3_store
-from flowbutton.stores.s3_reading import get_range, head_object
 
-_TOKEN = "flowbutton-token"
 _TRUSTED = "~store"
 _RACERS = 8
 _FEW = 50
@@ -44,10 +44,7 @@ class S3Store(Store):
 
     def __init__(self, uri: str) -> None:
         self.uri, self._place = uri, s3_store(uri)
-        self._client = client_for(self._place.access)
-        self._common: dict[str, str] = {"Bucket": self._place.bucket}
-        if self._place.access.requester_pays:
-            self._common["RequestPayer"] = "requester"
+        self._bucket = Bucket(self._place)
         self._trusted = not self._place.conditional
 
     @classmethod
@@ -64,7 +61,7 @@ class S3Store(Store):
                 raise not_in_store(key, self.uri)
             return b""
         with self._told(key):
-            data = get_range(self._client, {**self._common, "Key": name}, start, stop)
+            data = self._bucket.get(name, start, stop)
         if data is None:
             raise not_in_store(key, self.uri)
         return data
@@ -73,7 +70,7 @@ class S3Store(Store):
         """Put, replacing what is there; a large file in parts."""
         name = self._name(key)
         with self._told(key):
-            self._write(name, data, _token(), {})
+            self._bucket.put(name, data, _token())
 
     def put_if_absent(self, key: str, data: bytes | Path) -> bool:
         """Put unless there is something; say whether this call did.
@@ -88,9 +85,9 @@ class S3Store(Store):
             return False  # not worth sending
         with self._told(key):
             if not self._place.conditional:
-                if head_object(self._client, {**self._common, "Key": name}) is not None:
+                if self._bucket.head(name) is not None:
                     return False
-                self._write(name, data, _token(), {})
+                self._bucket.put(name, data, _token())
                 return True
             return self._put_once(name, data)
 
@@ -98,8 +95,8 @@ class S3Store(Store):
         """Return the size in bytes."""
         name = self._name(key)
         with self._told(key):
-            found = head_object(self._client, {**self._common, "Key": name})
-        return None if found is None else int(found["ContentLength"])
+            found = self._bucket.head(name)
+        return None if found is None else found.size
 
     def present(self, keys: Collection[str]) -> set[str]:
         """Return those of ``keys`` that have an object: many by listing them, while a page tells of enough of them."""
@@ -129,7 +126,7 @@ class S3Store(Store):
         """Delete if it is there."""
         name = self._name(key)
         with self._told(key):
-            repeated(lambda: self._client.delete_object(**self._common, Key=name))
+            repeated(lambda: self._bucket.client.delete_object(**self._bucket.call(name)))
 
     def local_path(self, key: str) -> Path | None:
         """Return None: a bucket has no files."""
@@ -141,9 +138,8 @@ class S3Store(Store):
         marks: dict[str, str] = {}
         while True:
             with self._told(""):
-                page = repeated(
-                    partial(self._client.list_multipart_uploads, **self._common, Prefix=self._place.key, **marks)
-                )
+                more = {**self._bucket.call(), "Prefix": self._place.key, **marks}
+                page = repeated(partial(self._bucket.client.list_multipart_uploads, **more))
             for found in page.get("Uploads", []):
                 name = f"{found['UploadId']} {found['Key'][len(self._place.key) :]}"
                 yield Entry(name, 0, found["Initiated"].timestamp())
@@ -154,7 +150,7 @@ class S3Store(Store):
     def drop_leftover(self, name: str) -> None:
         """Abort an upload in parts: its parts are freed."""
         upload_id, _, key = name.partition(" ")
-        abort(self._client, {**self._common, "Key": self._place.key + key}, upload_id)
+        abort(self._bucket.client, self._bucket.call(self._place.key + key), upload_id)
 
     def trust(self) -> None:
         """Make sure, once per store, that the server keeps the first of several conditional writes.
@@ -165,10 +161,9 @@ class S3Store(Store):
         if self._trusted:
             return
         with self._told(_TRUSTED):
-            known = head_object(self._client, {**self._common, "Key": self._place.key + _TRUSTED})
-            if known is None:
+            if self._bucket.head(self._place.key + _TRUSTED) is None:
                 self._probe()
-                self._write(self._place.key + _TRUSTED, b'{"conditional":true}\n', _token(), {})
+                self._bucket.put(self._place.key + _TRUSTED, b'{"conditional":true}\n', _token())
         self._trusted = True
 
     def _probe(self) -> None:
@@ -176,11 +171,11 @@ class S3Store(Store):
         try:
             with ThreadPoolExecutor(_RACERS) as pool:
                 won = [*pool.map(lambda number: self._put_once(name, b"%d" % number * 4096), range(_RACERS))]
-            kept = get_range(self._client, {**self._common, "Key": name}, 0, None)
+            kept = self._bucket.get(name)
             late = self._put_once(name, b"late")
         finally:
             with contextlib.suppress(Exception):  # what is left of a probe has a name that no key can have
-                self._client.delete_object(**self._common, Key=name)
+                self._bucket.client.delete_object(**self._bucket.call(name))
         if sum(won) != 1 or late or kept != b"%d" % won.index(True) * 4096:
             raise OptionError(
                 "this S3 server does not keep conditional writes",
@@ -194,9 +189,9 @@ class S3Store(Store):
         token = _token()
         for _ in range(3):
             try:
-                self._write(name, data, token, {"IfNoneMatch": "*"})
+                self._bucket.put(name, data, token, first=True)
             except Unanswered as error:
-                mine = self._is_mine(name, token)
+                mine = self._bucket.is_mine(name, token)
                 if mine is None:
                     raise Throttled(
                         "it is not known whether an object was put",
@@ -205,10 +200,8 @@ class S3Store(Store):
                         key=name,
                     ) from error
                 return mine
-            except Exception as error:
-                if code_of(error) not in ("PreconditionFailed", "412", "ConditionalRequestConflict"):
-                    raise
-                mine = self._is_mine(name, token)
+            except Taken:
+                mine = self._bucket.is_mine(name, token)
                 if mine is not None:
                     return mine
                 # 409, or deleted since: nobody has it, and nothing was written
@@ -216,26 +209,13 @@ class S3Store(Store):
                 return True
         raise Throttled("S3 can't decide who puts an object first", why="409, three times", hint="run again", key=name)
 
-    def _is_mine(self, name: str, token: str) -> bool | None:
-        """Return whether what stands there came with this token; None if there is nothing."""
-        found = head_object(self._client, {**self._common, "Key": name})
-        return None if found is None else found.get("Metadata", {}).get(_TOKEN) == token
-
-    def _write(self, name: str, data: bytes | Path, token: str, condition: dict[str, str]) -> None:
-        call: dict[str, Any] = {**self._common, "Key": name, "Metadata": {_TOKEN: token}}
-        if isinstance(data, Path) and size_of(data) > LARGE:
-            upload(self._client, call, data, condition, lambda: self._is_mine(name, token) is True)
-            return
-        repeated(lambda: _put_object(self._client, {**call, **condition}, data))
-
     def _entries(self, prefix: str) -> Iterator[Entry]:
         start = len(self._place.key)
         more: dict[str, str] = {}
         while True:
             with self._told(prefix):
-                page = repeated(
-                    partial(self._client.list_objects_v2, **self._common, Prefix=self._place.key + prefix, **more)
-                )
+                call = {**self._bucket.call(), "Prefix": self._place.key + prefix, **more}
+                page = repeated(partial(self._bucket.client.list_objects_v2, **call))
             for found in page.get("Contents", []):
                 key = found["Key"][start:]
                 if all(map(is_segment, key.split("/"))):
@@ -261,11 +241,3 @@ class S3Store(Store):
 
 def _token() -> str:
     return uuid.uuid4().hex
-
-
-def _put_object(client: Any, call: dict[str, Any], data: bytes | Path) -> None:
-    if isinstance(data, Path):
-        with data.open("rb") as file:
-            client.put_object(**call, Body=file)
-    else:
-        client.put_object(**call, Body=data)

@@ -1,4 +1,4 @@
-"""Calls to S3: one client per process and way of access, with time limits, repeats, and errors that teach.
+"""Calls to S3 by boto3: one client per process and way of access, with time limits, repeats, and errors that teach.
 
 boto3's own repeats are off: it repeats no broken body, and takes minutes where seconds are wanted. boto3 is imported at
 the first call. Checksums of uploads are the signed SHA-256 of the payload, which every server checks; boto3's newer
@@ -12,7 +12,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from flowbutton.model.errors import FlowbuttonError, NoSpace, OptionError, Throttled
@@ -27,8 +27,8 @@ TRIES = 7
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 CONNECTIONS = 32
 
-_clients: dict[S3Access, Any] = {}
-_lock = threading.Lock()
+_made: dict[Hashable, Any] = {}
+_lock = threading.RLock()
 _CREDENTIALS = {
     "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AuthFailure"
 }  # fmt: skip
@@ -40,27 +40,38 @@ _BUSY = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "Req
 def forget_clients() -> None:
     """Make clients anew when they are asked for next: the environment changed, or this is a forked child."""
     global _lock
-    _lock = threading.Lock()  # the parent's may have been held when it forked
-    _clients.clear()
+    _lock = threading.RLock()  # the parent's may have been held when it forked
+    _made.clear()
 
 
 os.register_at_fork(after_in_child=forget_clients)  # the connections are the parent's
 
 
+def once(name: Hashable, make: Callable[[], T]) -> T:
+    """Return what ``make`` makes, the same for all of this process who ask by that name."""
+    with _lock:
+        if name not in _made:
+            _made[name] = make()
+        found: T = _made[name]
+        return found
+
+
 def client_for(access: S3Access) -> Any:
-    """Return this process's client.
+    """Return this process's client of boto3.
 
     Raises:
         MissingExtra: boto3 is not installed.
         OptionError: the profile does not exist, or the AWS configuration can't be read.
     """
-    with _lock:
-        if access not in _clients:
-            _clients[access] = _make(access)
-        return _clients[access]
+    return once(("client", access), lambda: _make(access))[1]
 
 
-def _make(access: S3Access) -> Any:
+def session_for(access: S3Access) -> Any:
+    """Return the session of `client_for`'s client, which has its credentials. Raises as `client_for`."""
+    return once(("client", access), lambda: _make(access))[0]
+
+
+def _make(access: S3Access) -> tuple[Any, Any]:
     try:
         import boto3
         from botocore import UNSIGNED
@@ -80,7 +91,7 @@ def _make(access: S3Access) -> Any:
     try:
         session = boto3.Session(profile_name=access.profile, region_name=access.region)
         region = session.region_name or "us-east-1"
-        return session.client("s3", endpoint_url=access.endpoint_url, region_name=region, config=config)
+        return session, session.client("s3", endpoint_url=access.endpoint_url, region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
         hint = "look at the AWS configuration: ~/.aws/config, AWS_PROFILE, AWS_ENDPOINT_URL"
         raise OptionError("no S3 client can be made", why=str(error), hint=hint) from error

@@ -9,27 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 from flowbutton.model.errors import FlowbuttonError, MissingInput
 from flowbutton.model.pieces import ObjectInfo
 from flowbutton.stores.globs import key_pattern, literal_prefix
-from flowbutton.stores.s3_client import client_for, explained, is_of_s3, repeated
+from flowbutton.stores.s3_bucket import Bucket
+from flowbutton.stores.s3_client import explained, is_of_s3, repeated
 from flowbutton.stores.s3_places import S3Place, s3_object
-from flowbutton.stores.s3_reading import get_range, head_object
 
 
 def head(uri: str) -> ObjectInfo:
     """Return size, and as identity the ETag with the size. Raises `MissingInput`."""
     place = s3_object(uri)
     with _told(place):
-        client = client_for(place.access)
-        found = head_object(client, _call(place))
+        bucket = Bucket(place)
+        found = bucket.head(place.key)
         if found is None:  # a missing bucket gives the same answer, without a name; this one says which it is
-            get_range(client, _call(place), 0, 1)
+            bucket.get(place.key, 0, 1)
     if found is None:
         raise _missing(uri, place)
-    return ObjectInfo(uri, int(found["ContentLength"]), f"{found['ContentLength']}-{found['ETag'].strip(chr(34))}")
+    return ObjectInfo(uri, found.size, f"{found.size}-{found.etag}")
 
 
 def read(uri: str, start: int, stop: int | None) -> bytes:
@@ -39,7 +38,7 @@ def read(uri: str, start: int, stop: int | None) -> bytes:
         head(uri)
         return b""
     with _told(place):
-        data = get_range(client_for(place.access), _call(place), start, stop)
+        data = Bucket(place).get(place.key, start, stop)
     if data is None:
         raise _missing(uri, place)
     return data
@@ -54,19 +53,13 @@ def find(pattern: str) -> list[str]:
 
 
 def _keys(place: S3Place, prefix: str) -> Iterator[str]:
-    client, more = client_for(place.access), dict[str, str]()
-    call = {name: value for name, value in _call(place).items() if name != "Key"}
+    bucket, more = Bucket(place), dict[str, str]()
     while True:
-        page = repeated(partial(client.list_objects_v2, **call, Prefix=prefix, **more))
+        page = repeated(partial(bucket.client.list_objects_v2, **bucket.call(), Prefix=prefix, **more))
         yield from (found["Key"] for found in page.get("Contents", []) if not found["Key"].endswith("/"))
         if not page.get("IsTruncated"):
             return
         more = {"ContinuationToken": page["NextContinuationToken"]}
-
-
-def _call(place: S3Place) -> dict[str, Any]:
-    payer = {"RequestPayer": "requester"} if place.access.requester_pays else {}
-    return {"Bucket": place.bucket, "Key": place.key, **payer}
 
 
 def _missing(uri: str, place: S3Place) -> MissingInput:

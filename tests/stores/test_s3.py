@@ -5,16 +5,21 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 from servers import faulty
 
 from flowbutton.model.errors import MissingExtra, NotInStore, OptionError, Throttled
-from flowbutton.stores import s3_client
+from flowbutton.stores import s3_client, s3_hot, s3_sources
 from flowbutton.stores.objects import Objects, digest_of
 from flowbutton.stores.opening import open_store
+from flowbutton.stores.s3_account import account_of
 from flowbutton.stores.s3_client import client_for, repeated
 from flowbutton.stores.s3_parts import LARGE
 from flowbutton.stores.s3_places import S3Access
@@ -25,8 +30,6 @@ SECRET = "wJalrXUtnFEMIplantedByATest"
 
 
 def test_without_boto3_the_error_is_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     s3_client.forget_clients()
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(MissingExtra, match=r"pip install 'flowbutton\[s3\]'"):
@@ -136,21 +139,86 @@ def test_lists_of_many_pages(s3: str) -> None:
     assert [*store.list("a/")] == [f"a/{number:05d}" for number in range(1_005)]
 
 
-def test_a_server_that_takes_every_conditional_write_is_not_trusted(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = client_for(S3Access())
-    put = client.put_object
+@pytest.fixture(params=["boto3", "obstore"])
+def deaf(request: pytest.FixtureRequest, s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A bucket whose server takes every conditional write, as told through the one client or the other."""
+    if request.param == "boto3":
+        monkeypatch.setitem(sys.modules, "obstore.store", None)
+        s3_client.forget_clients()
+        client = client_for(S3Access())
+        put = client.put_object
+        monkeypatch.setattr(client, "put_object", lambda IfNoneMatch="", **call: put(**call))  # noqa: ARG005, N803
+    else:
+        send = obstore.put
+        monkeypatch.setattr(obstore, "put", lambda *given, **options: send(*given, **{**options, "mode": "overwrite"}))
+    return s3
 
-    def deaf(**call: Any) -> None:
-        put(**{name: value for name, value in call.items() if name != "IfNoneMatch"})
 
-    monkeypatch.setattr(client, "put_object", deaf)
+def test_a_server_that_takes_every_conditional_write_is_not_trusted(deaf: str) -> None:
     with pytest.raises(OptionError, match="conditional") as caught:
-        open_store(f"{s3}/n").put_if_absent("a", b"x")
+        open_store(f"{deaf}/n").put_if_absent("a", b"x")
     assert "conditional=no" in caught.value.hint
-    store = open_store(f"{s3}/n?conditional=no")
+    store = open_store(f"{deaf}/n?conditional=no")
     assert [store.put_if_absent("a", b"x"), store.put_if_absent("a", b"y")] == [True, False]
     assert store.get("a") == b"x"
     assert [*store.list("")] == ["a"], "the probe leaves nothing behind"
+
+
+SMALL_WORK = """
+import sys
+from flowbutton.stores.opening import open_store
+from flowbutton.stores.s3_sources import head, read
+uri = sys.argv[1]
+store = open_store(uri)
+print(store.put_if_absent("a", b"x"), store.put_if_absent("a", b"y"), store.get("a"), store.head("a"), store.head("b"))
+store.put("a", b"z")
+print(read(uri + "/a", 0, 1), head(uri + "/a").size, sorted({"boto3", "botocore"} & set(sys.modules)))
+"""
+
+
+def test_small_work_needs_no_boto3_where_the_environment_says_all(s3: str) -> None:
+    """Nor does it where obstore is missing: it is boto3 then, and nothing is said."""
+    open_store(f"{s3}/w").put_if_absent("first", b"")  # the probe lists nothing, but deletes by boto3
+    told = subprocess.run([sys.executable, "-c", SMALL_WORK, f"{s3}/w"], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines() == ["True False b'x' 1 None", "b'z' 1 []"]
+    work = "import sys; sys.modules['obstore'] = None; " + SMALL_WORK
+    open_store(f"{s3}/w").delete("a")
+    told = subprocess.run([sys.executable, "-c", work, f"{s3}/w"], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines() == ["True False b'x' 1 None", "b'z' 1 ['boto3', 'botocore']"]
+    assert told.stderr == ""
+
+
+def test_both_clients_see_one_identity(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the records of a source would not be found from a process that uses the other client."""
+    open_store(s3).put("a", b"x")
+    quick = s3_sources.head(f"{s3}/a")
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    s3_client.forget_clients()
+    assert s3_sources.head(f"{s3}/a") == quick
+
+
+def test_a_server_that_obstore_cannot_use_is_left_to_boto3(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here for wrong credentials: after three tries nothing is sent in vain, and all is right."""
+    store = open_store(f"{s3}/l")
+    sent: list[int] = []
+    send = obstore.put
+
+    def counted(*given: Any, **options: Any) -> Any:
+        sent.append(1)
+        return send(*given, **options)
+
+    monkeypatch.setattr(obstore, "put", counted)
+    wrong = {"access_key_id": "nobody", "secret_access_key": SECRET, "token": None, "expires_at": None}
+    account = account_of(S3Access())
+    assert account is not None
+    monkeypatch.setattr(s3_hot, "account_of", lambda _: replace(account, credentials=lambda: wrong))
+    s3_client.forget_clients()
+    store.put_if_absent("first", b"")
+    sent.clear()
+    for number in range(6):
+        store.put(f"a{number}", b"x")
+    assert len(sent) <= 3
+    assert len([*store.list("a")]) == 6
 
 
 @pytest.mark.usefixtures("s3")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pysam
 import pytest
 
@@ -52,14 +53,21 @@ CASES: dict[str, tuple[Callable[[], Any], Callable[[Path, Path], Path], dict[str
 
 
 @pytest.fixture
-def asked(s3: str) -> Iterator[list[str]]:
-    """The requests that this process has sent since."""
+def asked(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The requests that this process has sent since, by the one client or the other."""
     del s3
     found: list[str] = []
 
     def note(model: Any, **_: Any) -> None:
         found.append(model.name)
 
+    send = obstore.get
+
+    def counted(*given: Any, **options: Any) -> Any:
+        found.append("get")
+        return send(*given, **options)
+
+    monkeypatch.setattr(obstore, "get", counted)
     events = client_for(S3Access()).meta.events
     events.register("before-call.s3", note)
     yield found

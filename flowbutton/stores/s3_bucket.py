@@ -1,0 +1,139 @@
+"""A bucket: heads, ranges that are whole or an error, and puts; what is small by obstore, the rest by boto3.
+
+boto3 is asked too when obstore has no certain answer (`stores.s3_hot`), so errors, repeats and waits are always its.
+Imports `stores.s3_client`, `stores.s3_hot`, `stores.s3_parts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flowbutton.stores.s3_client import ShortAnswer, client_for, code_of, is_missing, repeated
+from flowbutton.stores.s3_hot import SMALL, TOKEN, Head, Hot, Taken, Unsure, hot_for
+from flowbutton.stores.s3_parts import LARGE, size_of, upload
+from flowbutton.stores.s3_places import S3Place
+
+T = TypeVar("T")
+
+
+class Bucket:
+    """The bucket of a place, for this process; keys are whole names in it.
+
+    Raises, when it is made: MissingExtra, OptionError, as `client_for`.
+    """
+
+    def __init__(self, place: S3Place) -> None:
+        self.place = place
+        self._common: dict[str, str] = {"Bucket": place.bucket}
+        if place.access.requester_pays:
+            self._common["RequestPayer"] = "requester"
+        if self._hot is None:
+            client_for(place.access)  # what is wrong with it is told now
+
+    @property
+    def client(self) -> Any:
+        """boto3's client of this process."""
+        return client_for(self.place.access)
+
+    @property
+    def _hot(self) -> Hot | None:
+        return hot_for(self.place)
+
+    def call(self, name: str | None = None) -> dict[str, Any]:
+        """Return the arguments that each call of boto3's client has, with the key's if there is one."""
+        return dict(self._common) if name is None else {**self._common, "Key": name}
+
+    def head(self, name: str) -> Head | None:
+        """Return the head of an object, None if there is none."""
+        try:
+            return self._quick(lambda hot: hot.head(name))
+        except Unsure:
+            pass
+        try:
+            found = repeated(lambda: self.client.head_object(**self.call(name)))
+        except Exception as error:
+            if is_missing(error):
+                return None
+            raise
+        return Head(int(found["ContentLength"]), found["ETag"].strip('"'), found.get("Metadata", {}).get(TOKEN))
+
+    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes | None:
+        """Return bytes ``[start, stop)``, fewer where the object ends before; None if there is no object."""
+        try:
+            return self._quick(lambda hot: hot.get(name, start, stop))
+        except Unsure:
+            pass
+        try:
+            return repeated(lambda: self._read(name, start, stop))
+        except Exception as error:
+            if code_of(error) in ("InvalidRange", "416"):
+                return b""
+            if is_missing(error):
+                return None
+            raise
+
+    def put(self, name: str, data: bytes | Path, token: str, *, first: bool = False) -> None:
+        """Put bytes, or a file's, with a token in their metadata; a large file in parts.
+
+        With ``first`` only where there is nothing (but see `S3Store.put_if_absent`).
+
+        Raises:
+            Taken: the server says that there is something, perhaps by this very call.
+            Unanswered: it is not known whether it was put.
+        """
+        if size_of(data) <= SMALL:
+            data = data.read_bytes() if isinstance(data, Path) else data
+            small = data
+            try:
+                return self._quick(lambda hot: hot.put(name, small, token, first=first))
+            except Unsure:
+                pass  # if it was put after all, a conditional try hears 412 now, and the token tells whose it is
+        call = {**self.call(name), "Metadata": {TOKEN: token}}
+        condition = {"IfNoneMatch": "*"} if first else {}
+        try:
+            if isinstance(data, Path) and size_of(data) > LARGE:
+                upload(self.client, call, data, condition, lambda: self.is_mine(name, token) is True)
+            else:
+                repeated(lambda: _put_object(self.client, {**call, **condition}, data))
+        except Exception as error:
+            if code_of(error) in ("PreconditionFailed", "412", "ConditionalRequestConflict"):
+                raise Taken from error
+            raise
+        return None
+
+    def is_mine(self, name: str, token: str) -> bool | None:
+        """Return whether what stands there came with this token; None if there is nothing."""
+        found = self.head(name)
+        return None if found is None else found.token == token
+
+    def _quick(self, ask: Callable[[Hot], T]) -> T:
+        hot = self._hot
+        if hot is None:
+            raise Unsure
+        return ask(hot)
+
+    def _read(self, name: str, start: int, stop: int | None) -> bytes:
+        span = f"bytes={start}-{'' if stop is None else stop - 1}"
+        answer = self.client.get_object(**self.call(name), Range=span)
+        data: bytes = answer["Body"].read()
+        # A proxy that cuts a body may mend its length; what the range says is not mended.
+        expected = _length(answer.get("ContentRange", ""))
+        if expected is not None and expected != len(data):
+            raise ShortAnswer(f"{len(data)} bytes came of {expected}")
+        return data
+
+
+def _length(content_range: str) -> int | None:
+    """Return the bytes that ``bytes 0-99/1234`` announces; None if it announces none."""
+    low, dash, high = content_range.removeprefix("bytes ").partition("/")[0].partition("-")
+    return int(high) - int(low) + 1 if dash and low.isdigit() and high.isdigit() else None
+
+
+def _put_object(client: Any, call: dict[str, Any], data: bytes | Path) -> None:
+    if isinstance(data, Path):
+        with data.open("rb") as file:
+            client.put_object(**call, Body=file)
+    else:
+        client.put_object(**call, Body=data)
