@@ -123,7 +123,7 @@ class Pipeline:
         Raises:
             OptionError: there is no such executor.
         """
-        place = Path(results or self.profile.results or "results")
+        place = os.fspath(results or self.profile.results or "results")
         chosen = executor or self.profile.executor or "processes"
         load_registered("executors", chosen)
         return Settings(
@@ -167,7 +167,7 @@ class Pipeline:
         Args:
             store: Where work is kept: a folder or a URI; ``.flowbutton`` beside the results if not given.
             intermediates: A Redis for small intermediate results, ``redis://host``; what it loses is made again.
-            results: The folder of outputs; ``results`` if not given.
+            results: Where outputs go: a folder or ``s3://bucket/prefix``; ``results`` if not given.
             executor: ``processes`` (if not given), ``serial``, or one of a plug-in.
             workers: Tasks at once; one per CPU if not given.
             wait: Whether to wait while another run holds the same pipeline and results.

@@ -133,7 +133,7 @@ def compare(graph: Graph, other: Graph, settings: Settings, stage: str, scratch:
     """
     graph, other = needed_for(graph, stage), needed_for(other, stage)
     anew = replace(
-        settings, store=str(scratch / "store"), intermediates=None, results=scratch / "results", listeners=()
+        settings, store=str(scratch / "store"), intermediates=None, results=str(scratch / "results"), listeners=()
     )
     before = _done(graph, settings, stage)
     report = run(other, anew, spec_text="")

@@ -32,7 +32,7 @@ from flowbutton.engine.journal import Journal, new_run_id
 from flowbutton.engine.ledger import LedgerLine
 from flowbutton.engine.past import PastRun, keep_past, read_past
 from flowbutton.engine.planning import History, plan_of
-from flowbutton.engine.publish import check_folder, publications, publish
+from flowbutton.engine.publish import publications, publish, settled_names
 from flowbutton.engine.reach import check_reach
 from flowbutton.engine.reuse import Records, settle
 from flowbutton.engine.scratch import scratch_folder
@@ -51,6 +51,7 @@ from flowbutton.stores.access import StoreAccess
 from flowbutton.stores.intermediates import durable_part, joined
 from flowbutton.stores.leases import CLEANING, Lease, LeaseOwner, hold, renewing
 from flowbutton.stores.opening import open_store
+from flowbutton.stores.publishing import Publisher, publisher_for
 from flowbutton.stores.uris import path_of, scheme_of
 from flowbutton.worker.context import forget_contexts
 from flowbutton.worker.entry import work
@@ -83,8 +84,21 @@ class Report:
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """The published files by the names of their outputs."""
-        return {str(output["name"]): Path(str(output["path"])) for output in self.outputs}
+        """The published files by the names of their outputs.
+
+        Raises:
+            OptionError: they are in a bucket; `addresses` has their URIs.
+        """
+        for address in self.addresses.values():
+            if scheme_of(address) != "file":
+                hint = "use report.addresses, which has their URIs"
+                raise OptionError("the outputs are no files of this machine", why="", hint=hint, uri=address)
+        return {name: Path(address) for name, address in self.addresses.items()}
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Where each output is, by its name: a path, or a URI."""
+        return {str(output["name"]): str(output["path"]) for output in self.outputs}
 
     def __str__(self) -> str:
         done = f"{self.status.value}: {self.ran} tasks ran, {self.reused} reused"
@@ -126,11 +140,11 @@ def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
 
     Raises:
         Locked: another run holds the same pipeline and results.
-        OptionError: the results folder can't be written to.
+        OptionError: the results can't be written there.
         FlowbuttonError: a source is missing, the ledger is broken, or the disk is full; told in ``error.json`` too.
         KeyboardInterrupt: the user stopped it; everything is stopped, and running again goes on from there.
     """
-    check_folder(settings.results)
+    publisher_for(settings.results, graph.name).check(_store_uri(settings), settled_names(graph.outputs))
     opened = _open(graph, settings)
     name = _name(graph, settings)
     ttl_s, wait_s = settings.lease_ttl_s, settings.wait_s
@@ -170,7 +184,7 @@ def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, jour
     status = _status(ended)
     outputs: list[dict[str, object]] = []
     if status in (Status.DONE, Status.TOLERATED):
-        outputs = _publish(graph, opened, settings.results)
+        outputs = _publish(graph, opened, publisher_for(settings.results, graph.name))
         journal.write("outputs.json", {str(item["name"]): item for item in outputs})
     journal.write("ledger.json", [line.to_json() for line in ended.ledger])
     errors = [
@@ -259,8 +273,8 @@ def _store_uri(settings: Settings) -> str:
 
 
 def _name(graph: Graph, settings: Settings) -> str:
-    """Return what a pipeline's runs into one results folder are known by."""
-    return digest_json("lease", [graph.name, str(settings.results.resolve())])[:32]
+    """Return what a pipeline's runs into one place are known by."""
+    return digest_json("lease", [graph.name, publisher_for(settings.results, graph.name).identity])[:32]
 
 
 def _history(opened: _Opened, name: str, hidden: Hidden) -> History:
@@ -313,7 +327,7 @@ def _status(ended: Ended) -> Status:
     return Status.FAILED if ended.stopped else Status.TOLERATED
 
 
-def _publish(graph: Graph, opened: _Opened, results: Path) -> list[dict[str, object]]:
+def _publish(graph: Graph, opened: _Opened, publisher: Publisher) -> list[dict[str, object]]:
     """Publish every output whose producer has finished."""
     found = {}
     for output in graph.outputs:
@@ -322,7 +336,7 @@ def _publish(graph: Graph, opened: _Opened, results: Path) -> list[dict[str, obj
                 log = opened.records.log(item.result.stored.stage)
                 artifact = log.read(item.result.stored.row).artifacts[item.output]
                 found[item.name_of(artifact)] = artifact
-    return publish(found, results, opened.records.objects)
+    return publish(found, publisher, opened.records.objects)
 
 
 def _asked(graph: Graph, settings: Settings, opened: _Opened, journal: Journal) -> dict[str, Json]:
@@ -333,7 +347,7 @@ def _asked(graph: Graph, settings: Settings, opened: _Opened, journal: Journal) 
         "file": str(settings.spec_file) if settings.spec_file else None,
         "params": journal.hidden.hide(graph.params),
         "store": opened.store.uri,
-        "results": str(settings.results.resolve()),
+        "results": publisher_for(settings.results, graph.name).uri,
         "executor": settings.executor,
         "workers": settings.workers,
         "stages": {name: node.spec.stage_digest for name, node in opened.expansion.nodes.items()},

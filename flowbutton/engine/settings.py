@@ -21,12 +21,13 @@ class Settings:
     ``intermediates``: a fast store for small objects, beside ``store``; what it loses is made again.
     ``lease_ttl_s``: how long the driver may be silent before another one may take over, in seconds.
     ``wait_s``: how long to wait for another run of the same pipeline and results; 0 fails at once, None waits.
+    ``results``: where outputs go: a path, or ``s3://bucket/prefix``.
     ``spec_file``: where the pipeline was read from, if it was; its folder is where `engine.repeat` looks for modules.
     """
 
     store: str = ".flowbutton"
     intermediates: str | None = None
-    results: Path = Path("results")
+    results: str = "results"
     executor: str = "processes"
     workers: int | None = None
     wait_s: float | None = 0.0

@@ -18,7 +18,8 @@ from flowbutton.model.errors import CorruptObject, MissingInput, NotInStore
 from flowbutton.model.records import KEPT, Row, TaskRecord
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import digest_in, object_key, pack_key, segments_prefix
-from flowbutton.stores.objects import GONE, Objects, damages, digest_of
+from flowbutton.stores.objects import GONE, Objects, blocks_in, damages
+from flowbutton.stores.publishing import Publisher, publisher_for
 from flowbutton.stores.records import RecordLog, Segment
 
 
@@ -55,7 +56,7 @@ def verify(folder: Path, store: Store) -> Verified:
     if asked is None:
         raise MissingInput("the run left nothing to verify", why="it was killed at once", hint="", file=str(folder))
     found = Verified(folder.name)
-    _outputs(folder, found)
+    _outputs(folder, publisher_for(asked.results, asked.pipeline), found)
     marks: dict[str, dict[str, str]] = defaultdict(dict)
     for task in read_trace(folder):
         if task.status in ("done", "reused"):
@@ -78,15 +79,14 @@ def drop(found: Verified, store: Store) -> int:
     return len(digests)
 
 
-def _outputs(folder: Path, found: Verified) -> None:
+def _outputs(folder: Path, publisher: Publisher, found: Verified) -> None:
     outputs: Mapping[str, Mapping[str, str]] = read_json(folder / "outputs.json") or {}
-    for output in outputs.values():
-        place = Path(output["path"])
+    for name, output in outputs.items():
         found.outputs += 1
-        digest = GONE
-        with suppress(FileNotFoundError, NotADirectoryError):
-            digest = digest_of(place)
-            found.bytes += place.stat().st_size
+        blocks = publisher.read(name)
+        read = None if blocks is None else blocks_in(blocks)
+        found.bytes += 0 if read is None else read.size
+        digest = GONE if read is None else read.digest
         if digest != output["digest"]:
             found.mismatches.append(Mismatch("output", output["path"], output["digest"], digest))
 

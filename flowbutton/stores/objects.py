@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,8 +64,13 @@ def digest_of(data: bytes | Path) -> str:
 
 def blocks_of(data: bytes | Path) -> Blocks:
     """Digest each block of bytes or of a file. Memory: one block."""
+    return blocks_in(_cut(data))
+
+
+def blocks_in(blocks: Iterable[bytes | memoryview]) -> Blocks:
+    """Digest blocks of 8 MiB that come one after the other; the last may be shorter."""
     size, digests = 0, []
-    for block in _cut(data):
+    for block in blocks:
         size += len(block)
         digests.append(digest_bytes(block))
     return Blocks(size, tuple(digests) or (digest_bytes(b""),))

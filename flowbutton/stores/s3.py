@@ -43,7 +43,8 @@ class S3Store(Store):
     """
 
     def __init__(self, uri: str) -> None:
-        self.uri, self._place = uri, s3_store(uri)
+        self.uri = uri
+        self.place = self._place = s3_store(uri)
         self._bucket = Bucket(self._place)
         self._trusted = not self._place.conditional
 

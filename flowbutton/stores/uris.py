@@ -41,6 +41,7 @@ def path_of(uri: str) -> Path:
     return Path(unquote(uri[len("file:") :].removeprefix("//").removeprefix("localhost")))
 
 
-def default_store(results: Path) -> str:
-    """Return where work is kept when nobody says: ``.flowbutton`` beside the results folder."""
-    return str(results.resolve().parent / ".flowbutton")
+def default_store(results: str) -> str:
+    """Return where work is kept when nobody says: ``.flowbutton`` beside the results, here if those are elsewhere."""
+    beside = path_of(results) if scheme_of(results) == "file" else Path("results")
+    return str(beside.resolve().parent / ".flowbutton")

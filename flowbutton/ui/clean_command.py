@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -58,7 +57,7 @@ class Amount(click.ParamType[float]):
 def clean_command(
     runs: tuple[str, ...],
     store: str | None,
-    results: Path,
+    results: str,
     older_than: float | None,
     keep: float | None,
     everything: bool,

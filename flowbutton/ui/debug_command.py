@@ -19,7 +19,7 @@ from flowbutton.ui.words import shown_time
 @click.argument("task")
 @of_store
 @click.option("--pdb", "debugger", is_flag=True, help="Open the debugger where the task fails.")
-def debug_command(run: str, task: str, store: str | None, results: Path, debugger: bool) -> int:
+def debug_command(run: str, task: str, store: str | None, results: str, debugger: bool) -> int:
     """Repeat a failed TASK of RUN alone, in this process, with the inputs that it had.
 
     RUN is a run's id or 'latest'; TASK its number, or its stage and part of its key: 'align[lane=L1]'.

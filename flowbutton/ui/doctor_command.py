@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import click
 
@@ -15,7 +14,7 @@ from flowbutton.ui.finding import of_store, store_of
 @click.command("doctor")
 @of_store
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def doctor_command(store: str | None, results: Path, as_json: bool) -> int:
+def doctor_command(store: str | None, results: str, as_json: bool) -> int:
     """Check Python, libraries, machine, folders and plug-ins.
 
     The exit code is 1 if something is at fault; an extra that is not installed is told, and is no fault.

@@ -58,7 +58,7 @@ def task_name(told: Told) -> str:
 
 def repeat_command(told: Told) -> str:
     """Return the command that repeats a failed task alone; the store is left out where it is found without."""
-    here = Path(default_store(Path("results"))).as_uri()
+    here = Path(default_store("results")).as_uri()
     return str(told["repeat"]).removesuffix(f" --store {here}")
 
 

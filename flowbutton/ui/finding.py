@@ -21,16 +21,14 @@ LATEST = "latest"
 def of_store(command: CommandT) -> CommandT:
     """Add what says which store."""
     for decorate in (
-        click.option(
-            "--results", type=click.Path(path_type=Path), default="results", metavar="DIR", help="Finds the store."
-        ),
+        click.option("--results", default="results", metavar="DIR|URI", help="Finds the store."),
         click.option("--store", metavar="URI", help="Where work is kept.  [default: .flowbutton beside the results]"),
     ):
         command = decorate(command)
     return command
 
 
-def store_of(store: str | None, results: Path) -> str:
+def store_of(store: str | None, results: str) -> str:
     """Return the store that is meant."""
     return store or default_store(results)
 

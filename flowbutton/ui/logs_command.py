@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from flowbutton.ui.finding import of_store, run_folder, store_of
@@ -15,7 +13,7 @@ from flowbutton.ui.finding import of_store, run_folder, store_of
 @click.option("--stage", metavar="STAGE", help="Of this stage only.")
 @click.option("--task", metavar="TASK", help="Of one task: its number, or its stage and part of its key.")
 @click.option("--failed", is_flag=True, help="Of tasks that failed only, with tracebacks.")
-def logs_command(run: str, store: str | None, results: Path, stage: str | None, task: str | None, failed: bool) -> int:
+def logs_command(run: str, store: str | None, results: str, stage: str | None, task: str | None, failed: bool) -> int:
     """Print what the tasks of RUN printed, to standard output and error, in the order of their ends.
 
     RUN is a run's id or 'latest'. Of a task that an earlier run did, what it printed then.

@@ -27,7 +27,7 @@ class Asked:
     profile: str | None
     store: str | None = None
     intermediates: str | None = None
-    results: Path | None = None
+    results: str | None = None
     executor: str | None = None
     workers: int | None = None
 
@@ -86,7 +86,7 @@ def where(command: CommandT) -> CommandT:
             "--executor", metavar="NAME", help="serial, processes, lithops, or a plug-in's.  [default: processes]"
         ),
         click.option(
-            "--results", type=click.Path(path_type=Path), metavar="DIR", help="Where outputs go.  [default: results]"
+            "--results", metavar="DIR|URI", help="Where outputs go: a folder or s3://bucket/prefix.  [default: results]"
         ),
         click.option("--intermediates", metavar="URI", help="A Redis for small intermediate results: redis://host."),
         click.option("--store", metavar="URI", help="Where work is kept.  [default: .flowbutton beside the results]"),

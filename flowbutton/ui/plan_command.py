@@ -22,7 +22,7 @@ def plan_command(
     profile: str | None,
     store: str | None,
     intermediates: str | None,
-    results: Path | None,
+    results: str | None,
     executor: str | None,
     workers: int | None,
     as_json: bool,

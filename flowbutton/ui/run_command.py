@@ -52,7 +52,7 @@ def run_command(
     profile: str | None,
     store: str | None,
     intermediates: str | None,
-    results: Path | None,
+    results: str | None,
     executor: str | None,
     workers: int | None,
     dry_run: bool,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("run", default="latest")
 @of_store
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def show_command(run: str, store: str | None, results: Path, as_json: bool) -> int:
+def show_command(run: str, store: str | None, results: str, as_json: bool) -> int:
     """Show RUN in full: what was asked, what stages did and cost, outputs, failures.
 
     RUN is a run's id or 'latest'.

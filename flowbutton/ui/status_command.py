@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from flowbutton.ui.finding import of_store, run_folder, store_of
@@ -16,7 +14,7 @@ _SHOWN_RUNS = 20
 @click.argument("run", required=False)
 @of_store
 @click.option("--all", "every", is_flag=True, help=f"List the last {_SHOWN_RUNS} runs.")
-def status_command(run: str | None, store: str | None, results: Path, every: bool) -> int:
+def status_command(run: str | None, store: str | None, results: str, every: bool) -> int:
     """Show the latest RUN of a store, or the one named."""
     from flowbutton.engine.folders import run_folders
     from flowbutton.engine.run import runs_folder

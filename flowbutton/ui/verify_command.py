@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def verify_command(
     run: str,
     store: str | None,
-    results: Path,
+    results: str,
     dropping: bool,
     stage: str | None,
     params: tuple[tuple[str, str], ...],
@@ -142,7 +142,7 @@ def _pipeline_of(folder: Path, store: str, params: Mapping[str, str]) -> tuple[P
     settings = pipeline.settings(
         store=store,
         intermediates=fast_part(asked.store),
-        results=Path(asked.results),
+        results=asked.results,
         executor=asked.executor,
         workers=asked.workers,
     )

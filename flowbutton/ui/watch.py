@@ -119,9 +119,9 @@ class Lines(Watcher):
                     self._line(f"running: {', '.join(running)}" if running else "waiting")
 
 
-def header(pipeline: str, store: str, results: Path) -> str:
+def header(pipeline: str, store: str, results: str) -> str:
     """Return how the first line of a run begins; the run's id follows."""
-    return f"{pipeline}: results in {shown_path(results)}, store {store if '://' in store else shown_path(store)}"
+    return f"{pipeline}: results in {shown_path(results)}, store {shown_path(store)}"
 
 
 def _count(stage: StageView) -> str:

@@ -21,6 +21,8 @@ def shown_time(seconds: float) -> str:
 
 
 def shown_path(path: Path | str) -> str:
-    """Return a path as people would write it here: relative, where it lies below the current folder."""
+    """Return a path as people would write it here: relative, where it lies below the current folder. A URI stays."""
+    if "://" in str(path):
+        return str(path)
     place, here = Path(path).absolute(), Path.cwd()
     return str(place.relative_to(here)) if place.is_relative_to(here) else str(path)

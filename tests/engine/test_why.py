@@ -131,7 +131,7 @@ def test_results_that_were_deleted(bench: Bench, what: str) -> None:
 
 def test_each_results_folder_has_its_own_past(bench: Bench) -> None:
     bench.run(ignore="a")
-    bench.run(ignore="b", settings={"results": bench.folder / "other"})
+    bench.run(ignore="b", settings={"results": str(bench.folder / "other")})
     assert whys(bench, ignore="a") == {}
     assert whys(bench, ignore="c")["count"] == ['option changed: ignore "a" → "c"']
 

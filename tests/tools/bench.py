@@ -72,7 +72,7 @@ class Bench:
     def settings(self, **changes: Any) -> Settings:
         chosen: dict[str, Any] = {
             "store": str(self.folder / ".flowbutton"),
-            "results": self.folder / "results",
+            "results": str(self.folder / "results"),
             "executor": "serial",
             "listeners": [lambda kind, fields: self.events.append((kind, fields))],
         }

@@ -1,0 +1,164 @@
+"""Outputs in a folder of this machine.
+
+Published files are copies (by reflink where the file system can), never links into the store: an edited result must
+not corrupt it. All are written beside their places first, then renamed.
+Imports `flowbutton.model`, `stores.publishing`, `stores.objects`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from flowbutton.model.errors import NoSpace, OptionError
+from flowbutton.model.records import Artifact
+from flowbutton.stores.objects import BLOCK, Objects
+from flowbutton.stores.publishing import Publisher, inside
+
+_NOTE = ".flowbutton-published.json"
+
+
+class FolderPublisher(Publisher):
+    """Files under a folder.
+
+    Holds more than `Publisher` promises: where the disk is full, no file of an earlier run was replaced.
+    Does not hold: that a file which somebody else put under an output's name stays.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._given, self.folder = folder, folder.resolve()
+        self.uri = self.identity = str(self.folder)
+
+    def address(self, name: str) -> str:
+        """Return the path of an output, as the folder was given."""
+        return str(self._given / name)
+
+    def check(self, store: str, names: Sequence[str]) -> None:
+        """Refuse a folder that is a file, or may not be written to."""
+        del store, names
+        place = self._given
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            what, why, hint = (
+                "the results can't go into a file",
+                f"'{place}' is one",
+                "remove it, or choose another --results",
+            )
+        elif not os.access(place, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            what, why = "the results folder can't be written to", f"you may not write in '{place}'"
+            hint = "change its permissions, or choose another --results"
+        else:
+            return
+        raise OptionError(what, why=why, hint=hint, file=str(self._given))
+
+    def publish(self, found: Mapping[str, Artifact], objects: Objects) -> None:
+        """Write beside the places, then rename.
+
+        Raises:
+            NoSpace: the disk is full; nothing was renamed, the results of an earlier run stand.
+        """
+        results = self.folder
+        staged: list[tuple[Path, Path]] = []
+        results.mkdir(parents=True, exist_ok=True)
+        known = _Published(results)
+        try:
+            for name, artifact in found.items():
+                place = results / inside(name)
+                if not known.holds(name, artifact):
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    fresh = place.with_name(f".{place.name}.partial")
+                    staged.append((fresh, place))
+                    _write(artifact, fresh, objects)
+            for fresh, place in staged:
+                fresh.replace(place)
+            known.note(found)
+        except OSError as error:
+            for fresh, _ in staged:
+                fresh.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise NoSpace(
+                    "no space left to publish the results",
+                    why=str(error),
+                    hint="make room or give another --results; finished tasks are kept",
+                    file=str(self._given),
+                ) from error
+            raise
+
+    def read(self, name: str) -> Iterator[bytes] | None:
+        """Yield a file's bytes; None if there is none."""
+        place = self.folder / inside(name)
+        return _blocks(place) if place.is_file() else None
+
+
+def _blocks(place: Path) -> Iterator[bytes]:
+    with place.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block
+
+
+class _Published:
+    """What was published into a folder, by name: digest, and the size and time that the file then had."""
+
+    def __init__(self, results: Path) -> None:
+        self._results, self._file = results, results / _NOTE
+        try:
+            self._known: dict[str, list[object]] = json.loads(self._file.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            self._known = {}
+
+    def holds(self, name: str, artifact: Artifact) -> bool:
+        """Return whether the file is there as it was published, with this content."""
+        return self._known.get(name) == self._look(name, artifact)
+
+    def note(self, found: Mapping[str, Artifact]) -> None:
+        """Remember what is published now."""
+        known = {name: self._look(name, artifact) for name, artifact in found.items()}
+        if known != self._known:
+            fresh = self._file.with_name(f"{self._file.name}.partial")
+            fresh.write_text(json.dumps(known, indent=1) + "\n")
+            fresh.replace(self._file)
+
+    def _look(self, name: str, artifact: Artifact) -> list[object]:
+        try:
+            status = (self._results / name).stat()
+        except FileNotFoundError:
+            return [artifact.digest]
+        return [artifact.digest, status.st_size, status.st_mtime_ns]
+
+
+def _write(artifact: Artifact, place: Path, objects: Objects) -> None:
+    with place.open("wb") as sink:
+        if artifact.inline is not None:
+            sink.write(artifact.inline)
+        else:
+            with (
+                TemporaryDirectory(prefix=".fetched-", dir=place.parent) as folder,
+                objects.fetch(artifact.digest, Path(folder)).open("rb") as source,
+            ):
+                _copy(source.fileno(), sink.fileno(), artifact.size)
+        sink.flush()
+        os.fsync(sink.fileno())
+
+
+def _copy(source: int, sink: int, size: int) -> None:
+    """Copy by copy_file_range(2), which shares blocks where the file system can; by plain copying elsewhere."""
+    done = 0
+    try:
+        while done < size:
+            step = os.copy_file_range(source, sink, size - done)
+            if step == 0:
+                break
+            done += step
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+    if done < size:
+        os.lseek(source, done, os.SEEK_SET)
+        with os.fdopen(os.dup(source), "rb") as reader, os.fdopen(os.dup(sink), "wb") as writer:
+            shutil.copyfileobj(reader, writer, 1024**2)

@@ -1,0 +1,89 @@
+"""What every publisher promises, as tests that each one inherits."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowbutton.model.canonical import digest_bytes
+from flowbutton.model.errors import CorruptObject, NotInStore
+from flowbutton.model.records import Artifact
+from flowbutton.stores.layout import object_key
+from flowbutton.stores.objects import Objects
+from flowbutton.stores.publishing import Publisher
+
+
+def inline(data: bytes) -> Artifact:
+    """Return an artifact whose bytes are in its record."""
+    return Artifact("bytes", digest_bytes(data), len(data), data)
+
+
+def stored(objects: Objects, data: bytes) -> Artifact:
+    """Return an artifact whose bytes are an object of the store."""
+    digest, size = objects.put(data)
+    return Artifact("bytes", digest, size)
+
+
+class PublisherContract(ABC):
+    """``publisher`` and ``objects`` are of one place and one store, new for each test."""
+
+    @abstractmethod
+    def publisher(self) -> Publisher: ...
+    @abstractmethod
+    def objects(self) -> Objects: ...
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def content(self, publisher: Publisher, name: str) -> bytes | None:
+        blocks = publisher.read(name)
+        return None if blocks is None else b"".join(blocks)
+
+    @settings(max_examples=4, suppress_health_check=[*HealthCheck])
+    @given(
+        contents=st.dictionaries(
+            st.sampled_from(["a.txt", "in/b c.txt", "in/deep/ä+?#%.bin", "d.json"]),
+            st.tuples(st.binary(max_size=99), st.booleans(), st.sampled_from([1, 90_001])),
+        )
+    )
+    def test_what_is_published_is_there(self, contents: Mapping[str, tuple[bytes, bool, int]]) -> None:
+        publisher, objects = self.publisher(), self.objects()
+        whole = {name: data * times for name, (data, _, times) in contents.items()}
+        found = {
+            name: stored(objects, whole[name]) if times > 1 or keep else inline(whole[name])
+            for name, (_, keep, times) in contents.items()
+        }
+        publisher.publish(found, objects)
+        assert {name: self.content(publisher, name) for name in whole} == whole
+
+    def test_another_content_replaces(self) -> None:
+        publisher, objects = self.publisher(), self.objects()
+        for data in (b"one", b"three" * 9999, b"two"):
+            publisher.publish({"a": stored(objects, data), "b": inline(data[:9])}, objects)
+            assert (self.content(publisher, "a"), self.content(publisher, "b")) == (data, data[:9])
+
+    def test_what_is_no_output_any_more_stays(self) -> None:
+        publisher, objects = self.publisher(), self.objects()
+        publisher.publish({"a": inline(b"1"), "b": inline(b"2")}, objects)
+        publisher.publish({"b": inline(b"3")}, objects)
+        assert (self.content(publisher, "a"), self.content(publisher, "b")) == (b"1", b"3")
+
+    def test_nothing_is_there_before(self) -> None:
+        assert self.publisher().read("a") is None
+
+    def test_what_is_gone_from_the_store_replaces_nothing(self) -> None:
+        publisher, objects = self.publisher(), self.objects()
+        publisher.publish({"a": inline(b"1"), "b": stored(objects, b"2" * 9999)}, objects)
+        gone, damaged = stored(objects, b"gone" * 2000), stored(objects, b"damaged" * 2000)
+        objects.delete(gone.digest)
+        objects.store.put(object_key(damaged.digest), b"damaged" * 1999)
+        for bad, error in ((gone, NotInStore), (damaged, CorruptObject)):
+            with pytest.raises(error):
+                publisher.publish({"a": inline(b"new"), "b": bad}, Objects(objects.store))
+            assert self.content(publisher, "b") == b"2" * 9999
