@@ -50,7 +50,7 @@ outputs: {total.json: total}
 def ours(folder: Path, count: int, workers: int) -> tuple[float, float, float, float]:
     """Return seconds of a first run, its driver's CPU seconds and growth in bytes, and seconds of a second run."""
     pipeline = read_pipeline(folder / "tiny.yaml", PIPELINE)
-    settings = Settings(store=str(folder / "store"), results=folder / "results", workers=workers)
+    settings = Settings(store=str(folder / "store"), results=str(folder / "results"), workers=workers)
     told = []
     for _ in range(2):
         graph = prepare(

@@ -88,7 +88,7 @@ def clients(bucket: str) -> tuple[Any, Any, Any]:
 def resumed(bucket: str, folder: Path, tasks: int) -> dict[str, Any]:
     """Run small tasks with the store in the bucket, twice; return what each run took, and the second's requests."""
     pipeline = read_pipeline(folder / "tiny.yaml", PIPELINE)
-    settings = Settings(store=f"s3://{bucket}/{uuid.uuid4().hex}", results=folder / "results")
+    settings = Settings(store=f"s3://{bucket}/{uuid.uuid4().hex}", results=str(folder / "results"))
     asked: Counter[str] = Counter()
     client_for(S3Access()).meta.events.register("before-call.s3", lambda model, **_: asked.update([model.name]))
     for name in ("get", "put"):

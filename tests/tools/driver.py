@@ -88,8 +88,6 @@ def main(options: dict[str, Any]) -> int:
     bench = Bench(Path(options.pop("folder")))
     die_at = options.pop("die_at", 0)
     params = options.pop("params", {})
-    if "results" in options:
-        options["results"] = Path(options["results"])
     count = 0
 
     def listen(_kind: str, _fields: dict[str, Any]) -> None:
