@@ -203,6 +203,16 @@ def test_peaks_of_intensity_0_are_counted_as_left_out(tmp_path: Path) -> None:
     assert (reader.consumed, tally.made, tally.filtered_by) == (3, 1, {"peaks of intensity 0": 2})
 
 
+def test_intensities_too_small_for_32_bits_are_0(tmp_path: Path) -> None:
+    heights = np.array([1e-50, 2.0, 5e-324])
+    path = write_imzml(
+        tmp_path / "x.imzML", [PixelSpectrum(1, 1, np.array([100.0, 101.0, 102.0]), heights)], FileLayout(kind="<f8")
+    )
+    run = Driver(tmp_path / "run", path, ())
+    facts = Dataset.read(metabolomics.survey([one.facts for one in run.scatter(100)], run.scratch()))
+    assert (facts.low, facts.high, facts.peaks.tolist()) == (101.0, 101.0, [1])
+
+
 def scatter(folder: Path, spectra: list[PixelSpectrum], layout: FileLayout, **options: Any) -> None:
     run = Driver(folder / "run", write_imzml(folder / "x.imzML", spectra, layout), (), {"points": options})
     metabolomics.survey([one.facts for one in run.scatter(10)], Scratch(str(folder)))

@@ -39,6 +39,9 @@ def test_the_order_of_elements() -> None:
         ("6CH", "it has '6'"),
         ("C6H12+", r"it has '\+'"),
         ("n/a", "it has 'n'"),
+        ("C6 H12", "it has ' '"),
+        ("CaCl2.2H2O", "it has '.2': the number would become part of the count before it"),
+        ("C" + "9" * 5000, "more atoms of 'C'"),
     ],
 )
 def test_formulas_that_cannot_be_read(text: str, match: str) -> None:
@@ -61,13 +64,18 @@ def test_dots_and_equals_signs_are_left_out() -> None:
         ("C2H7N", "-H2O+H", None),
         ("C6H12O6", "-H2O+H", "C6H11O5"),
         ("C6H12O6", "+NH4", "C6H16NO6"),
+        ("C3H6O3", "+HCOO", "C4H7O5"),
+        ("C3H6O3", "[M]+", "C3H6O3"),
+        ("C3H6O3", "[M]-", "C3H6O3"),
+        ("CCl4", "-H+H2", None),
+        ("CCl4", "+H2-H", "CHCl4"),
     ],
 )
 def test_ions(formula: str, adduct: str, ion: str | None) -> None:
     assert ion_of(parse_formula(formula), adduct) == ion
 
 
-@pytest.mark.parametrize("adduct", ["H", "", "+", "+Qq", "+H-", "M+H", "+H(2)"])
+@pytest.mark.parametrize("adduct", ["H", "", "+", "+Qq", "+H-", "M+H", "[M+H]+", "+H(2)"])
 def test_adducts_that_cannot_be_read(adduct: str) -> None:
     with pytest.raises(OptionError):
         parse_adduct(adduct)
@@ -86,6 +94,7 @@ def read(path: Path, text: str | bytes) -> Database:
         'id,name,formula\nA1,water,H2O\nA2,"salt, table",NaCl\n',
         "\ufeffFormula\tName\tID\r\nH2O\twater\tA1\r\n\r\nNaCl\tsalt, table\tA2\r\n",
         "sf;mol_name;molecule_id\nH2O;water;A1\nNaCl;salt, table;A2",
+        "Compound Name\tCompound ID\tMolecular Formula\rwater\tA1\tH2O\rsalt, table\tA2\tNaCl\r",
     ],
 )
 def test_tables_of_molecules(tmp_path: Path, text: str) -> None:
@@ -111,6 +120,7 @@ def test_bad_formulas_are_listed_with_their_lines(tmp_path: Path) -> None:
         (b"name,mass\nwater,18\n", "no column of formulas"),
         (b"formula\nH2(O\nXx\n", r"no formula of a database.*line 2: 'H2\(O'.*line 3: 'Xx'"),
         (b"formula\n\xff\xfe\n", "not text in UTF-8"),
+        (b'formula,name\nH2O,"' + b"x" * 140_000, "a row of a database can't be read"),
     ],
 )
 def test_databases_of_no_use(tmp_path: Path, text: bytes, match: str) -> None:
@@ -165,6 +175,10 @@ def test_version_3_draws_once_per_formula(tmp_path: Path) -> None:
         ("positive", {"analysis_version": 2}, "can't be used"),
         ("positive", {"isocalc_sigma": 0.001, "resolving_power": 100_000}, "both"),
         ("positive", {"isocalc_sigma": -1.0}, "no width"),
+        ("positive", {"isocalc_sigma": 0.0}, "no width"),
+        ("positive", {"adducts": ["+H", "[M]-"]}, r"\[M\]- has another charge"),
+        ("positive", {"decoy_sample_size": 81}, "there are 80 decoy adducts"),
+        ("negative", {"decoy_sample_size": 80}, "there are 79 decoy adducts"),
     ],
 )
 def test_settings_that_cannot_be_used(tmp_path: Path, polarity: str, options: dict[str, object], match: str) -> None:

@@ -43,6 +43,7 @@ class Settings:
     seed: int = 42
     version: int = 1
     instrument: str = "Orbitrap"
+    min_px: int = 1
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ def ion_formula(formula: str, adduct: str) -> str | None:
     for sign, part in re.findall("([+-])([A-Za-z0-9]+)", adduct):
         for element, count in re.findall("([A-Z][a-z]*)([0-9]*)", part):
             atoms[element] = atoms.get(element, 0) + int(sign + (count or "1"))
-    if min(atoms.values()) < 0 or max(atoms.values()) == 0:
+            if atoms[element] < 0:
+                return None
+    if max(atoms.values()) == 0:
         return None
     order = sorted(atoms, key=lambda element: ("CHNOPS".find(element) % 7, element))
     return "".join(f"{element}{atoms[element] if atoms[element] > 1 else ''}" for element in order if atoms[element])
@@ -229,7 +232,7 @@ def _metrics(
     images: Images, mz: Floats, theory: Image, asked: Settings, chaos_of: Callable[[Image, int], float]
 ) -> tuple[float, float, float, float]:
     found = images.of(mz, asked.ppm)
-    if found is None or not found[0].any():
+    if found is None or np.count_nonzero(found[0]) < asked.min_px:
         return 0.0, 0.0, 0.0, 0.0
     spatial = _spatial(found, theory, asked.version)
     spectral = _spectral(found, theory)

@@ -103,13 +103,14 @@ def annotate(
     means: list[Floats] = []
     table = PeakTable.read(peaks)
     near = in_windows(points, *windows(table.mz[segment.first : segment.stop], ppm))
-    for row, images in _ion_images(segment, table, facts, near, options):
-        score = _score(row, images, table.intensity[row], facts, options)
-        if score.msm > 0:
-            scores.append(score)
-            means.append(images.mean_mz)
-            if table.ions[row] in targets:
-                bundle.add((row,), images.encode())
+    with np.errstate(all="ignore"):  # what is too large for float32 is not finite, and a metric that is not finite is 0
+        for row, images in _ion_images(segment, table, facts, near, options):
+            score = _score(row, images, table.intensity[row], facts, options)
+            if score.msm > 0:
+                scores.append(score)
+                means.append(images.mean_mz)
+                if table.ions[row] in targets:
+                    bundle.add((row,), images.encode())
     return Annotated(_write(Path(scratch) / "scores.table", scores, means, table.mz.shape[1]), bundle)
 
 

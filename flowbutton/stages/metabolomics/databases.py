@@ -17,9 +17,10 @@ from flowbutton.partitioners.whole import WholeFile
 from flowbutton.stages.define import map_stage
 from flowbutton.stages.metabolomics.formulas import parse_formula
 
-_FORMULA = ("formula", "sf", "sum_formula", "molecular_formula", "chemical_formula")
-_NAME = ("name", "molecule_name", "mol_name", "compound")
-_ID = ("id", "molecule_id", "mol_id", "identifier", "inchikey")
+# Names of columns, in small letters alone: 'Molecular Formula' is 'molecularformula'.
+_FORMULA = ("formula", "sf", "sumformula", "molecularformula", "chemicalformula", "molformula")
+_NAME = ("name", "moleculename", "molname", "compound", "compoundname")
+_ID = ("id", "moleculeid", "molid", "identifier", "compoundid", "inchikey")
 _SHOWN = 5
 
 
@@ -97,10 +98,13 @@ def _text(data: bytes, file: str) -> str:
 
 def _rows(text: str, file: str) -> Iterator[tuple[int, str, str, str]]:
     """Yield line number, formula, name and id of each row that is not blank."""
-    head = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text), delimiter="\t" if "\t" in head else ";" if ";" in head else ",")
-    names = [name.strip().lower() for name in next(reader, [])]
-    formula, name, number = (_column(names, known) for known in (_FORMULA, _NAME, _ID))
+    head = next(iter(text.splitlines()), "")
+    reader = csv.reader(
+        io.StringIO(text, newline=None), delimiter="\t" if "\t" in head else ";" if ";" in head else ","
+    )
+    names = [name.strip() for name in next(reader, [])]
+    letters = ["".join(filter(str.isalpha, name.lower())) for name in names]
+    formula, name, number = (_column(letters, known) for known in (_FORMULA, _NAME, _ID))
     if formula is None:
         raise BadInput(
             "a database has no column of formulas" if names else "a database is empty",
@@ -108,9 +112,18 @@ def _rows(text: str, file: str) -> Iterator[tuple[int, str, str, str]]:
             hint="name the columns in the first line: id, name, formula",
             file=file,
         )
-    for row in reader:
-        if any(cell.strip() for cell in row):
-            yield reader.line_num, _cell(row, formula), _cell(row, name), _cell(row, number)
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield reader.line_num, _cell(row, formula), _cell(row, name), _cell(row, number)
+    except csv.Error as error:
+        raise BadInput(
+            "a row of a database can't be read",
+            why=str(error),
+            hint="look for a quotation mark that is not closed",
+            file=file,
+            line=reader.line_num,
+        ) from error
 
 
 def _column(names: Sequence[str], known: Sequence[str]) -> int | None:

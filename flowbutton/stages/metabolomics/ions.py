@@ -20,7 +20,7 @@ from flowbutton.model.errors import BadInput, OptionError
 from flowbutton.model.stage import Items, Scratch
 from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.metabolomics.databases import Database
-from flowbutton.stages.metabolomics.formulas import ion_of, parse_adduct, parse_formula
+from flowbutton.stages.metabolomics.formulas import NO_ATOMS, ion_of, parse_adduct, parse_formula
 
 Instrument = Literal["Orbitrap", "FTICR", "TOF"]
 
@@ -149,10 +149,7 @@ def choose_ions(
         raise OptionError(what, why="", hint="take 1 or more decoys, and version 1 or 3")
     chosen = _charge(datasets, charge)
     named = tuple(adducts) if adducts else _ADDUCTS.get(1 if chosen > 0 else -1, ())
-    if len(set(named)) != len(named):
-        raise OptionError(f"an adduct is given twice: {', '.join(named)}", why="", hint="give each once")
-    for adduct in named:
-        parse_adduct(adduct)
+    _check_adducts(named, chosen, decoy_sample_size)
     formulas = sorted({molecule.formula for database in databases for molecule in database.molecules})
     draws = _draw(len(formulas), named, decoy_sample_size, decoy_seed, shared=analysis_version == 3)
     rows = tuple(FormulaIons(formula=formula, decoys=drawn) for formula, drawn in zip(formulas, draws, strict=True))
@@ -222,7 +219,8 @@ def _sigma(isocalc_sigma: float | None, resolving_power: int | None) -> float:
     if isocalc_sigma is not None and resolving_power is not None:
         what = "both isocalc_sigma and resolving_power are given"
         raise OptionError(what, why="one follows from the other", hint="give one of them")
-    sigma = sigma_of(resolving_power) if resolving_power is not None else isocalc_sigma or DEFAULT_SIGMA
+    given = DEFAULT_SIGMA if isocalc_sigma is None else isocalc_sigma
+    sigma = given if resolving_power is None else sigma_of(resolving_power)
     if not 0 < sigma < 1 or (resolving_power is not None and resolving_power < 1):
         raise OptionError(
             "this is no width of a peak", why=f"sigma is {sigma}", hint="METASPACE's is 0.000173 to 0.0025"
@@ -256,6 +254,27 @@ def _charge(datasets: DatasetTable, charge: int | None) -> int:
     return charge if charge is not None else told or 0
 
 
+def _check_adducts(adducts: Sequence[str], charge: int, decoys: int) -> None:
+    if len(set(adducts)) != len(adducts):
+        raise OptionError(f"an adduct is given twice: {', '.join(adducts)}", why="", hint="give each once")
+    for adduct in adducts:
+        parse_adduct(adduct)
+        if NO_ATOMS.get(adduct, charge) * charge < 0:
+            raise OptionError(
+                f"the adduct {adduct} has another charge than the ions",
+                why=f"theirs is {charge:+d}",
+                hint="leave it out",
+            )
+    most = len(_candidates(adducts))
+    if decoys > most:
+        what = f"{decoys} decoys for each formula and adduct can't be drawn"
+        raise OptionError(what, why=f"there are {most} decoy adducts", hint=f"take {most} or fewer; METASPACE takes 20")
+
+
+def _candidates(adducts: Sequence[str]) -> list[str]:
+    return [adduct for adduct in DECOY_ADDUCTS if adduct not in adducts]
+
+
 def _draw(
     formulas: int, adducts: Sequence[str], size: int, seed: int, *, shared: bool
 ) -> Iterator[tuple[tuple[str, ...], ...]]:
@@ -263,7 +282,7 @@ def _draw(
     import numpy as np
 
     random = np.random.RandomState(seed)
-    candidates = [adduct for adduct in DECOY_ADDUCTS if adduct not in adducts]
+    candidates = _candidates(adducts)
 
     def draw() -> tuple[str, ...]:
         shuffled = [*candidates]

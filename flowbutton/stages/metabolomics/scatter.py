@@ -104,12 +104,12 @@ class _Kept:
         heights: list[npt.NDArray[np.float32]] = []
         empty = 0
         for spectrum in spectra:
-            above = spectrum.intensity > 0
-            kept = spectrum.intensity[above]
+            height = spectrum.intensity if spectrum.intensity.dtype == np.float32 else _as_float32(spectrum.intensity)
+            above = height > 0  # in float32: what is too small for it is nothing
+            heights.append(height[above])
             mz.append(spectrum.mz[above])
-            heights.append(kept if kept.dtype == np.float32 else _as_float32(kept))
-            rows.append((spectrum.number, spectrum.x, spectrum.y, len(kept)))
-            empty += len(above) - len(kept)
+            rows.append((spectrum.number, spectrum.x, spectrum.y, len(heights[-1])))
+            empty += len(above) - len(heights[-1])
         numbers, x, y, counts = np.array(rows, np.int64).T
         intensity = np.concatenate(heights)
         wrong = np.flatnonzero(~np.isfinite(intensity))
@@ -143,7 +143,7 @@ class _Kept:
 
 
 def _as_float32(intensity: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         return intensity.astype(np.float32)
 
 
