@@ -37,7 +37,8 @@ from flowbutton.partitioners.raster_index import (
     kept_head,
     stored_places,
 )
-from flowbutton.partitioners.raster_layers import Layer, RasterGrid, check_one_grid, chosen, head_of, named_bands
+from flowbutton.partitioners.raster_layers import Layer, RasterGrid, chosen, head_of, named_bands, valid_pixels
+from flowbutton.partitioners.raster_warp import Method, Warp, onto_one_grid
 from flowbutton.partitioners.tiff_image import TiffImage, decoded
 
 Array = npt.NDArray[Any]
@@ -66,6 +67,7 @@ class RasterWindow(Reader):
         self.layers = tuple(Layer(**layer) for layer in body["layers"])
         self.rows, self.columns, self._halo = range(*body["rows"]), range(*body["columns"]), int(body["halo"])
         self._clip = Clip.from_json(body["clip"]) if "clip" in body else None
+        self._grid = RasterGrid.from_json(body["grid"]) if "grid" in body else None
 
     @property
     def key(self) -> Mapping[str, str | int]:
@@ -80,7 +82,7 @@ class RasterWindow(Reader):
     @cached_property
     def grid(self) -> RasterGrid:
         """The grid of the whole raster, on which `rows` and `columns` are the window's own."""
-        return kept_head(self._data, self._files[0]["head"])[0]
+        return self._grid or kept_head(self._data, self._files[0]["head"])[0]
 
     @property
     def seen(self) -> tuple[range, range]:
@@ -106,18 +108,33 @@ class RasterWindow(Reader):
         return tuple(found[place] for place in range(len(self.layers)))
 
     def _read(self, file: Mapping[str, Any], layers: Sequence[tuple[int, Layer]]) -> Iterator[tuple[int, Band]]:
+        seen = self.seen if self._clip is None else self._clip.placed(*self.seen)
+        warp = Warp.from_json(file["warp"]) if "warp" in file else None
+        at = warp.region(*seen) if warp else seen
+        for place, band in self._stored(file, layers, *at) if len(at[0]) else ():
+            values, valid = warp.pixels(band.values, band.valid, at, *seen) if warp else (band.values, band.valid)
+            yield place, Band(band.layer, values, valid)
+        for place, layer in layers if not len(at[0]) else ():
+            nothing = np.zeros((len(seen[0]), len(seen[1])), layer.dtype)
+            yield place, Band(layer, nothing, nothing != 0)
+
+    def _stored(
+        self, file: Mapping[str, Any], layers: Sequence[tuple[int, Layer]], rows: range, columns: range
+    ) -> Iterator[tuple[int, Band]]:
+        """Yield layers as a file has them."""
         _, images = kept_head(self._data, file["head"])
         bands = sorted({band for _, layer in layers for band in (layer.band, layer.alpha) if band})
         wanted = [(images[0], bands)] + [(image, [1]) for image in images[1:]]
-        pixels = self._pixels(file, wanted)
+        pixels = self._pixels(file, wanted, rows, columns)
         values = dict(zip(bands, pixels[0], strict=True))
         mask = pixels[1][0] != 0 if len(pixels) > 1 else None
         for place, layer in layers:
             yield place, Band(layer, values[layer.band], valid_pixels(layer, values, mask))
 
-    def _pixels(self, file: Mapping[str, Any], wanted: Sequence[tuple[TiffImage, list[int]]]) -> list[Array]:
+    def _pixels(
+        self, file: Mapping[str, Any], wanted: Sequence[tuple[TiffImage, list[int]]], rows: range, columns: range
+    ) -> list[Array]:
         """Return the bands of image and mask: the blocks of both are fetched together."""
-        rows, columns = self.seen if self._clip is None else self._clip.placed(*self.seen)
         places: list[dict[int, tuple[int, int]]] = []
         for (image, bands), table in zip(wanted, file["tables"], strict=True):
             numbers = image.numbers(*image.meeting(rows, columns), bands)
@@ -136,30 +153,6 @@ class RasterWindow(Reader):
             top, left = rows.start - down.start * image.block[0], columns.start - across.start * image.block[1]
             found.append(pixels[:, top : top + len(rows), left : left + len(columns)])
         return found
-
-
-def valid_pixels(
-    layer: Layer, values: Mapping[int, Array], mask: npt.NDArray[np.bool_] | None
-) -> npt.NDArray[np.bool_]:
-    """Return which pixels of a layer have a value, by mask, nodata or alpha: the first of these that the file has."""
-    pixels = values[layer.band]
-    found: npt.NDArray[np.bool_]
-    if mask is not None:
-        return mask
-    if layer.nodata is not None:
-        nodata = float(layer.nodata)
-        found = ~np.isnan(pixels) if math.isnan(nodata) else pixels != _as_stored(layer.nodata, pixels.dtype)
-        return found
-    return values[layer.alpha] != 0 if layer.alpha else np.ones(pixels.shape, np.bool_)
-
-
-def _as_stored(nodata: str, dtype: np.dtype[Any]) -> Any:
-    """Return nodata in the type of the pixels; a number that this type does not have is equal to none of them."""
-    number = float(nodata)
-    if dtype.kind not in "iu":
-        return dtype.type(number)
-    exact = int(nodata) if nodata.lstrip("-").isdigit() else number
-    return exact if np.iinfo(dtype).min <= exact <= np.iinfo(dtype).max and exact == int(exact) else math.nan
 
 
 class Raster(Partitioner):
@@ -197,25 +190,28 @@ class Raster(Partitioner):
                 problems.append(error)
         if problems:
             raise _first(problems)
-        check_one_grid([head.grid for head in heads], list(infos))
+        place = list(infos).index(files[int(cast(int, source.options.get("grid_of", 1))) - 1][0].uri)
+        target, warps = onto_one_grid(heads, list(infos), place, source, data)
         names = source.options.get("names") or ()
         layers = chosen(heads, files, list(infos), [str(name) for name in cast(Sequence[str], names)])
         area = area_of(source.options)
-        clip = clip_of(heads[0].grid, area, file=files[0][0].uri)
-        grid = clipped(heads[0].grid, clip)
+        clip = clip_of(target, area, file=files[0][0].uri)
+        grid = clipped(target, clip)
         body: dict[str, Json] = {"crs": grid.crs, "transform": list(grid.transform)}
         body |= {"rows": grid.rows, "columns": grid.columns, "layers": [layer.to_json() for layer in layers]}
         if area is not None:
             body["clip"] = clip.to_json()
+        if any(warps):
+            body["warps"] = [None if warp is None else warp.to_json() for warp in warps]
         key = (("file", file_name(files[0][0].uri)), ("ordinal", 0))
         return [Group(0, key, tuple(infos.values()), body)]
 
     def index_parts(self, group: Group) -> Sequence[IndexPart]:
         """Return a task per 256 MiB of each file."""
-        return [part for info in group.objects for part in self._parts(group, info)]
+        clips = zip(group.objects, _clips(group), strict=True)
+        return [part for info, clip in clips for part in self._parts(group, info, clip)]
 
-    def _parts(self, group: Group, info: ObjectInfo) -> Iterator[IndexPart]:
-        clip = _clip(group)
+    def _parts(self, group: Group, info: ObjectInfo, clip: Clip | None) -> Iterator[IndexPart]:
         parts = self._count(info, clip)
         for part in range(parts):
             body: dict[str, Json] = {"uri": info.uri, "identity": info.identity, "size": info.size}
@@ -238,8 +234,8 @@ class Raster(Partitioner):
     def layout(self, group: Group, indexes: Sequence[bytes]) -> Layout:
         """Join the indexes of the files."""
         found: list[RasterIndex] = []
-        first, clip = 0, _clip(group)
-        for info in group.objects:
+        first = 0
+        for info, clip in zip(group.objects, _clips(group), strict=True):
             count = self._count(info, clip)
             found.append(join_index(indexes[first : first + count], clip))
             first += count
@@ -255,6 +251,9 @@ class Raster(Partitioner):
         halo: int = 0,
         names: Sequence[str] | None = None,
         area: Limits | None = None,
+        warp: Method | None = None,
+        grid: str | None = None,
+        grid_of: int = 1,
     ) -> Sequence[Piece]:
         """Divide a raster into windows, row by row.
 
@@ -266,16 +265,24 @@ class Raster(Partitioner):
             names: Of the bands in the source's order; when all are used, the bands of the next scene begin.
             area: xmin, ymin, xmax, ymax in the raster's coordinate system: the pixels whose centres lie in it
                 (half-open) are the raster then.
+            warp: How pixels of rasters on other grids become those of one: ``nearest``, ``bilinear`` or ``average``
+                (see `Warp`). Without it grids that differ are an error.
+            grid: The raster whose grid that is; without it that of the source.
+            grid_of: Which of the source, counted from 1.
         """
         if window < 1 or halo < 0:
             what = f"windows of {window} pixels with a halo of {halo} can't be made"
             raise OptionError(what, why="", hint="a window has 1 pixel or more, a halo 0 or more")
-        del names, area  # `probe` has used them
+        del names, area, warp, grid, grid_of  # `probe` has used them
         body = cast(Mapping[str, Any], layout.group.body)
         indexes = cast(tuple[RasterIndex, ...], layout.body)
         rows, columns = body["rows"], body["columns"]
         clip = _clip(layout.group) or Clip(0, 0, rows, columns, (rows, columns))
-        high, wide = window_shape([index.image.image.block for index in indexes], *clip.of, window)
+        blocks = [
+            (warped.block,) * 2 if warped else index.image.image.block
+            for index, warped in zip(indexes, _warps(layout.group), strict=True)
+        ]
+        high, wide = window_shape(blocks, *clip.of, window)
         return [
             _piece(layout.group, indexes, down, across, halo)
             for down in _steps(clip.top, rows, high)
@@ -289,13 +296,28 @@ class Raster(Partitioner):
     def table(self, groups: Sequence[Group]) -> Json:
         """Return a row per raster: ``file``, ``ordinal``, ``crs``, ``transform``, ``rows``, ``columns``, ``layers``."""
         rows = [{**dict(group.key), **cast(Mapping[str, Json], group.body)} for group in groups]
-        return [{name: value for name, value in row.items() if name != "clip"} for row in rows]
+        return [{name: value for name, value in row.items() if name not in ("clip", "warps")} for row in rows]
 
 
 def _clip(group: Group) -> Clip | None:
     """Return what a raster is confined to."""
     body = cast(Mapping[str, Any], group.body)
     return Clip.from_json(body["clip"]) if "clip" in body else None
+
+
+def _warps(group: Group) -> list[Warp | None]:
+    """Return how each file comes onto the grid, None where it is on it."""
+    told = cast(Mapping[str, Any], group.body).get("warps") or [None] * len(group.objects)
+    return [None if warp is None else Warp.from_json(warp) for warp in told]
+
+
+def _clips(group: Group) -> list[Clip | None]:
+    """Return what each file is confined to."""
+    clip = _clip(group)
+    if clip is None:
+        return [None] * len(group.objects)
+    own = clip.placed(range(clip.rows), range(clip.columns))
+    return [clip if warp is None else warp.clip(*own) for warp in _warps(group)]
 
 
 def _steps(first: int, count: int, size: int) -> Iterator[range]:
@@ -336,23 +358,28 @@ def _piece(group: Group, indexes: Sequence[RasterIndex], rows: range, columns: r
     digests: list[Json] = []
     stored = 0
     files: list[Json] = []
-    for number, (info, index) in enumerate(zip(group.objects, indexes, strict=True)):
+    for number, (info, index, warp) in enumerate(zip(group.objects, indexes, _warps(group), strict=True)):
         bands = [
             band for layer in layers if layer["file"] == number for band in (layer["band"], layer["alpha"]) if band
         ]
+        around, own = clip.placed(*seen), clip.placed(rows, columns)
+        if warp is not None:
+            around, own = warp.region(*around), warp.region(*own)
         for image, wanted in ((index.image, bands), (index.mask, [1])):
-            if image is not None:
-                digests.append(_digest(image, *clip.placed(*seen), wanted))
-                own = image.image.meeting(*clip.placed(rows, columns))
-                stored += int(image.sizes[image.image.numbers(*own, wanted)].sum())
+            if image is not None and len(around[0]):
+                digests.append(_digest(image, *around, wanted))
+                stored += int(image.sizes[image.image.numbers(*image.image.meeting(*own), wanted)].sum())
         tables = [index.image.table] + ([index.mask.table] if index.mask else [])
         named_file: dict[str, Json] = {"uri": info.uri, "identity": info.identity, "head": index.head, "tables": tables}
-        files.append(named_file | ({"packs": list(index.packs)} if index.packs else {}))
+        named_file |= {"packs": list(index.packs)} if index.packs else {}
+        files.append(named_file | ({} if warp is None else {"warp": warp.to_json()}))
     window: dict[str, Json] = {"rows": [rows.start, rows.stop], "columns": [columns.start, columns.stop], "halo": halo}
     heads: list[Json] = [index.head for index in indexes]
     if "clip" in body:
         window["clip"] = clip.to_json()
-    content: Json = [heads, digests, layers, window]
+    if "warps" in body:
+        window["grid"] = {name: body[name] for name in ("crs", "transform", "rows", "columns")}
+    content: Json = [heads, digests, layers, window, *([body["warps"]] if "warps" in body else [])]
     key = (*group.key, ("row", rows.start), ("column", columns.start))
     named: dict[str, Json] = {"files": files, "layers": layers, **window}
     return Piece(Raster.name, key, digest_json("raster", content), len(rows) * len(columns), stored, named)

@@ -139,9 +139,7 @@ def _spread(values: npt.NDArray[Any], image: TiffImage, clip: Clip) -> npt.NDArr
 def kept_head(data: DataAccess, uri: str) -> tuple[RasterGrid, list[TiffImage]]:
     """Read what the index kept: the grid, the image, and the mask if there is one."""
     value: Mapping[str, Any] = json.loads(data.read(uri))
-    a, b, c, d, e, f = value["transform"]
-    grid = RasterGrid(value["crs"], (a, b, c, d, e, f), value["rows"], value["columns"])
-    return grid, [TiffImage.from_json(image) for image in value["images"]]
+    return RasterGrid.from_json(value), [TiffImage.from_json(image) for image in value["images"]]
 
 
 def _digests(places: Any, uri: str, data: DataAccess, pack: dict[int, bytes] | None) -> bytes:

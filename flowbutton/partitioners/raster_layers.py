@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import BadInput, MissingInput, OptionError
@@ -29,6 +30,7 @@ from flowbutton.partitioners.tiff_image import TiffImage, image_of, opened, smal
 _BANDS = re.compile(r"#(\*|[0-9]+(?:\+[0-9]+)*)$")
 _NEW_SUBFILE, _REDUCED, _MASK = 254, 1, 4
 
+Array = npt.NDArray[Any]
 Transform = tuple[float, float, float, float, float, float]
 
 
@@ -41,6 +43,16 @@ class RasterGrid:
     transform: Transform
     rows: int
     columns: int
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the grid as JSON; the inverse of `from_json`."""
+        return {**asdict(self), "transform": [*self.transform]}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RasterGrid:
+        """Read what `to_json` gave."""
+        a, b, c, d, e, f = value["transform"]
+        return cls(value["crs"], (a, b, c, d, e, f), value["rows"], value["columns"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,20 +226,45 @@ def chosen(
     return tuple(found)
 
 
+def valid_pixels(
+    layer: Layer, values: Mapping[int, Array], mask: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.bool_]:
+    """Return which pixels of a layer have a value, by mask, nodata or alpha: the first of these that the file has."""
+    pixels = values[layer.band]
+    found: npt.NDArray[np.bool_]
+    if mask is not None:
+        return mask
+    if layer.nodata is not None:
+        nodata = float(layer.nodata)
+        found = ~np.isnan(pixels) if math.isnan(nodata) else pixels != _as_stored(layer.nodata, pixels.dtype)
+        return found
+    return values[layer.alpha] != 0 if layer.alpha else np.ones(pixels.shape, np.bool_)
+
+
+def _as_stored(nodata: str, dtype: np.dtype[Any]) -> Any:
+    """Return nodata in the type of the pixels; a number that this type does not have is equal to none of them."""
+    number = float(nodata)
+    if dtype.kind not in "iu":
+        return dtype.type(number)
+    exact = int(nodata) if nodata.lstrip("-").isdigit() else number
+    return exact if np.iinfo(dtype).min <= exact <= np.iinfo(dtype).max and exact == int(exact) else math.nan
+
+
 def check_one_grid(grids: Sequence[RasterGrid], files: Sequence[str]) -> None:
     """Raise `BadInput` unless all grids are the same: size, CRS, and corners within a millionth of a pixel."""
     for grid, file in zip(grids[1:], files[1:], strict=True):
-        difference = _difference(grids[0], grid)
-        if difference:
+        apart = difference(grids[0], grid)
+        if apart:
             raise BadInput(
                 "two rasters have different grids",
-                why=f"{difference}, compared with {file_name(files[0])}",
-                hint="bring them onto one: gdalwarp -t_srs EPSG:n -te left bottom right top -tr width height -r near",
+                why=f"{apart}, compared with {file_name(files[0])}",
+                hint="let them be brought onto one: warp=nearest, bilinear or average; or do it before, by gdalwarp",
                 file=file,
             )
 
 
-def _difference(one: RasterGrid, other: RasterGrid) -> str:
+def difference(one: RasterGrid, other: RasterGrid) -> str:
+    """Return how another grid differs, "" where it is the same: size, CRS, corners to a millionth of a pixel."""
     from rasterio.crs import CRS
 
     if (one.rows, one.columns) != (other.rows, other.columns):

@@ -144,6 +144,7 @@ def rasters(draw: st.DrawFn) -> tuple[dict[str, Any], str, int]:
     return stored, dtype, count
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NodataShadowWarning")  # of four bands GDAL takes one for alpha
 @settings(deadline=None, max_examples=60)
 @given(raster=rasters(), window=st.integers(1, 90), halo=st.integers(0, 40))
 def test_windows_are_what_gdal_reads_of_the_whole_in_every_way_of_storing(
