@@ -125,7 +125,8 @@ class _Survey:
             key = written(entry.key)
             if key is not None and key.kind in (Kind.SEGMENT, Kind.MANIFEST):
                 segment = self._segment(entry)
-                named[entry.key] = frozenset(pack_key(key.digest, row.pack) for row in (*segment.rows, *segment.void))
+                packs = {row.pack for row in segment.rows} | {row.pack for row in segment.void}
+                named[entry.key] = frozenset(pack_key(key.digest, pack) for pack in packs)
                 for row in segment.rows:
                     marks.setdefault(pack_key(key.digest, row.pack), set()).add(row.fingerprint[:MARK_DIGITS])
         return Inventory(entries, [*self.store.leftovers()], {key: frozenset(m) for key, m in marks.items()}, named)

@@ -25,11 +25,11 @@ from flowbutton.engine.tasks import RangeReader, Result, RowsInput, Task
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Bug, CorruptObject, FlowbuttonError, NotInStore, ResourceExhausted, WorkerLost
 from flowbutton.model.executor import Call, Event, Executor, Lost, Progressed, Raised, Returned, Started, TimedOut
-from flowbutton.model.records import Outline, Row
+from flowbutton.model.outlines import Outlined
 from flowbutton.stores.layout import run_key
 from flowbutton.stores.records import put_selection
 from flowbutton.worker.messages import PackWritten, TaskFailed, decode
-from flowbutton.worker.payload import CallOrder, GatherInput, Input, StoredRow, TaskOrder
+from flowbutton.worker.payload import CallOrder, GatherInput, Input, TaskOrder
 
 TICK_S = 0.5
 """The longest wait for an event: signals, leases and delayed tasks are looked at this often."""
@@ -162,8 +162,10 @@ class Drive:
         shared = {**node.shared, **{name: self._gather(rows) for name, rows in node.shared_gathers.items()}}
         orders = []
         for task in tasks:
-            gathers = {name: self._gather(rows) for name, rows in task.gathers.items()}
-            orders.append(TaskOrder(task.fingerprint, {**task.inputs, **gathers}, task.part))
+            inputs = task.inputs
+            if task.gathers:
+                inputs = {**inputs, **{name: self._gather(rows) for name, rows in task.gathers.items()}}
+            orders.append(TaskOrder(task.fingerprint, inputs, task.part))
         return CallOrder(
             store=self._records.store.uri,
             stage=node.spec.stage_digest,
@@ -192,13 +194,14 @@ class Drive:
 
         Who has answered gets its next call first: workers go on while what they wrote is named.
         """
-        written: dict[str, list[Row]] = defaultdict(list)
+        written: dict[str, list[Outlined]] = defaultdict(list)
         for event in events:
             if isinstance(event, Progressed):
                 message = decode(event.message)
                 if isinstance(message, PackWritten):
                     written[self._stage_digest(event.id)] += message.rows
-                    first = [self._twins[row.fingerprint][0] for row in message.rows if row.fingerprint in self._twins]
+                    twins = [self._twins.get(row.fingerprint) for row in message.rows]
+                    first = [numbers[0] for numbers in twins if numbers]
                     self._schedule.written(first)
                 else:
                     self._hear(event.id, message)
@@ -256,22 +259,22 @@ class Drive:
         found = self._records.find(digest, [task.fingerprint for task in left])
         self._finish(digest, list(found.values()))
 
-    def _commit(self, stage_digest: str, rows: Sequence[Row]) -> None:
+    def _commit(self, stage_digest: str, rows: Sequence[Outlined]) -> None:
         found = steadily(lambda: self._records.commit(stage_digest, rows), pause=self._pause)
         self._finish(stage_digest, found)
 
-    def _finish(self, stage_digest: str, found: Sequence[tuple[Row, Outline]]) -> None:
+    def _finish(self, stage_digest: str, found: Sequence[Outlined]) -> None:
         done: list[tuple[Task, Result]] = []
         attempts: list[int] = []
         readers: list[RangeReader | None] = []
-        for row, outline in found:
-            result = Result(StoredRow(stage_digest, row), outline, reused=False)
-            for number in self._twins.pop(row.fingerprint, ()):
+        for outlined in found:
+            result = Result(stage_digest, outlined, reused=False)
+            for number in self._twins.pop(outlined.fingerprint, ()):
                 task = self._tasks.pop(number)
                 done.append((task, result))
                 attempts.append(self._schedule.attempts(number) + 1)
                 readers.append(content_reader(self._expansion, task, result, self._records))
-                self._schedule.done(number, result.measures.wall_s)  # what waited for its twin is not known there
+                self._schedule.done(number, outlined.wall_s)  # what waited for its twin is not known there
         self.ended.ran += len(done)
         ended = zip(done, attempts, strict=True)
         self._journal.trace("done", ((task, attempt, result.measures) for (task, result), attempt in ended))

@@ -105,7 +105,7 @@ class _Logs:
     def _rows_of(self, stage_digest: str) -> Mapping[str, Row]:
         if stage_digest not in self._rows:
             rows = RecordLog(self._store, stage_digest).refresh()
-            self._rows[stage_digest] = {mark[:MARK_DIGITS]: row for mark, row in rows.items()}
+            self._rows[stage_digest] = {mark[:MARK_DIGITS]: row.row for mark, row in rows.items()}
         return self._rows[stage_digest]
 
 

@@ -1,25 +1,17 @@
 """What a node keeps of its done tasks, in little memory: about 200 bytes each, since there may be 10⁵ of them.
 
-A result that is like most (one output, no counts) is kept as packed bytes and made again when asked for; any other is
-kept as it is. Imports `flowbutton.model`, `engine.tasks`.
+Each result is its row and outline as the store has them (`model.outlines`). Imports `flowbutton.model`, `engine.tasks`.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence, ValuesView
 from typing import TypeVar, overload
 
 from flowbutton.engine.tasks import Result
 from flowbutton.model.canonical import Json
-from flowbutton.model.records import NOTHING_COUNTED, Measures, Outline, Row
+from flowbutton.model.outlines import Outlined
 from flowbutton.worker.payload import StoredRow
-
-_PACKED = struct.Struct("<32s32sQII32sQIIQQQ??")
-"""The row: fingerprint, digest, offset, length, place of its pack; then content, size, measures, and what it is."""
-_ROW = struct.Struct("<32s32sQII")
-_TICKS = 10_000
-"""Measured times are kept as they are rounded: in tenths of a millisecond."""
 
 ItemT = TypeVar("ItemT")
 
@@ -87,19 +79,16 @@ class Results(Mapping[int, Result]):
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
-        self._kept: dict[int, bytes | Result] = {}
-        self.reused = 0
-        """How many of them were there before the run."""
-        self._packs: list[str] = []
-        self._pack_places: dict[str, int] = {}
+        self._kept: dict[int, Outlined] = {}
+        self._reused = set[int]()  # those that were there before the run
 
     def __setitem__(self, task: int, result: Result) -> None:
-        self._kept[task] = self._packed(result) or result
-        self.reused += result.reused
+        self._kept[task] = result.outlined
+        if result.reused:
+            self._reused.add(task)
 
     def __getitem__(self, task: int) -> Result:
-        kept = self._kept[task]
-        return self._unpacked(kept) if isinstance(kept, bytes) else kept
+        return Result(self._stage, self._kept[task], task in self._reused)
 
     def __contains__(self, task: object) -> bool:
         return task in self._kept
@@ -110,58 +99,23 @@ class Results(Mapping[int, Result]):
     def __len__(self) -> int:
         return len(self._kept)
 
-    def _packed(self, result: Result) -> bytes | None:
-        """Return a result as bytes, None where it has more to it than fits."""
-        (stage, row), outline, reused = result
-        if outline.ledger is not NOTHING_COUNTED or outline.artifacts.keys() != {""} or stage != self._stage:
-            return None
-        content, size = outline.artifacts[""]
-        wall_s, cpu_s, rss, read, written = outline.measures
-        is_object = bool(outline.objects)
-        if outline.objects not in ((), (content,)):
-            return None
-        try:
-            where = bytes.fromhex(row.digest), row.offset, row.length, self._place_of(row.pack)
-            times = round(wall_s * _TICKS), round(cpu_s * _TICKS)
-            rest = bytes.fromhex(content), size, *times, rss, read, written, is_object, reused
-            return _PACKED.pack(bytes.fromhex(row.fingerprint), *where, *rest)
-        except (ValueError, struct.error):  # an extension, a number beyond its field
-            return None
-
-    def _place_of(self, pack: str) -> int:
-        place = self._pack_places.setdefault(pack, len(self._packs))
-        if place == len(self._packs):
-            self._packs.append(pack)
-        return place
-
-    def _unpacked(self, kept: bytes) -> Result:
-        *row, named, size, wall, cpu, rss, read, written, is_object, reused = _PACKED.unpack(kept)
-        content = named.hex()
-        measures = Measures(wall / _TICKS, cpu / _TICKS, rss, read, written)
-        outline = Outline({"": (content, size)}, (content,) if is_object else (), NOTHING_COUNTED, measures)
-        return Result(self._stored(*row), outline, reused)
-
-    def _stored(self, mark: bytes, digest: bytes, offset: int, length: int, pack: int) -> StoredRow:
-        return StoredRow(self._stage, Row(mark.hex(), digest.hex(), self._packs[pack], offset, length))
+    @property
+    def reused(self) -> int:
+        """How many of them were there before the run."""
+        return len(self._reused)
 
     def fingerprint(self, task: int) -> str:
         """Return a task's fingerprint."""
-        kept = self._kept[task]
-        return kept[:32].hex() if isinstance(kept, bytes) else kept.stored.row.fingerprint
+        return self._kept[task].fingerprint
 
     def stored(self, task: int) -> StoredRow:
         """Return where a task's record lies."""
-        kept = self._kept[task]
-        return self._stored(*_ROW.unpack_from(kept)) if isinstance(kept, bytes) else kept.stored
+        return StoredRow(self._stage, self._kept[task].row)
 
     def content(self, task: int, output: str | None) -> Json:
         """Return what names an output's content, as `Result.content`."""
-        kept = self._kept[task]
-        return kept[_ROW.size : _ROW.size + 32].hex() if isinstance(kept, bytes) else kept.content(output)
+        return self._kept[task].content(output)
 
     def bytes_of(self, task: int, output: str | None) -> int:
         """Return the size of an output, as `Result.bytes_of`."""
-        kept = self._kept[task]
-        if isinstance(kept, bytes):
-            return int.from_bytes(kept[_ROW.size + 32 : _ROW.size + 40], "little")
-        return kept.bytes_of(output)
+        return self._kept[task].bytes_of(output)

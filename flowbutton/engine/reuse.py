@@ -1,24 +1,27 @@
 """What is done already: task records found by fingerprint, and the expansion walked as far as they reach.
 
-`plan` and `run` both begin with `settle`: what the plan shows as reused is what the run reuses.
+`plan` and `run` both begin with `settle_soundly`: what the plan shows as reused is what the run reuses.
 Imports `flowbutton.model`, `stores`, `engine`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
 
 from flowbutton.engine.collector import uncollected
-from flowbutton.engine.expansion import Expansion
+from flowbutton.engine.expansion import Expansion, transposition_of
+from flowbutton.engine.nodes import Node
 from flowbutton.engine.tasks import RangeReader, Result, Task
-from flowbutton.model.errors import CorruptObject
-from flowbutton.model.records import Artifact, Outline, Row
+from flowbutton.model.outlines import Outlined
+from flowbutton.model.records import Artifact, Row
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import digest_in
 from flowbutton.stores.objects import Objects
 from flowbutton.stores.records import RecordLog
-from flowbutton.worker.payload import StoredRow
+from flowbutton.worker.payload import ArtifactInput, PartsInput, StoredRow
 
 
 class Records:
@@ -38,29 +41,37 @@ class Records:
         """Read again what is there: after a worker was lost its packs may hold finished tasks."""
         self.log(stage_digest).load()
 
-    def find(self, stage_digest: str, fingerprints: Iterable[str]) -> dict[str, tuple[Row, Outline]]:
-        """Return rows and outlines of those fingerprints that are done and whose artifacts are still there.
-
-        The first look is for the manifest of exactly these, which a finished stage left; only if there is none, all
-        that is known of the stage digest is read.
-        """
-        log, marks = self.log(stage_digest), list(dict.fromkeys(fingerprints))
-        if not log.is_whole and any(log.row(mark) is None for mark in marks):
-            log.lookup(marks)
-        wanted = [row for row in map(log.row, marks) if row is not None]
-        found = [(row, outline) for row, outline in zip(wanted, self._read(log, wanted), strict=True) if outline]
-        there = self.objects.present({digest for _, outline in found for digest in outline.objects})
-        return {row.fingerprint: (row, outline) for row, outline in found if there.issuperset(outline.objects)}
+    def find(self, stage_digest: str, fingerprints: Sequence[str]) -> dict[str, Outlined]:
+        """Return rows and outlines of those fingerprints that are done and whose artifacts are still there."""
+        found = self.log(stage_digest).find(fingerprints)
+        objects = {mark: digests for mark, outlined in found.items() if (digests := outlined.objects)}
+        there = self.objects.present({digest for digests in objects.values() for digest in digests})
+        for mark in [mark for mark, digests in objects.items() if not there.issuperset(digests)]:
+            del found[mark]
+        return found
 
     def was_done(self, stage_digest: str, fingerprint: str) -> bool:
         """Return whether a task was done once, whatever became of its record and artifacts since."""
         return self.log(stage_digest).was_named(fingerprint)
 
-    def commit(self, stage_digest: str, rows: Sequence[Row]) -> list[tuple[Row, Outline]]:
-        """Name rows; return the winning row and outline of each fingerprint."""
+    def sound(self, stage_digest: str, found: dict[str, Outlined]) -> dict[str, Outlined]:
+        """Return those whose records are sound. The others count as absent from now on."""
         log = self.log(stage_digest)
-        chosen = list(log.commit(rows).values())
-        return list(zip(chosen, log.outlines(chosen), strict=True))
+        if log.are_sound([outlined.row for outlined in found.values()]):
+            return found
+        return {mark: outlined for mark, outlined in found.items() if log.row(mark) is not None}
+
+    def are_sound(self, rows: Iterable[StoredRow]) -> bool:
+        """Read records; return whether all are sound. Those that are not count as absent from now on."""
+        by_stage: dict[str, list[Row]] = defaultdict(list)
+        for stage_digest, row in dict.fromkeys(rows):
+            by_stage[stage_digest].append(row)
+        answers = [self.log(stage_digest).are_sound(found) for stage_digest, found in by_stage.items()]
+        return all(answers)
+
+    def commit(self, stage_digest: str, rows: Sequence[Outlined]) -> list[Outlined]:
+        """Name rows; return the winning row and outline of each fingerprint."""
+        return [*self.log(stage_digest).commit(rows).values()]
 
     def artifact(self, stored: StoredRow) -> Artifact:
         """Return the one artifact of a task whose content decides about others."""
@@ -79,24 +90,83 @@ class Records:
         if digest is not None and not self.objects.is_sound(digest):
             self.objects.delete(digest)
 
-    def heal(self, outline: Outline) -> bool:
-        """Return whether a record's artifacts are sound to the last byte; delete those that are not."""
-        damaged = [digest for digest in outline.objects if not self.objects.is_sound(digest)]
-        for digest in damaged:
-            self.objects.delete(digest)
-        return not damaged
+    def sound_contents(self, stage_digest: str, found: Iterable[Outlined]) -> dict[str, RangeReader]:
+        """Return, by fingerprint, readers of the one artifact of each record, where both are sound to the last byte.
 
-    def _read(self, log: RecordLog, rows: Sequence[Row]) -> list[Outline | None]:
-        try:
-            return list(log.outlines(rows))
-        except CorruptObject:
-            return [self._read_one(log, row) for row in rows]
+        Damaged objects are deleted, so that the task that runs again makes them again.
+        """
+        log, rows = self.log(stage_digest), []
+        for outlined in found:
+            damaged = [digest for digest in outlined.objects if not self.objects.is_sound(digest)]
+            for digest in damaged:
+                self.objects.delete(digest)
+            if not damaged:
+                rows.append(outlined.row)
+        if not log.are_sound(rows):
+            rows = [row for row in rows if log.row(row.fingerprint) is not None]
+        return {record.fingerprint: self.reader(record.artifacts[""]) for record in log.read_many(rows)}
 
-    def _read_one(self, log: RecordLog, row: Row) -> Outline | None:
-        try:
-            return log.outlines([row])[0]
-        except CorruptObject:  # a damaged record is an absent one: its task runs again
-            return None
+
+class Settled(NamedTuple):
+    """An expansion as far as what is done reaches: the tasks that must run, and those that are reused."""
+
+    expansion: Expansion
+    fresh: Sequence[Task]
+    reused: Sequence[tuple[Task, Result]]
+
+
+def settle_soundly(expand: Callable[[], Expansion], records: Records) -> Settled:
+    """Expand and settle from the start.
+
+    What is reused is known by outlines. Before anything runs the records are read that tasks may take, or that are
+    published: where one is damaged it counts as absent, and all is expanded anew, so that its task runs again.
+    """
+    while True:
+        found = _settled(expand(), records)
+        if records.are_sound(chain(_taken(found.expansion, found.fresh), _published(found.expansion))):
+            return found
+
+
+def _settled(expansion: Expansion, records: Records) -> Settled:
+    reused: list[tuple[Task, Result]] = []
+    with uncollected():
+        fresh = _walked(expansion, expansion.start(), records, lambda *pair: reused.append(pair), is_read=False)
+    return Settled(expansion, fresh, reused)
+
+
+def _taken(expansion: Expansion, fresh: Sequence[Task]) -> Iterator[StoredRow]:
+    """Yield the done records that are read by tasks that must run, or by those that are not known yet."""
+    nodes = expansion.nodes
+    running = {task.node: nodes[task.node] for task in fresh}.values()
+    for inputs, gathers in chain(
+        ((task.inputs, task.gathers) for task in fresh), ((node.shared, node.shared_gathers) for node in running)
+    ):
+        for rows in gathers.values():
+            yield from rows.rows
+        for reference in inputs.values():
+            if isinstance(reference, ArtifactInput):
+                yield reference.record
+            elif isinstance(reference, PartsInput) and reference.index is not None:
+                yield reference.index
+    for name, stage in expansion.graph.stages.items():
+        if not nodes[name].expanded:
+            yield from _records_of(nodes[name])  # of a tree: its own tasks read them
+            for producer in [binding.producer for binding in stage.bindings]:
+                yield from _records_of(nodes[producer.name])
+                if (transposed := nodes.get(transposition_of(producer))) is not None:
+                    yield from _records_of(transposed)
+
+
+def _published(expansion: Expansion) -> Iterator[StoredRow]:
+    """Yield the done records that the engine itself reads at the end: of outputs, and of what was set aside."""
+    outputs = {producer.name for output in expansion.graph.outputs for producer in output.producers}
+    for name, node in expansion.nodes.items():
+        if name in outputs or node.counts.set_aside:
+            yield from _records_of(node)
+
+
+def _records_of(node: Node) -> Iterator[StoredRow]:
+    return map(node.results.stored, node.results)
 
 
 def settle(
@@ -105,13 +175,21 @@ def settle(
     records: Records,
     tell: Callable[[Task, Result], None] = lambda _task, _result: None,
 ) -> list[Task]:
-    """Reuse what is done, wave by wave; return the tasks that must run. ``tell`` hears of each reused one."""
+    """Reuse what is done and whose records are sound, wave by wave; return the tasks that must run.
+
+    ``tell`` hears of each reused one.
+    """
     with uncollected():
-        return _settled(expansion, ready, records, tell)
+        return _walked(expansion, ready, records, tell, is_read=True)
 
 
-def _settled(
-    expansion: Expansion, ready: Sequence[Task], records: Records, tell: Callable[[Task, Result], None]
+def _walked(
+    expansion: Expansion,
+    ready: Sequence[Task],
+    records: Records,
+    tell: Callable[[Task, Result], None],
+    *,
+    is_read: bool,
 ) -> list[Task]:
     fresh: list[Task] = []
     while ready:
@@ -121,15 +199,19 @@ def _settled(
         following: list[Task] = []
         for stage_digest, tasks in by_stage.items():
             found = records.find(stage_digest, [task.fingerprint for task in tasks])
+            if is_read:
+                found = records.sound(stage_digest, found)
+            wanting = {task.fingerprint for task in tasks if expansion.node_of(task.id).wants_content}
+            contents = records.sound_contents(stage_digest, (one for mark, one in found.items() if mark in wanting))
             done: list[tuple[int, Result, RangeReader | None]] = []
             for task in tasks:
-                known = found.get(task.fingerprint)
-                if known is None or (expansion.node_of(task.id).wants_content and not records.heal(known[1])):
+                known, read = found.get(task.fingerprint), contents.get(task.fingerprint)
+                if known is None or (read is None and task.fingerprint in wanting):
                     fresh.append(task)
                     continue
-                result = Result(StoredRow(stage_digest, known[0]), known[1], reused=True)
+                result = Result(stage_digest, known, reused=True)
                 tell(task, result)
-                done.append((task.id, result, content_reader(expansion, task, result, records)))
+                done.append((task.id, result, read))
             following += expansion.done(done) if done else []
         ready = following
     return fresh

@@ -34,7 +34,7 @@ from flowbutton.engine.past import PastRun, keep_past, read_past
 from flowbutton.engine.planning import History, plan_of
 from flowbutton.engine.publish import publications, publish, settled_names
 from flowbutton.engine.reach import check_reach
-from flowbutton.engine.reuse import Records, settle
+from flowbutton.engine.reuse import Records, settle_soundly
 from flowbutton.engine.scratch import scratch_folder
 from flowbutton.engine.settings import Settings
 from flowbutton.engine.sources import probe_sources
@@ -106,14 +106,18 @@ class Report:
         return f"{done}; {outputs}; run folder {self.folder}"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Opened:
-    """A store, its records, and the expansion of a graph over probed sources."""
+    """A store, its records, and a graph over probed sources."""
 
     store: Store
     records: Records
+    graph: Graph
     sources: Mapping[str, SourceFacts]
-    expansion: Expansion
+
+    def expand(self) -> Expansion:
+        """Return the expansion of the graph, of which nothing is done yet."""
+        return Expansion(self.graph, self.sources, _code_digest)
 
 
 def plan(graph: Graph, settings: Settings, *, spec_text: str) -> Plan:
@@ -123,16 +127,15 @@ def plan(graph: Graph, settings: Settings, *, spec_text: str) -> Plan:
         FlowbuttonError: a source is missing or can't be used.
     """
     opened = _open(graph, settings)
-    fresh = settle(opened.expansion, opened.expansion.start(), opened.records)
-    history = _history(opened, _name(graph, settings), Hidden.of(spec_text, os.environ))
-    return plan_of(opened.expansion, fresh, durable_part(opened.store.uri), history)
+    expansion, fresh, _ = settle_soundly(opened.expand, opened.records)
+    history = _history(opened, expansion, _name(graph, settings), Hidden.of(spec_text, os.environ))
+    return plan_of(expansion, fresh, durable_part(opened.store.uri), history)
 
 
 def settled(graph: Graph, settings: Settings) -> tuple[Expansion, Records]:
     """Return a graph's nodes with all that is done of them, and the records that say so. Nothing runs."""
     opened = _open(graph, settings)
-    settle(opened.expansion, opened.expansion.start(), opened.records)
-    return opened.expansion, opened.records
+    return settle_soundly(opened.expand, opened.records).expansion, opened.records
 
 
 def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
@@ -171,26 +174,23 @@ def _journaled(graph: Graph, settings: Settings, spec_text: str, opened: _Opened
 def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, journal: Journal, lease: Lease) -> Report:
     journal.write("run.json", _asked(graph, settings, opened, journal))
     journal.write("spec.yaml", spec_text)
-    reused: list[tuple[Task, Result]] = []
-    fresh = settle(opened.expansion, opened.expansion.start(), opened.records, lambda *pair: reused.append(pair))
+    expansion, fresh, reused = settle_soundly(opened.expand, opened.records)
     name = _name(graph, settings)
-    history = _history(opened, name, journal.hidden)
-    found = plan_of(opened.expansion, fresh, durable_part(opened.store.uri), history)
+    history = _history(opened, expansion, name, journal.hidden)
+    found = plan_of(expansion, fresh, durable_part(opened.store.uri), history)
     journal.write("plan.json", found.to_json())
     journal.event("planned", run=journal.run_id, folder=str(journal.folder), nothing=found.nothing_to_run)
-    ended = _drive(opened, fresh, reused, settings, journal, lease)
+    ended = _drive(opened, expansion, fresh, reused, settings, journal, lease)
     if ended.ran or not history.is_as_before:
         keep_past(opened.store, name, history.past, PastRun(journal.run_id, history.identities.finished()))
     status = _status(ended)
     outputs: list[dict[str, object]] = []
     if status in (Status.DONE, Status.TOLERATED):
-        outputs = _publish(graph, opened, publisher_for(settings.results, graph.name))
+        outputs = _publish(expansion, opened.records, publisher_for(settings.results, graph.name))
         journal.write("outputs.json", {str(item["name"]): item for item in outputs})
     journal.write("ledger.json", [line.to_json() for line in ended.ledger])
     errors = [
-        told_task(
-            failure, opened.expansion, journal.hidden, run_id=journal.run_id, store=durable_part(opened.store.uri)
-        )
+        told_task(failure, expansion, journal.hidden, run_id=journal.run_id, store=durable_part(opened.store.uri))
         for failure in ended.failures
     ]
     if errors:
@@ -213,20 +213,21 @@ def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, jour
 
 def _drive(
     opened: _Opened,
+    expansion: Expansion,
     fresh: Sequence[Task],
     reused: Sequence[tuple[Task, Result]],
     settings: Settings,
     journal: Journal,
     lease: Lease,
 ) -> Ended:
-    with scratch_folder(), _executor(opened.expansion.graph, settings) as executor:
+    with scratch_folder(), _executor(opened.graph, settings) as executor:
         check_reach(executor, settings.executor, settings.store, opened.sources)
         drive = Drive(
-            opened.expansion,
+            expansion,
             opened.records,
             executor,
             journal,
-            ranks=_ranks(opened.expansion),
+            ranks=_ranks(expansion),
             now=time.monotonic,
             pause=time.sleep,
             tick=renewing(lease, time.monotonic),
@@ -258,8 +259,7 @@ def _open(graph: Graph, settings: Settings) -> _Opened:
     store = open_store(_store_uri(settings))
     access = StoreAccess(store)
     sources = probe_sources(graph, access, samples_folder(settings.store))
-    expansion = Expansion(graph, sources, _code_digest)
-    return _Opened(store, Records(store), sources, expansion)
+    return _Opened(store, Records(store), graph, sources)
 
 
 def _store_uri(settings: Settings) -> str:
@@ -277,8 +277,8 @@ def _name(graph: Graph, settings: Settings) -> str:
     return digest_json("lease", [graph.name, publisher_for(settings.results, graph.name).identity])[:32]
 
 
-def _history(opened: _Opened, name: str, hidden: Hidden) -> History:
-    identities = Identities(opened.expansion, identify_kept, hidden)
+def _history(opened: _Opened, expansion: Expansion, name: str, hidden: Hidden) -> History:
+    identities = Identities(expansion, identify_kept, hidden)
     return History(identities, read_past(opened.store, name), opened.records.was_done)
 
 
@@ -327,16 +327,18 @@ def _status(ended: Ended) -> Status:
     return Status.FAILED if ended.stopped else Status.TOLERATED
 
 
-def _publish(graph: Graph, opened: _Opened, publisher: Publisher) -> list[dict[str, object]]:
+def _publish(expansion: Expansion, records: Records, publisher: Publisher) -> list[dict[str, object]]:
     """Publish every output whose producer has finished."""
     found = {}
-    for output in graph.outputs:
-        if opened.expansion.nodes[output.producers[0].name].finished:
-            for item in publications(output, opened.expansion.nodes):
-                log = opened.records.log(item.result.stored.stage)
-                artifact = log.read(item.result.stored.row).artifacts[item.output]
+    for output in expansion.graph.outputs:
+        node = expansion.nodes[output.producers[0].name]
+        if node.finished:
+            items = list(publications(output, expansion.nodes))
+            read = records.log(node.spec.stage_digest).read_many([item.result.stored.row for item in items])
+            for item, record in zip(items, read, strict=True):
+                artifact = record.artifacts[item.output]
                 found[item.name_of(artifact)] = artifact
-    return publish(found, publisher, opened.records.objects)
+    return publish(found, publisher, records.objects)
 
 
 def _asked(graph: Graph, settings: Settings, opened: _Opened, journal: Journal) -> dict[str, Json]:
@@ -350,7 +352,7 @@ def _asked(graph: Graph, settings: Settings, opened: _Opened, journal: Journal) 
         "results": publisher_for(settings.results, graph.name).uri,
         "executor": settings.executor,
         "workers": settings.workers,
-        "stages": {name: node.spec.stage_digest for name, node in opened.expansion.nodes.items()},
+        "stages": {name: node.spec.stage_digest for name, node in opened.expand().nodes.items()},
         "driver": [owner.host, owner.pid, owner.started],
         "flowbutton": __version__,
         "python": platform.python_version(),

@@ -7,7 +7,7 @@ Not here: trees of gathers (`engine.tree_node`). Imports `flowbutton.model`, `st
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
@@ -104,6 +104,10 @@ class ItemInputs(Mapping[str, Input]):
 
     def __len__(self) -> int:
         return 1
+
+    def items(self) -> ItemsView[str, Input]:
+        """The argument and its input."""
+        return {self._argument: self._stream.reference(self._place)}.items()
 
 
 @dataclass(frozen=True, slots=True)

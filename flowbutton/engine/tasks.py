@@ -12,8 +12,9 @@ from functools import cache
 from typing import NamedTuple
 
 from flowbutton.model.canonical import Json, canonical
+from flowbutton.model.outlines import Outlined
 from flowbutton.model.pieces import IndexPart, Key
-from flowbutton.model.records import NOTHING_COUNTED, LedgerCounts, Measures, Outline
+from flowbutton.model.records import NOTHING_COUNTED, LedgerCounts, Measures
 from flowbutton.model.stage import Resources
 from flowbutton.worker.payload import Input, StoredRow
 
@@ -55,38 +56,39 @@ class Task(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What the engine keeps of a done task: where its record lies, its artifacts by content and size, its counts."""
+    """What the engine keeps of a done task: the stage digest under which its record lies, its row and outline."""
 
-    stored: StoredRow
-    outline: Outline
+    stage: str
+    outlined: Outlined
     reused: bool
+
+    @property
+    def stored(self) -> StoredRow:
+        """Where the record lies."""
+        return StoredRow(self.stage, self.outlined.row)
 
     @property
     def artifacts(self) -> Mapping[str, tuple[str, int]]:
         """Of each output what names its content, and its size in bytes."""
-        return self.outline.artifacts
+        return self.outlined.artifacts
 
     @property
     def ledger(self) -> LedgerCounts:
         """The task's counts."""
-        return self.outline.ledger
+        return self.outlined.ledger
 
     @property
     def measures(self) -> Measures:
         """What the task cost."""
-        return self.outline.measures
+        return self.outlined.measures
 
     def content(self, output: str | None) -> Json:
-        """Return what names an output's content in fingerprints: its digest, or those of all named outputs."""
-        if output is None and "" not in self.artifacts:
-            return {name: digest for name, (digest, _) in self.artifacts.items()}
-        return self.artifacts[output or ""][0]
+        """Return what names an output's content in fingerprints."""
+        return self.outlined.content(output)
 
     def bytes_of(self, output: str | None) -> int:
         """Return the size of an output in bytes, or of all."""
-        if output is None and "" not in self.artifacts:
-            return sum(size for _, size in self.artifacts.values())
-        return self.artifacts[output or ""][1]
+        return self.outlined.bytes_of(output)
 
 
 RangeReader = Callable[[int, int], bytes]
@@ -108,9 +110,13 @@ class Marker:
 
     def mark(self, contents: Mapping[str, Json]) -> str:
         """Return the fingerprint of a task whose other arguments have these contents."""
-        members = {**self._shared, **{name: _member(name, content) for name, content in contents.items()}}
         found = self._start.copy()
-        found.update(b",".join([members[name] for name in sorted(members)]) + b"}")
+        if len(contents) == 1 and not self._shared:
+            [(name, content)] = contents.items()
+            found.update(_member(name, content) + b"}")
+        else:
+            members = {**self._shared, **{name: _member(name, content) for name, content in contents.items()}}
+            found.update(b",".join([members[name] for name in sorted(members)]) + b"}")
         return found.hexdigest()
 
 

@@ -17,7 +17,7 @@ from flowbutton.model.canonical import digest_bytes
 from flowbutton.model.errors import CorruptObject, MissingInput, NotInStore
 from flowbutton.model.records import KEPT, Row, TaskRecord
 from flowbutton.model.store import Store
-from flowbutton.stores.layout import digest_in, object_key, pack_key, segments_prefix
+from flowbutton.stores.layout import Kind, digest_in, object_key, pack_key, segments_prefix, written
 from flowbutton.stores.objects import GONE, Objects, blocks_in, damages
 from flowbutton.stores.publishing import Publisher, publisher_for
 from flowbutton.stores.records import RecordLog, Segment
@@ -71,12 +71,27 @@ def verify(folder: Path, store: Store) -> Verified:
     return found
 
 
-def drop(found: Verified, store: Store) -> int:
-    """Remove the damaged objects, so that the next run makes them again; return how many they are."""
+def drop(found: Verified, store: Store) -> tuple[int, int]:
+    """Remove damaged objects and take back damaged records, so that the next run makes them again.
+
+    Returns:
+        How many objects, how many records.
+    """
     digests = {digest for miss in found.mismatches if miss.what == "object" and (digest := digest_in(miss.place))}
     for digest in digests:
         Objects(store).delete(digest)
-    return len(digests)
+    places: dict[str, set[tuple[str, int | None]]] = defaultdict(set)
+    for miss in found.mismatches:
+        key = written(miss.place) if miss.what != "output" else None
+        if key is not None and key.kind is Kind.PACK:
+            places[key.digest].add((key.name, miss.byte))
+    records = 0
+    for stage, damaged in places.items():
+        log = RecordLog(store, stage)
+        rows = [row for one in log.look().values() if ((row := one.row).pack, row.offset) in damaged]
+        log.take_back(rows)
+        records += len(rows)
+    return len(digests), records
 
 
 def _outputs(folder: Path, publisher: Publisher, found: Verified) -> None:
@@ -98,7 +113,7 @@ def _records(store: Store, stage: str, tasks: Mapping[str, str], found: Verified
             Segment.decode(store.get(key), key)
         except CorruptObject as error:
             found.mismatches.append(Mismatch("list of records", key, "a sealed line", error.why))
-    rows = {row.fingerprint[:MARK_DIGITS]: row for row in RecordLog(store, stage).look().values()}
+    rows = {mark[:MARK_DIGITS]: one.row for mark, one in RecordLog(store, stage).look().items()}
     for mark in tasks.keys() - rows.keys():
         found.mismatches.append(Mismatch(f"task record of {tasks[mark]}", f"records/{stage}", f"{mark}…", GONE))
     objects = set[str]()

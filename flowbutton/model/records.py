@@ -156,35 +156,6 @@ class TaskRecord(NamedTuple):
         return cls(fingerprint, artifacts, LedgerCounts.from_json(ledger), Measures(*measures), log)
 
 
-class Outline(NamedTuple):
-    """What the engine needs of a task record, without inline data and log.
-
-    ``artifacts``: of each output what names its content, which is its digest and, since a consumer sees that too, a
-    file's extension; and its size in bytes. ``objects``: the digests of what lies in objects of its own.
-    """
-
-    artifacts: Mapping[str, tuple[str, int]]
-    objects: tuple[str, ...]
-    ledger: LedgerCounts
-    measures: Measures
-
-    @classmethod
-    def read_many(cls, lines: Sequence[bytes]) -> list[Outline]:
-        """Read the lines of records that are known to be sound."""
-        return [cls._of(value) for value in _bodies(lines)]
-
-    @classmethod
-    def _of(cls, value: Sequence[Any]) -> Outline:
-        _, items, ledger, measures, _ = value
-        artifacts, objects = {}, []
-        for name, (_, digest, size, inline, suffix) in items.items():
-            if name != ASIDE:
-                artifacts[name] = digest + suffix, size
-            if inline is None:
-                objects.append(digest)
-        return cls(artifacts, tuple(objects), LedgerCounts.from_json(ledger), Measures(*measures))
-
-
 def _bodies(lines: Sequence[bytes]) -> list[list[Any]]:
     """Return the JSON of records' lines, read at once: many small calls cost more than what they read."""
     text = b"".join([b"[", b",".join([line[: line.rindex(b" ")] for line in lines]), b"]"])

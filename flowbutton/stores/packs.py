@@ -16,6 +16,7 @@ from typing import Any
 
 from flowbutton.model.canonical import Json, canonical, digest_bytes, digest_json
 from flowbutton.model.errors import CorruptObject
+from flowbutton.model.outlines import Outline, Outlined
 from flowbutton.model.records import Row, TaskRecord
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import pack_key
@@ -52,8 +53,8 @@ def unseal(line: bytes, key: str) -> Any:
     return json.loads(body)
 
 
-def write_pack(store: Store, stage_digest: str, records: Sequence[TaskRecord]) -> list[Row]:
-    """Write the records of a batch as one object; return their rows, in order.
+def write_pack(store: Store, stage_digest: str, records: Sequence[TaskRecord]) -> list[Outlined]:
+    """Write the records of a batch as one object; return their rows with outlines, in order.
 
     Where another attempt wrote this batch before, its records stay and its rows are returned: measures differ between
     attempts, and with them offsets. Where what stands there is damaged, the next name is taken, since nobody may
@@ -72,7 +73,7 @@ def write_pack(store: Store, stage_digest: str, records: Sequence[TaskRecord]) -
         data, rows = _encode(pack, fingerprints, lines)
         # Put if absent, not put: a straggler of an earlier attempt may have written, and its rows may be named.
         if store.put_if_absent(pack_key(stage_digest, pack), data):
-            return rows
+            return [Outlined.of(row, Outline.of(record)) for row, record in zip(rows, records, strict=True)]
         theirs = _whole(store, stage_digest, pack)
         if theirs is not None and theirs.keys() >= set(fingerprints):
             return [theirs[fingerprint] for fingerprint in fingerprints]
@@ -108,13 +109,26 @@ def _encode(pack: str, fingerprints: Sequence[str], lines: Sequence[bytes]) -> t
     return b"%010d " % len(head) + head + b"".join(lines), rows
 
 
-def _whole(store: Store, stage_digest: str, pack: str) -> dict[str, Row] | None:
+def read_sound(store: Store, stage_digest: str, pack: str) -> tuple[list[Outlined], bool]:
+    """Return the rows and outlines of a pack's sound records, and whether these are all.
+
+    Raises:
+        CorruptObject: the head is torn.
+        NotInStore: there is no such pack.
+    """
+    rows = read_head(store, stage_digest, pack)
+    data = store.get(pack_key(stage_digest, pack))
+    lines = [data[row.offset : row.offset + row.length] for row in rows]
+    sound = [(row, line) for row, line in zip(rows, lines, strict=True) if digest_bytes(line) == row.digest]
+    records = TaskRecord.read_many([line for _, line in sound])
+    found = [Outlined.of(row, Outline.of(record)) for (row, _), record in zip(sound, records, strict=True)]
+    return found, len(found) == len(rows)
+
+
+def _whole(store: Store, stage_digest: str, pack: str) -> dict[str, Outlined] | None:
     """Return the rows of a pack by fingerprint if all that it holds is sound."""
     try:
-        rows = read_head(store, stage_digest, pack)
+        found, is_whole = read_sound(store, stage_digest, pack)
     except CorruptObject:
         return None
-    data = store.get(pack_key(stage_digest, pack))
-    if any(digest_bytes(data[row.offset : row.offset + row.length]) != row.digest for row in rows):
-        return None
-    return {row.fingerprint: row for row in rows}
+    return {one.fingerprint: one for one in found} if is_whole else None

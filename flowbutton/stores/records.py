@@ -4,20 +4,24 @@ The row is the commit (law 4; engine-notes.md, recommended 1-5 and 7): a driver 
 reads n, drops what is named there and puts the rest as n + 1. So the lowest number wins, each fingerprint has exactly
 one row, and drivers learn each other's work. A row whose record turns out damaged is taken back by a later segment
 (``void``), which all readers replay in the same order.
+With each row stands the outline of its record (`model.outlines`): who goes on from a done task reads no pack. So a
+driver looks whether the packs are there, and reads those records whose content somebody is about to use.
 Here also, handed on from `stores.packs`: `write_pack`. Not here: what runs because of it (`engine`).
 Imports `model`, `stores.layout`, `stores.packs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from flowbutton.model.canonical import canonical, digest_bytes, digest_json
 from flowbutton.model.errors import CorruptObject, NotInStore
-from flowbutton.model.records import Outline, Row, TaskRecord
+from flowbutton.model.outlines import Outline, Outlined, joined, split
+from flowbutton.model.records import Row, TaskRecord
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import (
     manifest_key,
@@ -28,9 +32,12 @@ from flowbutton.stores.layout import (
     segments_prefix,
     selection_key,
 )
-from flowbutton.stores.packs import read_head, sealed, unseal, write_pack
+from flowbutton.stores.packs import read_sound, seal, sealed, unseal, write_pack
 
 __all__ = ["RecordLog", "put_selection", "read_selection", "write_pack"]
+
+_AT_ONCE = 1024
+"""Records that are read together where they are only looked at."""
 
 _GAP = 16 * 1024
 """Bytes between two wanted records of a pack up to which one get is cheaper than two."""
@@ -38,20 +45,23 @@ _GAP = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One commit: rows taken back, then rows named. A manifest or selection is a segment that takes none back."""
+    """One commit: rows taken back, then rows named, with outlines. A manifest is a segment that takes none back."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Outlined]
     void: Sequence[Row] = ()
 
     def encode(self) -> bytes:
         """Return the sealed line; equal rows give equal bytes."""
-        return _encode(self.rows, self.void)
+        outlined = b64encode(joined(self.rows)).decode()
+        return seal({"outlined": outlined, "void": [list(row) for row in self.void]})
 
     @classmethod
     def decode(cls, line: bytes, key: str) -> Segment:
-        """Read what `encode` wrote. Raises `CorruptObject`."""
+        """Read what `encode` wrote, now or before there were outlines. Raises `CorruptObject`."""
         value = unseal(line, key)
-        return cls([*_rows(value["rows"])], [*_rows(value["void"])])
+        if "rows" in value:
+            return cls([Outlined.of(row, None) for row in _rows(value["rows"])], [*_rows(value["void"])])
+        return cls([*split(b64decode(value["outlined"]))], [Row(*row) for row in value["void"]])
 
 
 def put_selection(store: Store, stage_digest: str, rows: Iterable[Row]) -> str:
@@ -69,7 +79,7 @@ def read_selection(store: Store, key: str) -> list[Row]:
     Raises:
         NotInStore, CorruptObject: it is gone or damaged.
     """
-    return [*Segment.decode(store.get(key), key).rows]
+    return [*_rows(unseal(store.get(key), key)["rows"])]
 
 
 class RecordLog:
@@ -82,29 +92,30 @@ class RecordLog:
 
     def __init__(self, store: Store, stage_digest: str) -> None:
         self._store, self._stage = store, stage_digest
-        self._rows: dict[str, Row] = {}
-        self._packs: set[str] = set()
+        self._rows: dict[str, Outlined] = {}
+        self._void: set[str] = set()  # packs of rows that were taken back
+        self._there: set[bytes] = set()  # packs that were there when they were looked for
         self._damaged: set[Row] = set()
         self._next: int | None = None
         self.is_whole = False
         """Whether all that was committed has been read once."""
 
-    def look(self) -> dict[str, Row]:
+    def look(self) -> Mapping[str, Outlined]:
         """Read all that is committed, and write nothing; return the rows."""
         self.refresh()
         # After the segments: a manifest repeats their rows, perhaps one that was taken back (and replaced) since.
         for key in self._store.list(manifests_prefix(self._stage)):
             self._apply(self._read_segment(key))
-        return self._sound(self._rows)
+        return self._sound()
 
-    def load(self) -> dict[str, Row]:
+    def load(self) -> Mapping[str, Outlined]:
         """Read all that is committed, commit what lies in packs that no segment names, return the rows."""
         self.look()
         self.commit([*self._unnamed()])
         self.is_whole = True
-        return self._sound(self._rows)
+        return self._sound()
 
-    def refresh(self) -> dict[str, Row]:
+    def refresh(self) -> Mapping[str, Outlined]:
         """Read the segments that appeared since the last look; return the rows."""
         known = self._next or 0
         for key in [*self._store.list(segments_prefix(self._stage))]:
@@ -113,38 +124,50 @@ class RecordLog:
                 self._apply(self._read_segment(key))
                 known = number + 1
         self._next = known
-        return self._sound(self._rows)
+        return self._sound()
 
-    def commit(self, rows: Sequence[Row]) -> dict[str, Row]:
+    def commit(self, rows: Sequence[Outlined]) -> dict[str, Outlined]:
         """Name rows whose records are written; return the winning row of each fingerprint given (the first wins).
 
         After an error, a lost answer say, it may be called again with the same rows.
+
+        Raises:
+            CorruptObject: an outline is not known, and the record that would tell it is damaged.
         """
         if self._next is None:
             self.refresh()
-        offered: dict[str, Row] = {}
-        for row in rows:
+        offered: dict[str, Outlined] = {}
+        for row in self._completed(rows):
             offered.setdefault(row.fingerprint, row)
-        self._damaged.difference_update(offered.values())  # written again just now
-        while segment := self._news(offered.values()):
-            number = self._next or 0
-            key = segment_key(self._stage, number)
-            # Put if absent, not put: another driver may have this number, and then its rows stand.
-            won = self._store.put_if_absent(key, segment.encode())
-            self._apply(segment if won else self._read_segment(key))
-            self._next = number + 1
-        return {fingerprint: self._rows[fingerprint] for fingerprint in offered}
+        if self._damaged:
+            self._damaged.difference_update(row.row for row in offered.values())  # written again just now
+        self._there.update(row.place for row in offered.values())
+        while segment := self._news(offered):
+            self._append(segment)
+        return dict(zip(offered, self._completed([self._rows[mark] for mark in offered]), strict=True))
 
-    def lookup(self, fingerprints: Sequence[str]) -> dict[str, Row]:
-        """Return the rows of those fingerprints that are done: from the manifest of exactly this set, else `load`."""
-        key = manifest_key(self._stage, _set_digest(fingerprints))
-        manifest = {row.fingerprint: row for row in self._read_segment(key).rows}
-        if manifest.keys() >= set(fingerprints) and not self._damaged.intersection(manifest.values()):
-            self._apply(Segment([*manifest.values()]))
-        else:
+    def find(self, fingerprints: Sequence[str]) -> dict[str, Outlined]:
+        """Return rows and outlines of those fingerprints that are done and whose packs are there.
+
+        The first look is for the manifest of exactly this set, which a finished stage left. Only if there is none, or
+        a pack that it names is gone, all that is known of the stage is read.
+        """
+        found = self._known(fingerprints)
+        missing = len(found) < len(set(fingerprints))
+        if missing and not self.is_whole:
+            self._apply(self._read_segment(manifest_key(self._stage, _set_digest(fingerprints))))
+            found = self._known(fingerprints)
+            missing = len(found) < len(set(fingerprints))
+        if not self._all_there(found) or (missing and not self.is_whole):
             self.load()
-        found = {fingerprint: self.row(fingerprint) for fingerprint in fingerprints}
-        return {fingerprint: row for fingerprint, row in found.items() if row is not None}
+            self._all_there(self._known(fingerprints))
+            found = self._known(fingerprints)
+        bare = [row.row for row in found.values() if not row.is_known]  # named before there were outlines
+        if bare:
+            self.are_sound(bare)
+            found = self._known(fingerprints)
+            self._rows |= zip(found, self._completed([*found.values()]), strict=True)
+        return self._known(fingerprints) if bare else found
 
     def finish(self, fingerprints: Sequence[str]) -> None:
         """Write the manifest of a finished stage: the rows of all its fingerprints, in their order.
@@ -171,18 +194,34 @@ class RecordLog:
 
         Raises:
             CorruptObject: a record is damaged or gone. All damaged ones among ``rows`` count as absent from now on:
-                `lookup` leaves them out, and a `commit` of another row for the fingerprint takes them back.
+                `find` leaves them out, and a `commit` of another row for the fingerprint takes them back.
         """
         return TaskRecord.read_many(self._lines(rows))
 
-    def outlines(self, rows: Sequence[Row]) -> list[Outline]:
-        """Return of the records that rows name what the engine needs, in order. Raises as `read_many`."""
-        return Outline.read_many(self._lines(rows))
+    def are_sound(self, rows: Sequence[Row]) -> bool:
+        """Return whether the records that rows name are sound; those that are not count as absent from now on."""
+        is_sound = True
+        for start in range(0, len(rows), _AT_ONCE):
+            try:
+                self._lines(rows[start : start + _AT_ONCE])
+            except CorruptObject:
+                is_sound = False
+        return is_sound
 
-    def row(self, fingerprint: str) -> Row | None:
+    def take_back(self, rows: Sequence[Row]) -> None:
+        """Let rows whose records are damaged count as absent for all who look from now on."""
+        self.refresh()
+        gone = {row.fingerprint: row for row in rows}
+        while void := [gone[mark] for mark in gone if mark in self._rows and self._rows[mark].row == gone[mark]]:
+            self._append(Segment([], void))
+        for key in [*self._store.list(manifests_prefix(self._stage))]:
+            if any(gone.get(row.fingerprint) == row.row for row in self._read_segment(key).rows):
+                self._store.delete(key)
+
+    def row(self, fingerprint: str) -> Outlined | None:
         """Return the row of a fingerprint as far as it was looked for; None if there is none or it is damaged."""
         row = self._rows.get(fingerprint)
-        return None if row in self._damaged else row
+        return None if self._damaged and row is not None and row.row in self._damaged else row
 
     def was_named(self, fingerprint: str) -> bool:
         """Return whether a row named the fingerprint, damaged or not."""
@@ -209,32 +248,65 @@ class RecordLog:
             )
         return lines
 
-    def _news(self, offered: Iterable[Row]) -> Segment | None:
+    def _append(self, segment: Segment) -> None:
+        """Put a segment under the next number; where another driver has this number its rows stand, and come in."""
+        number = self._next or 0
+        key = segment_key(self._stage, number)
+        won = self._store.put_if_absent(key, segment.encode())
+        self._apply(segment if won else self._read_segment(key))
+        self._next = number + 1
+
+    def _known(self, fingerprints: Iterable[str]) -> dict[str, Outlined]:
+        found = {fingerprint: self.row(fingerprint) for fingerprint in fingerprints}
+        return {fingerprint: row for fingerprint, row in found.items() if row is not None}
+
+    def _all_there(self, rows: Mapping[str, Outlined]) -> bool:
+        """Return whether all packs of rows are there; what lies in those that are not counts as absent from now on."""
+        unseen = {row.place: row.pack for row in rows.values() if row.place not in self._there}
+        keys = {pack_key(self._stage, pack): place for place, pack in unseen.items()}
+        there = {keys[key] for key in self._store.present(keys)} if keys else set()
+        self._there |= there
+        gone = unseen.keys() - there
+        self._damaged.update(row.row for row in rows.values() if row.place in gone)
+        return not gone
+
+    def _completed(self, rows: Sequence[Outlined]) -> Sequence[Outlined]:
+        """Return rows with the outlines of all: of those that came without it the record is read."""
+        bare = [row.row for row in rows if not row.is_known]
+        if not bare:
+            return rows
+        read = iter(self.read_many(bare))
+        return [row if row.is_known else Outlined.of(row.row, Outline.of(next(read))) for row in rows]
+
+    def _news(self, offered: Mapping[str, Outlined]) -> Segment | None:
         """Return what a segment must say so that every offered fingerprint has a sound row; None if nothing."""
         rows, void = [], []
-        for row in offered:
-            winner = self._rows.get(row.fingerprint)
+        for fingerprint, row in offered.items():
+            winner = self._rows.get(fingerprint)
             if winner is None:
                 rows.append(row)
-            elif winner in self._damaged:
+            elif self._damaged and winner.row in self._damaged:
                 rows.append(row)
-                void.append(winner)
+                void.append(winner.row)
         return Segment(rows, void) if rows else None
 
     def _apply(self, segment: Segment) -> None:
-        for row in segment.void:
-            if self._rows.get(row.fingerprint) == row:
-                del self._rows[row.fingerprint]
+        for gone in segment.void:
+            self._void.add(gone.pack)
+            winner = self._rows.get(gone.fingerprint)
+            if winner is not None and winner.row == gone:
+                del self._rows[gone.fingerprint]
         for row in segment.rows:
-            self._packs.add(row.pack)
             self._rows.setdefault(row.fingerprint, row)
 
-    def _unnamed(self) -> Iterator[Row]:
-        prefix = packs_prefix(self._stage)
+    def _unnamed(self) -> Iterator[Outlined]:
+        """Yield what lies, undamaged, in packs that no row names."""
+        named = {row.place: row.pack for row in self._rows.values()}
+        known, prefix = self._void.union(named.values()), packs_prefix(self._stage)
         for pack in [key.removeprefix(prefix) for key in self._store.list(prefix)]:
-            if pack not in self._packs:
+            if pack not in known:
                 try:
-                    yield from read_head(self._store, self._stage, pack)
+                    yield from read_sound(self._store, self._stage, pack)[0]
                 except (CorruptObject, NotInStore):
                     continue
 
@@ -251,17 +323,19 @@ class RecordLog:
         except NotInStore:
             return b""
 
-    def _sound(self, rows: dict[str, Row]) -> dict[str, Row]:
-        return {fingerprint: row for fingerprint, row in rows.items() if row not in self._damaged}
+    def _sound(self) -> Mapping[str, Outlined]:
+        if not self._damaged:
+            return self._rows.copy()
+        return {fingerprint: row for fingerprint, row in self._rows.items() if row.row not in self._damaged}
 
 
 def _set_digest(fingerprints: Iterable[str]) -> str:
     return digest_json("set", sorted(set(fingerprints)))
 
 
-def _encode(rows: Iterable[Row], void: Iterable[Row] = ()) -> bytes:
-    """Return rows as `Segment.encode` does, without all of them in memory at once."""
-    return sealed(b'{"rows":[%b],"void":[%b]}' % (b",".join(_by_pack(rows)), b",".join(_by_pack(void))))
+def _encode(rows: Iterable[Row]) -> bytes:
+    """Return rows as a sealed line, without all of them in memory at once."""
+    return sealed(b'{"rows":[%b],"void":[]}' % b",".join(_by_pack(rows)))
 
 
 def _by_pack(rows: Iterable[Row]) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from flowbutton.dag.options import check_options, cut_model
 from flowbutton.engine.ledger import LedgerLine, check
 from flowbutton.engine.tasks import Counts
 from flowbutton.model.bundle import Parts
-from flowbutton.model.canonical import Json
+from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.errors import BadInput, MissingInput, OptionError
 from flowbutton.model.near import did_you_mean
 from flowbutton.model.partitioner import Partitioner, Reader
@@ -121,7 +121,7 @@ class Trial:
     def _perform(
         self, work: StageWork | TransposeWork, shared: Mapping[str, Input], own: Mapping[str, Input]
     ) -> TaskRecord:
-        task = TaskOrder("try", own)
+        task = TaskOrder(digest_json("try", ""), own)
         return perform(CallOrder(self.context.store.uri, "try", work, shared, (task,), "try"), task, self.context)
 
     def _piece(self, parameter: Parameter, value: str, number: int) -> PieceInput:
@@ -149,7 +149,7 @@ class Trial:
         records = [self._record(parameter, value, number) for number, value in enumerate(values)]
         if not records:
             return PartsInput(None, None) if parameter.type is Parts else GatherInput(_GIVEN, None, None)
-        rows = write_pack(self.context.store, _GIVEN, records)
+        rows = [outlined.row for outlined in write_pack(self.context.store, _GIVEN, records)]
         given = GatherInput(_GIVEN, put_selection(self.context.store, _GIVEN, rows), _output(records[0]))
         if parameter.type is not Parts:
             return given
@@ -165,14 +165,14 @@ class Trial:
             raise BadInput(f"'{value}' is a folder, and a file is wanted", why="", hint=hint, file=value)
         else:
             found = {"": self._artifact(path, "bundle" if kind is Parts else "file")}
-        return TaskRecord(f"{parameter.name} {number}", found, LedgerCounts(), Measures())
+        return TaskRecord(digest_json("given", [parameter.name, number]), found, LedgerCounts(), Measures())
 
     def _artifact(self, path: Path, kind: str) -> Artifact:
         suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
         return store_one(Encoded(kind, path, suffix), self.context.objects)
 
     def _stored(self, record: TaskRecord) -> StoredRow:
-        return StoredRow(_GIVEN, write_pack(self.context.store, _GIVEN, [record])[0])
+        return StoredRow(_GIVEN, write_pack(self.context.store, _GIVEN, [record])[0].row)
 
 
 def arguments_of(stage: StageDefinition, given: Sequence[str]) -> dict[str, list[str]]:

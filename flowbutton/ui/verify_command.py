@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.command("verify")
 @click.argument("run", default="latest")
 @of_store
-@click.option("--drop", "dropping", is_flag=True, help="Remove damaged objects: the next run makes them again.")
+@click.option("--drop", "dropping", is_flag=True, help="Remove what is damaged: the next run makes it again.")
 @click.option("--exactness", "stage", metavar="STAGE", help="Do STAGE again with other pieces, and compare.")
 @click.option(
     "-p", "params", type=KeyValue(), multiple=True, metavar="NAME=VALUE", help="Another size, for --exactness."
@@ -72,7 +72,9 @@ def _verify(folder: Path, store: str, dropping: bool, as_json: bool) -> int:
     else:
         _tell(found)
     if dropping:
-        click.echo(f"removed: {counted(drop(found, opened), 'damaged object')}", err=as_json)
+        objects, records = drop(found, opened)
+        removed = f"{counted(objects, 'damaged object')}, {counted(records, 'damaged task record')}"
+        click.echo(f"removed: {removed}", err=as_json)
     return Exit.FAILED if found.mismatches else Exit.DONE
 
 

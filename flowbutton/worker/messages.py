@@ -1,4 +1,4 @@
-"""What a worker says while it runs a call, and how an error travels: rows and JSON, never pickle.
+"""What a worker says while it runs a call, and how an error travels: rows with outlines and JSON, never pickle.
 
 A message is a letter for its kind, then its body. What began is not said: the executor knows (`Emit.at`).
 
@@ -8,26 +8,26 @@ Imports `flowbutton.model`.
 from __future__ import annotations
 
 import json
-import struct
 from dataclasses import dataclass
 from typing import Any
 
 from flowbutton.model import errors
 from flowbutton.model.errors import Bug, Failure, FlowbuttonError
-from flowbutton.model.records import Row
+from flowbutton.model.outlines import Outlined, joined, split
 
 _PACK, _FAILED = b"p", b"f"
-_ROW = struct.Struct(">32s32sQI")
+_MOST = 1024
+"""Bytes that are told of a record at most: of one that has more to it the driver reads the rest from its pack."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackWritten:
-    """A pack lies in the store with these records; nothing of it counts before the engine has named the rows.
+    """Packs lie in the store with these records; nothing of them counts before the engine has named the rows.
 
-    All rows are of the one pack. On the way: 76 bytes a row.
+    On the way: 195 bytes a row where there is not more to it than one output.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[Outlined, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,7 @@ def encode(message: Message) -> bytes:
     """Return a message's bytes."""
     match message:
         case PackWritten(rows):
-            packed = [
-                _ROW.pack(bytes.fromhex(row.fingerprint), bytes.fromhex(row.digest), row.offset, row.length)
-                for row in rows
-            ]
-            return b"".join([_PACK, rows[0].pack.encode(), b"\0", *packed])
+            return _PACK + joined([row if len(row) <= _MOST else Outlined.of(row.row, None) for row in rows])
         case TaskFailed(position, error, traceback, log):
             value = {"failed": position, "error": error_to_json(error), "traceback": traceback, "log": log}
             return _FAILED + json.dumps(value, separators=(",", ":")).encode()
@@ -60,12 +56,7 @@ def encode(message: Message) -> bytes:
 def decode(data: bytes) -> Message:
     """Read what `encode` wrote."""
     if data.startswith(_PACK):
-        end = data.index(b"\0")
-        pack = data[1:end].decode()
-        found = _ROW.iter_unpack(memoryview(data)[end + 1 :])
-        return PackWritten(
-            tuple(Row(mark.hex(), digest.hex(), pack, offset, length) for mark, digest, offset, length in found)
-        )
+        return PackWritten(tuple(split(data[1:])))
     value = json.loads(data[1:])
     return TaskFailed(value["failed"], error_from_json(value["error"]), value["traceback"], value["log"])
 

@@ -13,12 +13,15 @@ from flowbutton.engine.nodes import Node, NodeSpec, StreamItem, ValueStream
 from flowbutton.engine.stage_node import GatherWire, ItemWire, ShareWire, StageNode
 from flowbutton.engine.tasks import Result, Task
 from flowbutton.engine.tree_node import TreeNode
+from flowbutton.model.canonical import digest_bytes
 from flowbutton.model.errors import BadInput
+from flowbutton.model.outlines import Outline, Outlined
 from flowbutton.model.pieces import Key
-from flowbutton.model.records import NOTHING_COUNTED, Measures, Outline, Row
+from flowbutton.model.records import NOTHING_COUNTED, Measures, Row
 from flowbutton.worker.payload import StageWork, StoredRow, ValueInput
 
 IDS = count(1)
+TEXTS: dict[str, str] = {}
 
 
 def spec(name: str) -> NodeSpec:
@@ -26,13 +29,16 @@ def spec(name: str) -> NodeSpec:
 
 
 def result(text: str) -> Result:
-    """Return the result of a task whose artifact is ``text``; its digest is the text too, so that tests can read it."""
-    row = StoredRow("stage", Row(text, text, "pack", 0, 0))
-    return Result(row, Outline({"": (text, len(text))}, (), NOTHING_COUNTED, Measures()), reused=False)
+    """Return the result of a task whose artifact is ``text``; the digest of its record tells the text to tests."""
+    digest = digest_bytes(text.encode())
+    TEXTS[digest] = text
+    row = Row("0" * 64, digest, "1" * 64, 0, 0)
+    outline = Outline({"": (digest, len(text))}, (), NOTHING_COUNTED, Measures())
+    return Result("stage", Outlined.of(row, outline), reused=False)
 
 
 def text_of(rows: Sequence[StoredRow]) -> list[str]:
-    return [stored.row.digest for stored in rows]
+    return [TEXTS[stored.row.digest] for stored in rows]
 
 
 class Leaves(Node):
@@ -183,7 +189,7 @@ def grow(node: TreeNode, choose: Callable[[int], int]) -> tuple[str, int]:
         node.done(task.id, result("".join(text_of(rows))), None)
         ready += node.advance()
     [(_, root)] = node.ordered()
-    return root.stored.row.digest, number
+    return TEXTS[root.stored.row.digest], number
 
 
 @given(number=st.integers(0, 60), fan_in=st.integers(2, 9), data=st.data())

@@ -13,12 +13,13 @@ from flowbutton.engine.nodes import NodeSpec
 from flowbutton.engine.source_node import SourceNode
 from flowbutton.engine.tasks import Result, Task
 from flowbutton.model.errors import LedgerBroken
+from flowbutton.model.outlines import Outline, Outlined
 from flowbutton.model.pieces import Layout, Piece, Source
-from flowbutton.model.records import NOTHING_COUNTED, Measures, Outline, Row
+from flowbutton.model.records import NOTHING_COUNTED, Measures, Row
 from flowbutton.partitioners.whole import Whole
 from flowbutton.stores.access import StoreAccess
 from flowbutton.stores.memory import MemoryStore
-from flowbutton.worker.payload import IndexWork, StoredRow
+from flowbutton.worker.payload import IndexWork
 
 
 class Losing(Whole):
@@ -50,8 +51,9 @@ def node_over(partitioner: Whole, folder: Path) -> tuple[SourceNode, list[Task],
 def finish(node: SourceNode, task: Task, access: StoreAccess) -> None:
     assert task.part is not None
     index = node.partitioner.index(task.part, access)
-    row = StoredRow("digest", Row(task.fingerprint, "", "", 0, 0))
-    result = Result(row, Outline({"": ("digest", len(index))}, (), NOTHING_COUNTED, Measures()), reused=False)
+    row = Row(task.fingerprint, "0" * 64, "1" * 64, 0, 0)
+    outline = Outline({"": ("digest", len(index))}, (), NOTHING_COUNTED, Measures())
+    result = Result("digest", Outlined.of(row, outline), reused=False)
     node.done(task.id, result, lambda start, stop: index[start:stop])
 
 

@@ -21,7 +21,7 @@ def artifacts(store: Path) -> dict[str, dict[str, str]]:
     found = {}
     for stage in stages:
         log = RecordLog(opened, stage)
-        for record in log.read_many(list(log.load().values())):
+        for record in log.read_many([outlined.row for outlined in log.load().values()]):
             found[record.fingerprint] = {name: item.digest for name, item in record.artifacts.items()}
     return found
 

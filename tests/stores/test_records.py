@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from flowbutton.model.canonical import digest_bytes, digest_json
 from flowbutton.model.errors import CorruptObject, NoSpace, NotInStore, Throttled
+from flowbutton.model.outlines import Outlined
 from flowbutton.model.records import Artifact, LedgerCounts, Measures, Row, TaskRecord
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import manifest_key, pack_key, segment_key
@@ -42,8 +43,12 @@ def record(number: int, wall_s: float = 0.0, log: str = "") -> TaskRecord:
     return TaskRecord(fingerprint(number), {"": artifact}, ledger, Measures(wall_s=wall_s), log)
 
 
-def by_fingerprint(rows: Sequence[Row]) -> dict[str, Row]:
+def by_fingerprint(rows: Sequence[Outlined]) -> dict[str, Outlined]:
     return {row.fingerprint: row for row in rows}
+
+
+def rows_of(outlined: Iterable[Outlined]) -> list[Row]:
+    return [one.row for one in outlined]
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -58,21 +63,21 @@ def test_a_stage_is_written_committed_finished_and_found_again(store: Store) -> 
         rows = write_pack(store, STAGE, records[start : start + 64])
         assert log.commit(rows) == by_fingerprint(rows)
     wanted = [item.fingerprint for item in records]
-    assert RecordLog(store, STAGE).lookup(wanted) == RecordLog(store, STAGE).load()
+    assert RecordLog(store, STAGE).find(wanted) == RecordLog(store, STAGE).load()
     log.finish(wanted)
-    found = RecordLog(store, STAGE).lookup(wanted[::-1])
-    assert log.read_many([found[name] for name in wanted]) == records
-    assert log.read_many([found[name] for name in wanted[::-1]]) == records[::-1]
-    assert log.read(found[wanted[3]]) == records[3]
+    found = RecordLog(store, STAGE).find(wanted[::-1])
+    assert log.read_many([found[name].row for name in wanted]) == records
+    assert log.read_many([found[name].row for name in wanted[::-1]]) == records[::-1]
+    assert log.read(found[wanted[3]].row) == records[3]
     assert RecordLog(store, "6" * 64).load() == {}
 
 
 def test_a_head_longer_than_the_first_read_is_read(store: Store) -> None:
     rows = write_pack(store, STAGE, [record(number) for number in range(900)])
-    assert read_head(store, STAGE, rows[0].pack) == rows
+    assert read_head(store, STAGE, rows[0].pack) == rows_of(rows)
 
 
-def test_an_exact_rerun_takes_one_request_per_stage() -> None:
+def test_an_exact_rerun_reads_one_list_and_looks_whether_packs_are_there() -> None:
     inner = fresh()
     log = RecordLog(inner, STAGE)
     wanted = [fingerprint(number) for number in range(50)]
@@ -81,10 +86,10 @@ def test_an_exact_rerun_takes_one_request_per_stage() -> None:
     steps: list[str] = []
     watched = WrappedStore(inner, lambda method, key: steps.append(f"{method} {key.split('/')[0]}"))
     again = RecordLog(watched, STAGE)
-    again.lookup(wanted)
-    assert steps == ["get manifests"]
+    again.find(wanted)
+    assert steps == ["get manifests", "head records"]
     again.finish(wanted)
-    assert steps == ["get manifests"] * 2
+    assert steps == ["get manifests", "head records", "get manifests"]
 
 
 def test_neighbours_in_a_pack_are_read_together() -> None:
@@ -92,7 +97,7 @@ def test_neighbours_in_a_pack_are_read_together() -> None:
     rows = write_pack(inner, STAGE, [record(number) for number in range(100)])
     gets: list[str] = []
     log = RecordLog(WrappedStore(inner, lambda _, key: gets.append(key)), STAGE)
-    assert len(log.read_many(rows[10:90])) == 80
+    assert len(log.read_many(rows_of(rows[10:90]))) == 80
     assert len(gets) == 1
 
 
@@ -102,7 +107,7 @@ def test_a_pack_that_was_written_before_gives_its_own_rows(store: Store) -> None
     assert second == first
     turned = write_pack(store, STAGE, [record(number) for number in reversed(range(5))])
     assert turned == first[::-1]
-    assert RecordLog(store, STAGE).read_many(first)[0].measures.wall_s == 0.1
+    assert RecordLog(store, STAGE).read_many(rows_of(first))[0].measures.wall_s == 0.1
 
 
 @pytest.mark.parametrize("cut", [0, 5, 200, -1, -400])
@@ -112,7 +117,7 @@ def test_a_torn_pack_does_not_hold_its_batch_for_ever(store: Store, cut: int) ->
     store.put(key, store.get(key)[:cut])
     again = write_pack(store, STAGE, [record(number) for number in range(5)])
     assert again[0].pack != rows[0].pack
-    assert RecordLog(store, STAGE).read_many(again) == [record(number) for number in range(5)]
+    assert RecordLog(store, STAGE).read_many(rows_of(again)) == [record(number) for number in range(5)]
     assert write_pack(store, STAGE, [record(number, wall_s=2) for number in range(5)]) == again
 
 
@@ -141,7 +146,7 @@ def test_packs_are_adopted_in_the_order_of_their_names() -> None:
     inner = fresh()
     cuts = [[1, 2], [2, 3], [1, 3], [1], [2]]
     packs = [write_pack(inner, STAGE, [record(number, wall_s=len(cut)) for number in cut]) for cut in cuts]
-    expected: dict[str, Row] = {}
+    expected: dict[str, Outlined] = {}
     for row in sorted((row for rows in packs for row in rows), key=lambda row: row.pack):
         expected.setdefault(row.fingerprint, row)
     assert RecordLog(inner, STAGE).load() == expected
@@ -152,21 +157,21 @@ def test_packs_are_adopted_in_the_order_of_their_names() -> None:
 def test_killed_at_any_put_running_again_recovers(nth: int, after_put: bool) -> None:
     inner = fresh()
 
-    def run(store: Store) -> dict[str, Row]:
+    def run(store: Store) -> dict[str, Outlined]:
         log = RecordLog(store, STAGE)
         wanted = [fingerprint(number) for number in range(4)]
-        done = log.lookup(wanted)
+        done = log.find(wanted)
         for pair in ((0, 1), (2, 3)):
             left = [record(number) for number in pair if fingerprint(number) not in done]
             if left:
                 log.commit(write_pack(store, STAGE, left))
         log.finish(wanted)
-        return log.lookup(wanted)
+        return log.find(wanted)
 
     with pytest.raises(Crash):
         run(CrashingStore(inner, nth, after_put=after_put))
     again = run(inner)
-    assert RecordLog(inner, STAGE).read_many([*again.values()]) == [record(number) for number in range(4)]
+    assert RecordLog(inner, STAGE).read_many(rows_of(again.values())) == [record(number) for number in range(4)]
     assert len([*inner.list("records/" + STAGE + "/packs/")]) == 2
 
 
@@ -226,22 +231,23 @@ def test_a_damaged_record_counts_as_absent_and_is_replaced_for_all(gone: bool, f
     if gone:
         inner.delete(key)
     else:
-        inner.put(key, data[: rows[1].offset] + bytes(rows[1].length))
+        inner.put(key, data[: rows[1].row.offset] + bytes(rows[1].row.length))
     resumed = RecordLog(inner, STAGE)
-    found = resumed.lookup(wanted)
-    with pytest.raises(CorruptObject) as caught:
-        resumed.read_many([found[name] for name in wanted])
-    assert caught.value.where["key"] == key
-    left = resumed.lookup(wanted)
+    found = resumed.find(wanted)
+    if not gone:  # a pack that is gone is missed at once, damaged bytes when they are read
+        with pytest.raises(CorruptObject) as caught:
+            resumed.read_many([found[name].row for name in wanted])
+        assert caught.value.where["key"] == key
+    left = resumed.find(wanted)
     assert left.keys() == ({wanted[2]} if gone else {wanted[0], wanted[2]})
     redone = write_pack(inner, STAGE, [record(number, wall_s=9.5) for number in range(2) if wanted[number] not in left])
     resumed.commit(redone)
     resumed.finish(wanted)
     for reader in (resumed, bystander, RecordLog(inner, STAGE)):
         reader.refresh()
-        rows_now = reader.lookup(wanted)
+        rows_now = reader.find(wanted)
         assert by_fingerprint(redone).items() <= rows_now.items()
-        assert [item.fingerprint for item in reader.read_many([rows_now[name] for name in wanted])] == wanted
+        assert [item.fingerprint for item in reader.read_many([rows_now[name].row for name in wanted])] == wanted
 
 
 def test_a_damaged_manifest_counts_as_absent() -> None:
@@ -252,7 +258,7 @@ def test_a_damaged_manifest_counts_as_absent() -> None:
     log.finish([fingerprint(1)])
     key = manifest_key(STAGE, digest_json("set", [fingerprint(1)]))
     inner.put(key, inner.get(key)[:-9])
-    assert RecordLog(inner, STAGE).lookup([fingerprint(1)]) == by_fingerprint(rows)
+    assert RecordLog(inner, STAGE).find([fingerprint(1)]) == by_fingerprint(rows)
 
 
 def test_a_stage_with_an_open_task_is_not_finished() -> None:
@@ -264,11 +270,13 @@ def test_a_stage_with_an_open_task_is_not_finished() -> None:
 def test_a_stage_of_no_task_is_finished_and_found() -> None:
     inner = fresh()
     RecordLog(inner, STAGE).finish([])
-    assert RecordLog(inner, STAGE).lookup([]) == {}
+    assert RecordLog(inner, STAGE).find([]) == {}
 
 
 def test_a_selection_keeps_order_and_repetition(store: Store) -> None:
-    rows = [row for pack in ([1, 2], [3]) for row in write_pack(store, STAGE, [record(number) for number in pack])]
+    rows = [
+        row for pack in ([1, 2], [3]) for row in rows_of(write_pack(store, STAGE, [record(number) for number in pack]))
+    ]
     wanted = [rows[2], rows[0], rows[2], rows[1]]
     key = put_selection(store, STAGE, wanted)
     assert put_selection(store, STAGE, wanted) == key
@@ -326,7 +334,7 @@ def test_two_drivers_interleaved_at_every_step_agree(
         write_pack(inner, STAGE, [record(number, wall_s=77) for number in prior])
     turns = Turns(order, 2)
 
-    def drive(driver: int) -> tuple[RecordLog, list[dict[str, Row]]]:
+    def drive(driver: int) -> tuple[RecordLog, list[dict[str, Outlined]]]:
         store = WrappedStore(inner, lambda method, key: turns.step(driver))  # noqa: ARG005
         log, answers = RecordLog(store, STAGE), []
         try:
@@ -346,4 +354,4 @@ def test_two_drivers_interleaved_at_every_step_agree(
         assert all(answer.items() <= final.items() for answer in answers)
         assert log.refresh() == final
     reader = RecordLog(inner, STAGE)
-    assert [item.fingerprint for item in reader.read_many([*final.values()])] == [*final]
+    assert [item.fingerprint for item in reader.read_many(rows_of(final.values()))] == [*final]

@@ -155,7 +155,7 @@ def test_what_is_dropped_is_made_again(ran):
     large.unlink()
     out, told = ran("verify", "--drop", code=1)
     assert "found:    nothing" in told
-    assert "removed: 2 damaged objects" in out
+    assert "removed: 2 damaged objects, 0 damaged task records" in out
     assert "2 tasks ran, 2 reused" in ran.run("large.yaml")
     ran("verify")
 

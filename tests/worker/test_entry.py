@@ -48,7 +48,7 @@ class Said:
 
 def records(store: Path, said: Sequence[Message]) -> list[TaskRecord]:
     rows = [row for message in said if isinstance(message, PackWritten) for row in message.rows]
-    return RecordLog(LocalStore(store), STAGE).read_many(rows)
+    return RecordLog(LocalStore(store), STAGE).read_many([row.row for row in rows])
 
 
 def test_quick_tasks_share_a_pack(tmp_path: Path) -> None:

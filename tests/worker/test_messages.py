@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from flowbutton.model import errors
 from flowbutton.model.bundle import Interval
 from flowbutton.model.errors import BadInput, Bug, Failure, FlowbuttonError, Problem, SpecError
+from flowbutton.model.outlines import Outline, Outlined
 from flowbutton.model.pieces import IndexPart, Piece
-from flowbutton.model.records import Row
+from flowbutton.model.records import NOTHING_COUNTED, LedgerCounts, Measures, Row
 from flowbutton.worker.messages import (
-    Message,
     PackWritten,
     TaskFailed,
     decode,
@@ -115,13 +115,40 @@ def _fields(order: CallOrder) -> dict[str, Any]:
     return {name: getattr(order, name) for name in CallOrder.__slots__}
 
 
-packed = st.builds(Row, digests, digests, st.just("c" * 64 + "-1"), numbers, st.integers(0, 2**32 - 1))
-packs = st.builds(PackWritten, st.lists(packed, min_size=1, max_size=30).map(tuple))
+named = st.builds(
+    Row, digests, digests, st.sampled_from(["c" * 64, "c" * 64 + "-1"]), numbers, st.integers(0, 2**32 - 1)
+)
+times = st.floats(0, 1e6)
+measures = st.builds(Measures, times, times, numbers, numbers, numbers)
+contents = st.tuples(digests | digests.map(lambda digest: digest + ".tif"), numbers)
+counts = st.just(NOTHING_COUNTED) | st.builds(
+    LedgerCounts, consumed=st.dictionaries(text, numbers), out=st.none() | numbers, samples=st.lists(text).map(tuple)
+)
+outputs = st.fixed_dictionaries({"": contents}) | st.dictionaries(text, contents)
+objects = st.lists(digests, max_size=3).map(tuple)
+outlines = st.builds(Outline, outputs, objects, counts, measures) | contents.map(
+    lambda content: Outline({"": content}, (content[0],), NOTHING_COUNTED, Measures(0.5))
+)
+packs = st.builds(PackWritten, st.lists(st.builds(Outlined.of, named, outlines), min_size=1, max_size=30).map(tuple))
+
+
+@given(row=named, outline=outlines)
+def test_a_packed_outline_says_all_that_it_was_made_of(row: Row, outline: Outline) -> None:
+    found = Outlined.of(row, outline)
+    assert (found.row, found.outline, found.is_known) == (row, outline, True)
+    assert (found.fingerprint, found.pack) == (row.fingerprint, row.pack)
+    told = found.artifacts, found.objects, found.ledger, found.measures, found.wall_s
+    assert told == (*outline, outline.measures.wall_s)
+    for name, (content, size) in outline.artifacts.items():
+        assert (found.content(name), found.bytes_of(name)) == (content, size)
+    bare = Outlined.of(row, None)
+    assert (bare.row, bare.is_known) == (row, False)
 
 
 @given(message=packs)
-def test_a_message_comes_back_as_it_went(message: Message) -> None:
-    assert decode(encode(message)) == message
+def test_a_message_comes_back_as_it_went(message: PackWritten) -> None:
+    bare = [row if len(row) <= 1024 else Outlined.of(row.row, None) for row in message.rows]
+    assert decode(encode(message)) == PackWritten(tuple(bare))
 
 
 @given(
@@ -179,4 +206,6 @@ def test_places_of_any_type_are_told() -> None:
 
 @given(message=packs)
 def test_a_pack_is_told_in_little(message: PackWritten) -> None:
-    assert len(encode(message)) <= 100 + 76 * len(message.rows)
+    assert len(encode(message)) <= 1 + 1028 * len(message.rows)
+    one = Outline({"": ("a" * 64, 5)}, (), NOTHING_COUNTED, Measures())
+    assert all(len(Outlined.of(row.row, one)) == 191 for row in message.rows)
