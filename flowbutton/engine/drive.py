@@ -26,6 +26,8 @@ from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Bug, CorruptObject, FlowbuttonError, NotInStore, ResourceExhausted, WorkerLost
 from flowbutton.model.executor import Call, Event, Executor, Lost, Progressed, Raised, Returned, Started, TimedOut
 from flowbutton.model.outlines import Outlined
+from flowbutton.model.records import Measures
+from flowbutton.model.stage import Resources
 from flowbutton.stores.layout import run_key
 from flowbutton.stores.records import put_selection
 from flowbutton.worker.messages import PackWritten, TaskFailed, decode
@@ -80,6 +82,7 @@ class Drive:
         self._twins: dict[str, tuple[int, ...]] = {}  # tasks of one fingerprint: only the first runs
         self._calls: dict[int, tuple[Task, ...]] = {}
         self._selections: dict[RowsInput, str] = {}
+        self._terms: dict[str, tuple[int, Resources, int]] = {}  # rank, resources and retries of a node
         self._closed: set[str] = set()
         self.ended = Ended()
 
@@ -121,15 +124,19 @@ class Drive:
         self._close_finished()
 
     def _demand(self, task: Task) -> Demand:
-        spec = self._expansion.node_of(task.id).spec
-        memory = task.memory_bytes(spec.resources)
-        return Demand(task, self._ranks(task.node), memory, spec.resources.timeout_s, spec.retries)
+        terms = self._terms.get(task.node)
+        if terms is None:
+            spec = self._expansion.node_of(task.id).spec
+            terms = self._terms[task.node] = self._ranks(task.node), spec.resources, spec.retries
+        rank, resources, retries = terms
+        return Demand(task, rank, task.memory_bytes(resources), resources.timeout_s, retries)
 
     def _tell_reused(self, reused: Sequence[tuple[Task, Result]]) -> None:
         self.ended.reused += len(reused)
-        self._journal.trace("reused", ((task, 0, result.measures) for task, result in reused))
-        for node, pairs in _by_node(reused):
-            self._journal.event("reused", **self._progress(node), tasks=[task.id for task, _ in pairs])
+        traced = [(task, 0, result.outlined.measures) for task, result in reused]
+        self._journal.trace("reused", traced)
+        for node, told in _by_node(traced):
+            self._journal.event("reused", **self._progress(node), tasks=[task.id for task, _, _ in told])
 
     def _progress(self, node: str) -> dict[str, Json]:
         return {"stage": node, "expected": self._expansion.nodes[node].expected()[0]}
@@ -264,30 +271,25 @@ class Drive:
         self._finish(stage_digest, found)
 
     def _finish(self, stage_digest: str, found: Sequence[Outlined]) -> None:
-        done: list[tuple[Task, Result]] = []
-        attempts: list[int] = []
-        readers: list[RangeReader | None] = []
+        done: list[tuple[int, Result, RangeReader | None]] = []
+        traced: list[tuple[Task, int, Measures]] = []
         for outlined in found:
-            result = Result(stage_digest, outlined, reused=False)
+            result, measures = Result(stage_digest, outlined, reused=False), outlined.measures
             for number in self._twins.pop(outlined.fingerprint, ()):
                 task = self._tasks.pop(number)
-                done.append((task, result))
-                attempts.append(self._schedule.attempts(number) + 1)
-                readers.append(content_reader(self._expansion, task, result, self._records))
-                self._schedule.done(number, outlined.wall_s)  # what waited for its twin is not known there
+                done.append((number, result, content_reader(self._expansion, task, result, self._records)))
+                traced.append((task, self._schedule.attempts(number) + 1, measures))
+                self._schedule.done(number, measures.wall_s)  # what waited for its twin is not known there
         self.ended.ran += len(done)
-        ended = zip(done, attempts, strict=True)
-        self._journal.trace("done", ((task, attempt, result.measures) for (task, result), attempt in ended))
-        results = zip(done, readers, strict=True)
-        ready = self._expansion.done((task.id, result, reader) for (task, result), reader in results)
-        for node, pairs in _by_node(done):
-            measures = [result.measures for _, result in pairs]
+        self._journal.trace("done", traced)
+        ready = self._expansion.done(done)
+        for node, ended in _by_node(traced):
             self._journal.event(
                 "done",
                 **self._progress(node),
-                tasks=[task.id for task, _ in pairs],
-                wall_s=round(sum(one.wall_s for one in measures), 4),
-                rss=max(one.peak_rss_bytes for one in measures),
+                tasks=[task.id for task, _, _ in ended],
+                wall_s=round(sum(measures.wall_s for _, _, measures in ended), 4),
+                rss=max(measures.peak_rss_bytes for _, _, measures in ended),
             )
         self._take(ready)
 
@@ -336,8 +338,11 @@ class Drive:
             )
 
 
-def _by_node(pairs: Sequence[tuple[Task, Result]]) -> Iterable[tuple[str, list[tuple[Task, Result]]]]:
-    found: dict[str, list[tuple[Task, Result]]] = defaultdict(list)
-    for pair in pairs:
-        found[pair[0].node].append(pair)
+_Traced = tuple[Task, int, Measures]
+
+
+def _by_node(traced: Sequence[_Traced]) -> Iterable[tuple[str, list[_Traced]]]:
+    found: dict[str, list[_Traced]] = defaultdict(list)
+    for one in traced:
+        found[one[0].node].append(one)
     return found.items()

@@ -22,7 +22,7 @@ from flowbutton.engine.tasks import Counts, Marker, Order, RangeReader, Result, 
 from flowbutton.model.canonical import Json
 from flowbutton.model.pieces import IndexPart, Key
 from flowbutton.model.stage import Resources
-from flowbutton.worker.payload import Input, Work
+from flowbutton.worker.payload import Input, PieceInput, Work
 
 _NO_GATHERS: Mapping[str, RowsInput] = {}
 """One for all tasks that have none."""
@@ -42,6 +42,19 @@ class NodeSpec:
     tolerate_records: int = 0
 
 
+class Described(NamedTuple):
+    """Of one thing that a stage fans out over its place, its key, what names its content, and its bytes.
+
+    ``owned`` are those of a piece, which one task has for itself.
+    """
+
+    order: Order
+    key: Key
+    content: Json
+    bytes: int
+    owned: int = 0
+
+
 class StreamItem(NamedTuple):
     """One thing that a stage fans out over: its place, its key, a reference to it, and what names its content."""
 
@@ -50,6 +63,12 @@ class StreamItem(NamedTuple):
     reference: Input
     content: Json
     bytes: int
+
+    @property
+    def described(self) -> Described:
+        """All but the reference."""
+        owned = self.bytes if isinstance(self.reference, PieceInput) else 0
+        return Described(self.order, self.key, self.content, self.bytes, owned)
 
 
 class Stream(ABC):
@@ -68,6 +87,10 @@ class Stream(ABC):
     def reference(self, place: int) -> Input:
         """Return the reference to the item at a place, without all else that is known of it."""
         return self.items[place].reference
+
+    def described(self, place: int) -> Described:
+        """Return all that is known of the item at a place, without the reference to it."""
+        return self.items[place].described
 
     @property
     def expected(self) -> int | None:

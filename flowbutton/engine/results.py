@@ -116,6 +116,11 @@ class Results(Mapping[int, Result]):
         """Return what names an output's content, as `Result.content`."""
         return self._kept[task].content(output)
 
+    def described(self, task: int, output: str | None) -> tuple[Json, int]:
+        """Return both: what names an output's content, and its size."""
+        kept = self._kept[task]
+        return kept.content(output), kept.bytes_of(output)
+
     def bytes_of(self, task: int, output: str | None) -> int:
         """Return the size of an output, as `Result.bytes_of`."""
         return self._kept[task].bytes_of(output)

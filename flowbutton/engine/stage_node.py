@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
-from flowbutton.engine.nodes import Node, NodeSpec, Stream, StreamItem
+from flowbutton.engine.nodes import Described, Node, NodeSpec, Stream, StreamItem
 from flowbutton.engine.results import Lazy
 from flowbutton.engine.source_node import SourceNode
 from flowbutton.engine.tasks import Order, RangeReader, Result, RowsInput, Task
@@ -22,7 +22,7 @@ from flowbutton.model.canonical import Json
 from flowbutton.model.errors import BadInput, Bug
 from flowbutton.model.pieces import Item, Key, Scalar
 from flowbutton.stages.codecs import read_items
-from flowbutton.worker.payload import ArtifactInput, Input, PieceInput, ValueInput
+from flowbutton.worker.payload import ArtifactInput, Input, ValueInput
 
 
 class ResultStream(Stream):
@@ -48,10 +48,14 @@ class ResultStream(Stream):
         self._tasks.append(task)
 
     def _item(self, place: int) -> StreamItem:
-        task, output, results = self._tasks[place], self._output, self._node.results
-        content: Json = ["artifact", results.content(task, output)]
-        order, key = self._node.orders[task], self._node.keys[task]
-        return StreamItem(order, key, self.reference(place), content, results.bytes_of(task, output))
+        order, key, content, size, _ = self.described(place)
+        return StreamItem(order, key, self.reference(place), content, size)
+
+    def described(self, place: int) -> Described:
+        """Return all that is known of a result, without the reference to it."""
+        task, output, node = self._tasks[place], self._output, self._node
+        content, size = node.results.described(task, output)
+        return Described(node.orders[task], node.keys[task], ["artifact", content], size)
 
     def reference(self, place: int) -> Input:
         """Return where the result lies."""
@@ -80,6 +84,11 @@ class ItemStream(Stream):
     def _item(self, place: int) -> StreamItem:
         item = self._rows[place]
         return StreamItem(self._orders[place], item.key, self.reference(place), ["value", item.value], 0)
+
+    def described(self, place: int) -> Described:
+        """Return all that is known of an item."""
+        item = self._rows[place]
+        return Described(self._orders[place], item.key, ["value", item.value], 0)
 
     def reference(self, place: int) -> Input:
         """Return the item's value."""
@@ -281,18 +290,18 @@ class StageNode(Node):
 
     def _simple_tasks(self, wire: ItemWire) -> Iterator[Task]:
         """Yield a task for each item of the one stream that has none yet."""
-        items = wire.stream.items
-        for place in range(self._made, len(items)):
-            item = items[place]
+        argument, stream, count = wire.argument, wire.stream, len(wire.stream.items)
+        for place in range(self._made, count):
+            order, key, content, size, owned = stream.described(place)
             yield self.make(
-                item.order,
-                item.key,
-                inputs=ItemInputs(wire.argument, wire.stream, place),
-                contents={wire.argument: item.content},
-                bytes_in=self._bytes + item.bytes,
-                owned_bytes=_owned(item),
+                order,
+                key,
+                inputs=ItemInputs(argument, stream, place),
+                contents={argument: content},
+                bytes_in=self._bytes + size,
+                owned_bytes=owned,
             )
-        self._made = len(items)
+        self._made = count
 
     def _task_of(self, combination: tuple[StreamItem, ...]) -> Task:
         by_argument = {wire.argument: item for wire, item in zip(self.items, combination, strict=True)}
@@ -301,7 +310,7 @@ class StageNode(Node):
         inputs = {name: item.reference for name, item in by_argument.items()}
         contents = {name: item.content for name, item in by_argument.items()}
         total = self._bytes + sum(item.bytes for item in combination)
-        owned = sum(map(_owned, combination))
+        owned = sum(item.described.owned for item in combination)
         gathers: dict[str, RowsInput] = {}
         for wire in self._gathers_of_tasks:
             bound = self._gather(wire, by_argument, key)
@@ -356,10 +365,6 @@ class StageNode(Node):
 def _values(key: Key, columns: Sequence[str]) -> tuple[Scalar | None, ...]:
     named = dict(key)
     return tuple(named.get(column) for column in columns)
-
-
-def _owned(item: StreamItem) -> int:
-    return item.bytes if isinstance(item.reference, PieceInput) else 0
 
 
 def _is_there(wire: ShareWire) -> bool:

@@ -113,12 +113,6 @@ class Outlined(bytes):
         return Measures(*_MEASURES.unpack_from(self, _ROW.size))
 
     @property
-    def wall_s(self) -> float:
-        """How long the task took, in seconds."""
-        found: float = _MEASURES.unpack_from(self, _ROW.size)[0]
-        return found
-
-    @property
     def objects(self) -> tuple[str, ...]:
         """The digests of what lies in objects of its own."""
         form = self[_FORM]

@@ -137,8 +137,8 @@ def test_a_packed_outline_says_all_that_it_was_made_of(row: Row, outline: Outlin
     found = Outlined.of(row, outline)
     assert (found.row, found.outline, found.is_known) == (row, outline, True)
     assert (found.fingerprint, found.pack) == (row.fingerprint, row.pack)
-    told = found.artifacts, found.objects, found.ledger, found.measures, found.wall_s
-    assert told == (*outline, outline.measures.wall_s)
+    told = found.artifacts, found.objects, found.ledger, found.measures
+    assert told == outline
     for name, (content, size) in outline.artifacts.items():
         assert (found.content(name), found.bytes_of(name)) == (content, size)
     bare = Outlined.of(row, None)
