@@ -88,14 +88,31 @@ def terrain(x: Array, y: Array, z: Array, shape: tuple[int, int], radius: float)
     x, y, z = x[order], y[order], z[order]
     first = np.append(True, (np.diff(x) != 0) | (np.diff(y) != 0))
     x, y, z = x[first], y[first], z[first]
-    # Strip by strip, up and down in turn: startinpy finds the place of a point fastest near the one before it.
-    strip = x * round(math.sqrt(len(x) / 16)) // int(x.max() + 1)
-    order = np.lexsort((np.where(strip % 2, -y, y), strip))
+    # startinpy finds the place of a point fastest near the one before it, and changes few triangles among points that
+    # are spread evenly: along a Hilbert curve, every 16th point first, as in ours.
+    along = np.argsort(hilbert(x, y, 12), kind="stable")
+    order = np.concatenate((along[::16], np.delete(along, np.s_[::16])))
     mesh = startinpy.DT()
     mesh.insert(np.column_stack((x[order], y[order], np.zeros(len(x)))).astype(np.float64))
     corners = order[np.asarray(mesh.triangles, np.int64) - 1]
     found = np.full(shape, np.nan)
     _fill(found, x[corners].astype(np.float64), y[corners].astype(np.float64), z[corners] / CM, radius * CM)
+    return found
+
+
+def hilbert(x: Array, y: Array, bits: int) -> Array:
+    """Return how far along the Hilbert curve points lie, of a square that is divided into 2**bits x 2**bits."""
+    side, span = 1 << bits, int(max(x.max(), y.max())) + 1
+    column, row = x * side // span, y * side // span
+    found = np.zeros(len(x), np.int64)
+    for level in reversed(range(bits)):
+        half = 1 << level
+        right, lower = column & half > 0, row & half > 0
+        found += half * half * ((3 * right) ^ lower)
+        turned = ~lower
+        flipped = turned & right
+        column, row = np.where(flipped, side - 1 - column, column), np.where(flipped, side - 1 - row, row)
+        column, row = np.where(turned, row, column), np.where(turned, column, row)
     return found
 
 

