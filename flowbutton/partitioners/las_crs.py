@@ -20,6 +20,7 @@ _COMPOUND = re.compile(r"\s*(COMPD_CS|COMPOUNDCRS)\s*[\[(]", re.IGNORECASE)
 _VERTICAL = re.compile(r"(?:VERT_CS|VERTCRS|VERTICALCRS)\s*\[", re.IGNORECASE)
 _UNIT = re.compile(r'(?:LENGTH)?UNIT\s*\[\s*"[^"]*"\s*,\s*([0-9.eE+-]+)', re.IGNORECASE)
 _VERTICAL_UNIT_KEY = 4099
+_UNIT_ROUNDING = 1e-10  # metres; the two feet are 6e-7 apart
 _UNIT_METRES = {9001: "1", 9002: "0.3048", 9003: "0.3048006096012192"}
 
 
@@ -61,7 +62,13 @@ def height_unit(wkt: str) -> str:
     """Return the unit of a compound system's heights in metres, "" if it has none."""
     found = _VERTICAL.search(wkt)
     units = _UNIT.findall(_node(wkt, found.start())) if found else []
-    return str(float(units[-1])).removesuffix(".0") if units else ""
+    return _unit_text(float(units[-1])) if units else ""
+
+
+def _unit_text(metres: float) -> str:
+    """Return a unit as text; one of EPSG's is written as EPSG has it, with however many digits a file says it."""
+    known = [text for text in _UNIT_METRES.values() if abs(float(text) - metres) < _UNIT_ROUNDING]
+    return known[0] if known else str(metres).removesuffix(".0")
 
 
 def horizontal_part(wkt: str) -> str:

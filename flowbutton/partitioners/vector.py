@@ -101,13 +101,20 @@ class Vector(Partitioner):
         return [IndexPart(group.ordinal, identity, sum(info.size for info in group.objects), {"files": files})]
 
     def index(self, part: IndexPart, data: DataAccess) -> bytes:
-        """Digest the files, and count the features."""
+        """Digest the files, and count the features.
+
+        Raises:
+            BadInput: there is none.
+        """
         files: list[Mapping[str, Any]] = cast(Mapping[str, Any], part.body)["files"]
         with ExitStack() as stack:
             for file in files:
                 stack.enter_context(unchanged(file["uri"], file["identity"], data))
             digests = [_digest(file, data) for file in files]
             crs, _, shapes = _table(files, data)
+        if not shapes:
+            hint = "put what is meant into the first layer; ogrinfo FILE lists them"
+            raise BadInput("a file has no feature", why="its first layer is empty", hint=hint, file=files[0]["uri"])
         return canonical({"digests": cast(Json, digests), "features": len(shapes), "crs": crs})
 
     def layout(self, group: Group, indexes: Sequence[bytes]) -> Layout:
@@ -116,10 +123,8 @@ class Vector(Partitioner):
         return Layout(group, index["features"], sum(info.size for info in group.objects), index)
 
     def cut(self, layout: Layout) -> Sequence[Piece]:
-        """Return the file as one piece; none if it has no features."""
+        """Return the file as one piece."""
         index, group = cast(Mapping[str, Any], layout.body), layout.group
-        if not layout.records:
-            return []
         files: Json = [{"uri": info.uri, "identity": info.identity} for info in group.objects]
         content = digest_json("vector", [file_suffix(group.objects[0].uri), index["digests"]])
         return [

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from flowbutton.model.errors import BadInput, ChangedInput, MissingInput, TruncatedInput
 from flowbutton.model.partitioner import Reader
 from flowbutton.model.pieces import Source
+from flowbutton.partitioners.las_crs import height_unit
 from flowbutton.partitioners.las_header import FORMAT_BYTES
 from flowbutton.partitioners.lidar import Lidar, LidarPoints
 from flowbutton.partitioners.lidar_index import PointHeader
@@ -306,3 +307,10 @@ def test_files_of_a_sheet_that_are_missing_are_counted(tmp_path: Path) -> None:
     (tmp_path / "cloud.csv").write_text("file\na.las\nb.las\n")
     with pytest.raises(MissingInput, match="1 more of its files is missing"):
         cut(tmp_path / "cloud.csv")
+
+
+def test_a_foot_is_the_same_with_however_many_digits() -> None:
+    told = 'COMPD_CS["x",PROJCS["p"],VERT_CS["v",VERT_DATUM["d",2005],UNIT["US survey foot",{}]]]'
+    units = {height_unit(told.format(text)) for text in ("0.304800609601219", "0.3048006096012192")}
+    assert units == {"0.3048006096012192"}
+    assert height_unit(told.format("0.3048")) == "0.3048"

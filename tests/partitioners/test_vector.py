@@ -107,6 +107,9 @@ def test_what_can_not_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="features can't be read") as caught:
         cut(tmp_path / "zones.geojson")
     assert "flowbutton." not in caught.value.why
+    (tmp_path / "empty.geojson").write_text('{"type": "FeatureCollection", "features": []}')
+    with pytest.raises(BadInput, match="a file has no feature"):
+        cut(tmp_path / "empty.geojson")
     (tmp_path / "zones.csv").write_text("a,b\n")
     with pytest.raises(BadInput, match=r"extension is '\.csv'"):
         cut(tmp_path / "zones.csv")

@@ -181,6 +181,13 @@ def test_files_that_do_not_fit_are_told(rows: list[HeaderRow], options: dict[str
         frame(HeaderTable(tuple(rows)), **options)
 
 
+def test_units_of_height_that_are_not_told_may_be_those_of_the_others_where_the_user_speaks() -> None:
+    rows = (_row(height_unit="0.3048"), _row(file="b.laz", crs=""))
+    with pytest.raises(BadInput, match="different coordinate systems"):
+        frame(HeaderTable(rows))
+    assert frame(HeaderTable(rows), crs="none").height_unit == "0.3048"
+
+
 def test_options_out_of_range_are_told(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="resolution is 0"):
         frame(HeaderTable((_row(),)), resolution=0)

@@ -26,6 +26,8 @@ from flowbutton.stages.geospatial.exact_sums import exact_total, product, ration
 from flowbutton.stages.geospatial.expression import parse
 from flowbutton.stages.geospatial.grid import Grid
 from flowbutton.stages.geospatial.parts import assemble
+from flowbutton.stages.geospatial.product import Product
+from flowbutton.stages.geospatial.pyramid import halved
 from flowbutton.stages.geospatial.zonal import zonal, zone_table
 from flowbutton.stages.geospatial.zones import _identifiers, _polygon, read_zones, zone_windows
 from flowbutton.testing.partitioners import CutSource, MemoryAccess
@@ -118,12 +120,18 @@ def compare(found: Path, wanted: Path, tolerance: float) -> None:
 
 
 def test_division_by_zero_and_nodata_are_counted_apart(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tif", [[[0, 10, 255, 3]], [[0, 30, 7, 255]]], nodata=255)
+    path = write(tmp_path / "a.tif", [[[0.0, 10, 255, 3, -5, 4]], [[0.0, 30, 7, 255, 5, -4]]], nodata=255)
     values, tally = whole(band_math, source(f"{path}#1+2", tmp_path, "red", "nir"), tmp_path)
     assert np.isnan(values[0, 0])
-    assert values[0, 1:].tolist() == [0.5, -9999, -9999]
+    assert values[0, 1:].tolist() == [0.5, -9999, -9999, math.inf, -math.inf]
     assert tally.made == 1
-    assert sorted(tally.filtered_by.values()) == [1, 2]
+    assert sorted(tally.filtered_by.values()) == [2, 3]
+
+
+def test_what_is_infinite_counts_for_nothing_in_overviews() -> None:
+    values = np.array([[[math.inf, 1.0, -math.inf, math.inf], [3.0, -9999.0, math.nan, -9999.0]]], np.float32)
+    found = halved(values, Product(dtype="float32", bands=("ndvi",), nodata=-9999))
+    assert found.tolist() == [[[2.0, -9999.0]]]
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,9 @@ def band_math(
 ) -> Bundle:
     """Compute an expression on the bands of one scene.
 
-    A pixel without a value in any band that is used has none in the result. What can't be computed, as 0 / 0 or 1 / 0,
-    is NaN, and counted.
+    A pixel without a value in any band that is used has none in the result. What can't be computed
+    is as IEEE 754 has it, and as gdal_calc writes it: 0 / 0 is NaN, 1 / 0 infinite. Both are counted, and have no part
+    in statistics, overviews and zones.
 
     Args:
         bands: A window of a raster.
@@ -179,12 +180,11 @@ def _in_strips(
     for row in range(0, rows, step):
         own = slice(row, row + step)
         values, valid = compute([{name: band.part(own) for name, band in scene.items()} for scene in scenes])
-        finite = np.isfinite(values)
-        good, there = int(np.count_nonzero(valid & finite)), int(np.count_nonzero(valid))
+        good, there = int(np.count_nonzero(valid & np.isfinite(values))), int(np.count_nonzero(valid))
         tally.out(good)
         tally.filtered("pixels without a value", values.size - there)
         tally.filtered("pixels that can't be computed, as by a division by zero", there - good)
-        made[own] = values if good == values.size else _filled(values, valid, finite, nodata)
+        made[own] = values if good == values.size else _filled(values, valid, nodata)
     return made
 
 
@@ -239,10 +239,10 @@ def _valid(formula: Expression, bands: Scene) -> Mask:
     return np.asarray(found)
 
 
-def _filled(values: Array, valid: Mask, finite: Mask, nodata: float) -> Array:
-    """Put nodata where there is no value, and one NaN where none could be computed."""
+def _filled(values: Array, valid: Mask, nodata: float) -> Array:
+    """Put nodata where there is no value, and one NaN wherever NaN was computed."""
     kind = values.dtype.type
-    return np.where(valid, np.where(finite, values, kind(np.nan)), kind(nodata))
+    return np.where(valid, np.where(np.isnan(values), kind(np.nan), values), kind(nodata))
 
 
 def _product(window: RasterWindow, folder: Path, values: Array) -> Bundle:

@@ -97,7 +97,8 @@ def frame(headers: HeaderTable, *, resolution: float = 1.0, crs: str | None = No
     Args:
         headers: The table of the source: one row per file.
         resolution: Edge of a cell in the unit of the coordinate system, above 0.
-        crs: For files that name no coordinate system: EPSG:code or WKT; "none" for a cloud without one.
+        crs: For files that name no coordinate system: EPSG:code or WKT; "none" for a cloud without one. With it, files
+            that don't tell their unit of height are taken to have that of the others.
 
     Raises:
         OptionError: the resolution is not above 0, or ``crs`` is unknown.
@@ -118,7 +119,7 @@ def frame(headers: HeaderTable, *, resolution: float = 1.0, crs: str | None = No
     _fits(heights, z_unit, 1, resolution)
     return Frame(
         crs=_crs(rows, crs),
-        height_unit=_one(rows, [row.height_unit for row in rows], "units of height"),
+        height_unit=_one(rows, [row.height_unit for row in rows], "units of height", unless=crs),
         unit=(unit.numerator, unit.denominator),
         z_unit=(z_unit.numerator, z_unit.denominator),
         cell=cell,

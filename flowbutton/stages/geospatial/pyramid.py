@@ -30,8 +30,8 @@ def level_sizes(rows: int, columns: int) -> list[tuple[int, int]]:
 
 
 def valid(values: Array, product: Product) -> npt.NDArray[np.bool_]:
-    """Return which cells have a value."""
-    found: npt.NDArray[np.bool_] = values == values if values.dtype.kind == "f" else np.ones(values.shape, np.bool_)
+    """Return which cells have a value; what is infinite, as x / 0, counts for nothing."""
+    found: npt.NDArray[np.bool_] = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, np.bool_)
     if product.nodata is not None:
         found &= values != values.dtype.type(product.nodata)
     return found
