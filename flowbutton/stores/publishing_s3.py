@@ -3,8 +3,8 @@
 Every published object has its digest as the token in its metadata: so it is known as ours, an equal one is left as it
 is, and what somebody else put there is never replaced. Where the store is on the same server, outputs are copied from
 it there, large ones in parts, and no byte of them passes the driver; all else goes up in parts, read by its digest.
-Parts are sent first, and only then does one output after the other become visible. The note of a killed publishing
-names its uploads; the next one ends them.
+Parts are sent first, and only then does one output after the other become visible. A note beside
+them names the uploads that are on their way; where a publishing was killed, the next one ends them.
 Not here: copying and sending parts (`stores.s3_parts`), errors and repeats (`stores.s3_client`).
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from flowbutton.model.errors import FlowbuttonError, OptionError
@@ -162,11 +162,11 @@ class S3Publisher(Publisher):
         large = [output for output in outputs if output.is_large(self._sizes)]
         begun: list[tuple[_Output, str]] = []
         try:
+            if large:  # named first: an upload that nobody knows of would hold its parts for ever
+                keys = json.dumps([output.call["Key"] for output in large])
+                self._bucket.put(self._key(self._uploads), keys.encode(), self._uploads)
             for output in large:
                 begun.append((output, begin(self._bucket.client, output.call)))
-            if begun:
-                uploads = [[output.call["Key"], upload_id] for output, upload_id in begun]
-                self._bucket.put(self._key(self._uploads), json.dumps(uploads).encode(), self._uploads)
             shown = [self._sent(output, upload_id, objects) for output, upload_id in begun]
             shown += [self._whole(output, objects) for output in outputs if output not in large]
             with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -176,7 +176,7 @@ class S3Publisher(Publisher):
             with suppress(Exception):  # the first error is the one to tell; the next publishing tries again
                 self._end_uploads()
             raise
-        if begun:
+        if large:
             self._delete(self._uploads)
 
     def _sent(self, output: _Output, upload_id: str, objects: Objects) -> Callable[[], None]:
@@ -213,8 +213,11 @@ class S3Publisher(Publisher):
         """Free the parts that a publishing left which was killed; what it had made visible stays."""
         text = self._bucket.get(self._key(self._uploads))
         if text is not None:
-            for key, upload_id in json.loads(text):
-                abort(self._bucket.client, self._bucket.call(key), upload_id)
+            for key in json.loads(text):
+                found = partial(self._bucket.client.list_multipart_uploads, **self._bucket.call(), Prefix=key)
+                for upload in repeated(found).get("Uploads", []):
+                    if upload["Key"] == key:
+                        abort(self._bucket.client, self._bucket.call(key), upload["UploadId"])
             self._delete(self._uploads)
 
     def _put(self, call: Mapping[str, Any], data: bytes) -> None:

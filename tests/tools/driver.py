@@ -1,6 +1,7 @@
 """A driver in a process of its own, to be killed: ``python driver.py '{"folder": ..., "store": ..., ...}'``.
 
 It runs ``pipeline.yaml`` of the folder. ``die_at`` n: it kills itself with SIGKILL when its n-th event was written.
+``die_publishing`` n: when it is about to send its n-th request that writes to S3; -n: when that was answered.
 The exit code is 0 for a run that is done, 3 for any other status, 4 for an error, 130 for Ctrl-C.
 """
 
@@ -22,6 +23,8 @@ from bench import HERE, Bench
 from flowbutton.engine.journal import read_events
 from flowbutton.engine.run import Report, Status
 from flowbutton.model.errors import FlowbuttonError
+from flowbutton.stores.s3_client import client_for
+from flowbutton.stores.s3_places import S3Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ def main(options: dict[str, Any]) -> int:
     bench = Bench(Path(options.pop("folder")))
     die_at = options.pop("die_at", 0)
     params = options.pop("params", {})
+    _die_publishing(options.pop("die_publishing", 0))
     count = 0
 
     def listen(_kind: str, _fields: dict[str, Any]) -> None:
@@ -105,6 +109,22 @@ def main(options: dict[str, Any]) -> int:
     except KeyboardInterrupt:
         return 130
     return 0 if report.status is Status.DONE else 3
+
+
+def _die_publishing(number: int) -> None:
+    """Make the one client of S3 that publishes deadly; 0: let it be."""
+    if number == 0:
+        return
+    count = 0
+
+    def die(model: Any, **_: Any) -> None:
+        nonlocal count
+        count += model.name not in ("GetObject", "HeadObject", "ListObjectsV2")
+        if count == abs(number):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    events = client_for(S3Access()).meta.events
+    events.register("before-call.s3" if number > 0 else "after-call.s3", die)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,11 @@ class PipelineRun:
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done
 
+    def call(self, *words: str) -> str:
+        """Call another command in the folder; return what it says."""
+        command = [sys.executable, "-m", "flowbutton", *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=self.folder, check=True).stdout
+
     def published(self) -> dict[str, bytes]:
         """Return the files of the results by their names, but for notes of the engine's own."""
         files = (place for place in self.results.rglob("*") if place.is_file() and not place.name.startswith("."))

@@ -1,0 +1,76 @@
+"""Drivers that are killed while they publish into a bucket: nothing half is visible, and running again ends it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from bench import HERE, WHOLE, Bench
+from driver import start
+
+from flowbutton.stores.objects import blocks_of
+from flowbutton.stores.s3_client import client_for
+from flowbutton.stores.s3_places import S3Access
+
+pytestmark = pytest.mark.slow
+
+FILLED = WHOLE.replace(
+    """outputs:
+""",
+    """  fill: {uses: "troubled:fill", for_each: {file: files}, with: {size: 17000000}}
+outputs:
+  "filled/{ordinal}.bin": fill
+""",
+)
+NOTE = "out/.flowbutton-published-letters.json"
+KILLS = {"here": (-4, 7, -9, 12), "there": (-4, 6)}
+"""Of the driver's writes: an upload begun and ended to see whether it may; two begun, their four parts, five outputs.
+In the bucket five outputs follow at once."""
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    made = Bench(tmp_path)
+    for number in range(1, 3):
+        made.file(f"f{number}.txt", f"abc{number} hello world\n")
+    return made
+
+
+def published(s3: str) -> dict[str, str]:
+    """Return the digests of what is visible, each held against what it says of itself."""
+    client, bucket, found = client_for(S3Access()), s3.removeprefix("s3://"), {}
+    for entry in client.list_objects_v2(Bucket=bucket, Prefix="out/").get("Contents", []):
+        answer = client.get_object(Bucket=bucket, Key=entry["Key"])
+        data, token = answer["Body"].read(), answer["Metadata"]["flowbutton-token"]
+        if ".flowbutton" not in entry["Key"]:
+            found[entry["Key"]] = token
+            assert blocks_of(data).digest == token, f"{entry['Key']} is half an object"
+    return found
+
+
+def noted(s3: str) -> Mapping[str, str]:
+    """Return the digests that the note tells, none if there is none."""
+    client, bucket = client_for(S3Access()), s3.removeprefix("s3://")
+    if not client.list_objects_v2(Bucket=bucket, Prefix=NOTE).get("Contents"):
+        return {}
+    note = json.loads(client.get_object(Bucket=bucket, Key=NOTE)["Body"].read())
+    return {f"out/{name}": digest for name, (digest, _) in note.items()}
+
+
+@pytest.mark.parametrize("where", KILLS)
+def test_killed_while_publishing(bench: Bench, s3: str, where: str) -> None:
+    """Whether parts are sent from a local store, or copied from one in the bucket."""
+    store = str(bench.folder / ".flowbutton") if where == "here" else f"{s3}/work"
+    options = {"store": store, "results": f"{s3}/out"}
+    for kill in KILLS[where]:
+        assert start(bench, FILLED, **options, die_publishing=kill).wait(120) == -9
+        assert noted(s3).items() <= published(s3).items(), "the note is put last"
+    assert start(bench, FILLED, **options).wait(120) == 0
+    assert noted(s3) == published(s3)
+    assert len(noted(s3)) == 5
+    client, bucket = client_for(S3Access()), s3.removeprefix("s3://")
+    uploads = client.list_multipart_uploads(Bucket=bucket, Prefix="out/").get("Uploads", [])
+    assert [upload["Key"] for upload in uploads] == [], "what was on its way is freed"
