@@ -72,11 +72,14 @@ def test_names_that_come_again_later_are_nobodys_concern(tmp_path: Path) -> None
     assert len(driver(tmp_path, "s\tone\ttwo\t2\n", one=text, two=text).align(10**6)) == 1
 
 
-def test_a_name_with_a_blank_where_ploidies_differ(tmp_path: Path) -> None:
-    run = driver(tmp_path, "a b\tone\t\t1\nc\ttwo\t\t2\n", one=reads(["a"]), two=reads(["b"]))
+@pytest.mark.parametrize("name", ["a b", "#1", "a\\n1"])
+def test_a_name_that_the_table_of_ploidies_can_not_hold(tmp_path: Path, name: str) -> None:
+    run = driver(tmp_path, "", one=reads(["a"]), two=reads(["b"]))
+    (tmp_path / "samples.tsv").write_text(f"r1\tsample\tploidy\none\t{name}\t1\ntwo\tc\t2\n")
     run.align(10**6)
-    with pytest.raises(BadInput, match="'a b' holds a blank"):
+    with pytest.raises(BadInput, match="holds a blank or a backslash, or begins with '#'") as caught:
         run.call(1000)
+    assert name in caught.value.what
 
 
 def test_a_sample_may_be_called_error(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ doi:10.1093/gigascience/giab008. Imports `flowbutton.model`; pysam only inside f
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ SCHEMA = KeySchema(("contig", "start"))
 """Variants are kept by the interval that owns them, as `Called`."""
 
 _DIPLOID = 2
+_NOT_IN_TABLE = re.compile(r"\s|\\|^#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +180,10 @@ def _ploidy(samples: SampleTable, options: CallerOptions, folder: Path) -> list[
     if len(set(ploidies.values())) == 1:
         return ["--ploidy", str(min(ploidies.values()))]
     for sample in ploidies:
-        if len(sample.split()) > 1:
+        if _NOT_IN_TABLE.search(sample):
             raise BadInput(
-                f"the sample name '{sample}' holds a blank",
-                why="samples have different ploidies, and bcftools' table of them has blanks between its columns",
+                f"the sample name '{sample}' holds a blank or a backslash, or begins with '#'",
+                why="samples have different ploidies, and bcftools' table of them can't hold such a name",
                 hint="rename it in the sample sheet",
             )
     path = folder / "ploidies.txt"

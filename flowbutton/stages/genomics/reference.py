@@ -140,15 +140,44 @@ def _index_by_position(fasta: Path, names: Sequence[bytes], *, shown: str) -> Pa
     try:
         pysam.faidx(str(fasta))
     except SamtoolsError as error:
-        raise BadInput("the reference can't be indexed", why=str(error).strip(), hint=_HINT, file=shown) from error
+        raise _not_indexed(fasta, shown, str(error).strip()) from error
     fai = fasta.with_name(fasta.name + ".fai")
     found = {row.split("\t", 1)[0].encode() for row in fai.read_text().splitlines()}
     for name in names:
         if name not in found:  # faidx leaves it out, the aligner does not
-            raise BadInput(
-                f"the contig '{name.decode(errors='replace')}' has no bases",
-                why="an alignment's header can't hold it",
-                hint="remove it, or fetch the file again if it was cut",
-                file=shown,
-            )
+            raise _without_bases(name, file=shown)
     return fai
+
+
+def _without_bases(name: bytes, **where: str | int) -> BadInput:
+    return BadInput(
+        f"the contig '{name.decode(errors='replace')}' has no bases",
+        why="an alignment's header can't hold it",
+        hint="remove it, or fetch the file again if it was cut",
+        **where,
+    )
+
+
+def _not_indexed(fasta: Path, shown: str, why: str) -> BadInput:
+    """Return the error of a FASTA that faidx refused: its first contig without bases, or its first line out of step."""
+    name, header, width, is_short = b"", 0, 0, False
+    with fasta.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            bases = len(line.rstrip(b"\r\n"))
+            if line.startswith(b">"):
+                if name and not width:
+                    break
+                name, header, width, is_short = line[1:].split(None, 1)[0], number, 0, False
+            elif bases > width > 0 or (is_short and bases):
+                return BadInput(
+                    "a contig of the reference has lines of unequal length",
+                    why="all but its last must be equally long, since its bases are found by counting",
+                    hint="'seqtk seq -l60' writes lines of 60 bases",
+                    file=shown,
+                    line=number,
+                )
+            else:
+                width, is_short = width or bases, bases < width
+    if name and not width:
+        return _without_bases(name, file=shown, line=header)
+    return BadInput("the reference can't be indexed", why=why, hint=_HINT, file=shown)
