@@ -148,7 +148,7 @@ def _fans(points: int, triangles: Ints, corners: Ints, doubled: Ints) -> Ints:
     rim = np.tile(joined, 3)
     rim[one] = rim[two] = False
     edges = np.flatnonzero(rim)
-    corner, ends = first[label[edges % count]], _ends(triangles)[:, edges]
+    corner, ends = first[label[edges % count]], _ends_of(triangles, edges)
     kept = corner != ends[0]  # an edge that ends at the first corner would begin behind it
     fans = np.column_stack((corner[kept], *ends[:, kept]))
     return np.concatenate((triangles[~joined], fans))
@@ -158,6 +158,12 @@ def _ends(triangles: Ints) -> Ints:
     """Return the ends of all edges, in two rows: first those opposite to the last corners, last those to the first."""
     a, b, c = triangles.T
     return np.stack((np.concatenate((a, a, b)), np.concatenate((b, c, c))))
+
+
+def _ends_of(triangles: Ints, edges: Ints) -> Ints:
+    """Return what `_ends` has of some edges."""
+    which, owner = np.divmod(edges, len(triangles))
+    return np.stack([triangles[owner, np.array(corner)[which]] for corner in ((0, 0, 1), (1, 2, 2))])
 
 
 def _neighbours(points: int, triangles: Ints) -> tuple[Ints, Ints]:
