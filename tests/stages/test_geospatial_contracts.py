@@ -21,6 +21,7 @@ from flowbutton.stages import geospatial
 from flowbutton.stages.bundles import Bundle, MemoryParts
 from flowbutton.stages.geospatial.band_math import RasterTable
 from flowbutton.stages.geospatial.frame import HeaderTable
+from flowbutton.stages.geospatial.mosaic import MosaicTile
 from flowbutton.stages.geospatial.product import Product
 from flowbutton.stages.geospatial.seams import Seams
 from flowbutton.stages.geospatial.surface import TileFacts
@@ -251,6 +252,23 @@ TestCog = contract(
     ),
     product=NDVI,
     big=True,
+)
+TestTile = contract(
+    geospatial.tile,
+    scene(
+        lambda one: {
+            "patch": geospatial.plan_patches(one.grid).rows[0][1],
+            "grid": one.grid,
+            "parts": one.index(),
+        }
+    ),
+    product=NDVI,
+)
+TestMosaic = contract(
+    geospatial.mosaic,
+    scene(lambda one: {"tiles": [MosaicTile(row=0, column=0, rows=9, columns=9, bands=())], "grid": one.grid}),
+    product=NDVI,
+    folder="ndvi",
 )
 TestPairGrids = contract(geospatial.pair_grids, scene(lambda one: {"grid": one.grid, "truth": one.grid}))
 TestCompare = contract(

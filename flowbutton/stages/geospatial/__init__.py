@@ -9,6 +9,7 @@ from flowbutton.stages.geospatial.compress import compress, plan_patches
 from flowbutton.stages.geospatial.evaluate import evaluate
 from flowbutton.stages.geospatial.frame import frame
 from flowbutton.stages.geospatial.ground_filter import filter_ground
+from flowbutton.stages.geospatial.mosaic import mosaic, tile
 from flowbutton.stages.geospatial.relief import hillshade, slope
 from flowbutton.stages.geospatial.report import report, report_images
 from flowbutton.stages.geospatial.scatter import scatter
@@ -35,6 +36,7 @@ __all__ = [
     "filter_ground",
     "frame",
     "hillshade",
+    "mosaic",
     "pair_grids",
     "plan_patches",
     "plan_tiles",
@@ -48,6 +50,7 @@ __all__ = [
     "surface",
     "survey",
     "terrain",
+    "tile",
     "zonal",
     "zone_table",
     "zone_windows",

@@ -64,7 +64,7 @@ def cog(
     sizes = level_sizes(grid.rows, grid.columns)
     last = min(PATCH_LEVELS, len(sizes) - 1)
     statistics = [reduce(BandStatistics.joined, bands) for bands in zip(*(one.bands for one in facts), strict=True)]
-    metadata = _metadata(statistics, grid, {**product.tags, **(tags or {})})
+    metadata = metadata_of(statistics, grid, {**product.tags, **(tags or {})})
     geo = geo_tags(grid)
     if big is None:
         big = _bytes(facts, sizes, last, len(product.bands)) > _CLASSIC
@@ -137,9 +137,10 @@ def _bytes(facts: Sequence[PatchFacts], sizes: Sequence[tuple[int, int]], last: 
     return there + upper * bands * _MOST_BLOCK + sum(_count(size) for size in sizes) * (AROUND_BLOCK + 16)
 
 
-def _metadata(
+def metadata_of(
     statistics: Sequence[BandStatistics], grid: Grid, tags: Mapping[str, str]
 ) -> dict[tuple[str, int | None], str]:
+    """Return names and texts of a file's metadata: of the file (band None), and of its bands from 0."""
     found: dict[tuple[str, int | None], str] = {(name, None): text for name, text in sorted(tags.items())}
     for band, one in enumerate(statistics):
         if one.count:

@@ -117,7 +117,7 @@ def compress(patch: Patch, grid: Grid, parts: Parts, scratch: Scratch, *, produc
     """
     sizes = level_sizes(grid.rows, grid.columns)
     last = min(PATCH_LEVELS, len(sizes) - 1)
-    values = _values(patch, parts, product)
+    values = patch_values(patch, parts, product)
     bundle = Bundle(Path(scratch) / "blocks.bundle", BLOCK_SCHEMA)
     bands, size = tuple(_statistics(band, product) for band in values), 0
     for level in range(last + 1):
@@ -145,7 +145,8 @@ def blocks(values: Array) -> list[tuple[int, int, Array]]:
     ]
 
 
-def _values(patch: Patch, parts: Parts, product: Product) -> Array:
+def patch_values(patch: Patch, parts: Parts, product: Product) -> Array:
+    """Return (bands, rows, columns) of a patch, in the type that is written."""
     made = np.dtype(product.made or product.dtype)
     found = assemble(
         parts, range(*patch.rows), range(*patch.columns), bands=len(product.bands), dtype=made, fill=product.fill

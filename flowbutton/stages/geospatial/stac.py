@@ -20,7 +20,7 @@ _EXTENSIONS = (
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
     "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
 )
-_COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+_TYPES = {".tif": "image/tiff; application=geotiff; profile=cloud-optimized", ".vrt": "application/vnd.gdal.vrt+xml"}
 _TITLES = {
     "dtm": "Terrain",
     "dsm": "Surface",
@@ -58,7 +58,7 @@ def stac_item(
     acquired: str,
     name: str = "products",
 ) -> Path:
-    """Write the item. Its assets are files beside it: ``./dtm.tif`` and so on.
+    """Write the item. Its assets are files beside it: ``./dtm.tif``, or ``./dtm.vrt`` of a mosaic, and so on.
 
     Args:
         scratch: Where it is written.
@@ -134,8 +134,8 @@ def _asset(key: str, path: Path) -> tuple[dict[str, Any], Sequence[float] | None
     with rasterio.open(path) as file:
         epsg = file.crs.to_epsg() if file.crs else None
         asset = {
-            "href": f"./{key}.tif",
-            "type": _COG,
+            "href": f"./{key}{path.suffix}",
+            "type": _TYPES[path.suffix],
             "title": _TITLES[key],
             "roles": ["data"],
             "proj:code": None if epsg is None else f"EPSG:{epsg}",
