@@ -9,6 +9,7 @@ Imports `model`, `stores.layout`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from itertools import accumulate, count
@@ -31,9 +32,12 @@ def seal(value: Json) -> bytes:
     return sealed(canonical(value))
 
 
-def sealed(body: bytes) -> bytes:
-    """Return JSON that is written already as a line closed by its digest."""
-    return body + b" " + digest_bytes(body).encode() + b"\n"
+def sealed(*parts: bytes) -> bytes:
+    """Return JSON that is written already, in parts, as a line closed by its digest."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return b"".join([*parts, b" ", digest.hexdigest().encode(), b"\n"])
 
 
 def unseal(line: bytes, key: str) -> Any:

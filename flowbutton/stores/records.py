@@ -32,7 +32,7 @@ from flowbutton.stores.layout import (
     segments_prefix,
     selection_key,
 )
-from flowbutton.stores.packs import read_sound, seal, sealed, unseal, write_pack
+from flowbutton.stores.packs import read_sound, sealed, unseal, write_pack
 
 __all__ = ["RecordLog", "put_selection", "read_selection", "write_pack"]
 
@@ -52,8 +52,9 @@ class Segment:
 
     def encode(self) -> bytes:
         """Return the sealed line; equal rows give equal bytes."""
-        outlined = b64encode(joined(self.rows)).decode()
-        return seal({"outlined": outlined, "void": [list(row) for row in self.void]})
+        # In parts, not by one value as JSON: of many rows there would be six copies at once.
+        void = canonical([list(row) for row in self.void])
+        return sealed(b'{"outlined":"', b64encode(joined(self.rows)), b'","void":', void, b"}")
 
     @classmethod
     def decode(cls, line: bytes, key: str) -> Segment:
