@@ -42,10 +42,13 @@ Numbers = npt.NDArray[Any]
 
 class _Wanted(NamedTuple):
     name: str
-    above: bool
+    least: float
+    most: float
+    why: str
 
 
-_ABOVE, _AT_LEAST = _Wanted("m/z", above=True), _Wanted("intensity", above=False)
+_ABOVE = _Wanted("m/z", 1e-6, 1e9, "it must be a number from 1e-6 to below 1e9")
+_AT_LEAST = _Wanted("intensity", 0.0, np.inf, "it must be a number, zero or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,8 @@ class ImzmlSpectra(Reader):
         """Yield the spectra in the file's order, empty ones too.
 
         Raises:
-            MalformedRecord: an m/z or intensity is not a number, an m/z is not above zero, an intensity is below it,
-                or a packed array does not hold what the header says.
+            MalformedRecord: an m/z or intensity is not a number, an m/z is not from 1e-6 to 1e9, an intensity is below
+                zero, or a packed array does not hold what the header says.
             ChangedInput: the ``.ibd`` is not the planned one any more.
         """
         handed_out = 0
@@ -141,15 +144,14 @@ class ImzmlSpectra(Reader):
 
     def _check(self, arrays: Sequence[Numbers], numbers: Sequence[int], wanted: _Wanted) -> None:
         """Refuse values of spectra, given by array, that are no numbers or too low."""
-        values = np.concatenate(arrays)
-        good = np.isfinite(values) & ((values > 0) if wanted.above else (values >= 0))
+        values = np.concatenate([np.zeros(0, np.float32), *arrays])  # 16 bits can't be compared with 1e9
+        good = (values >= wanted.least) & (values < wanted.most)
         if not good.all():
             place = int(np.argmin(good))
             starts = np.cumsum([0, *map(len, arrays)])
             which = int(np.searchsorted(starts, place, side="right")) - 1
             what = f"an {wanted.name} of a spectrum is {values[place]}"
-            why = f"it must be a number, {'above zero' if wanted.above else 'zero or more'}"
-            raise self._malformed(what, why, numbers[which], peak=place - int(starts[which]) + 1)
+            raise self._malformed(what, wanted.why, numbers[which], peak=place - int(starts[which]) + 1)
 
     def _malformed(self, what: str, why: str, number: int, **where: int) -> FlowbuttonError:
         hint = "correct the spectrum, or export the dataset again"

@@ -154,6 +154,7 @@ def test_spectra_that_are_all_empty(tmp_path: Path) -> None:
         (float("nan"), 1.0, "an m/z of a spectrum is nan"),
         (-5.0, 1.0, r"an m/z of a spectrum is -5.0"),
         (0.0, 1.0, r"an m/z of a spectrum is 0.0"),
+        (1e30, 1.0, r"an m/z of a spectrum is 1e\+30"),
     ],
 )
 def test_values_that_cannot_be(tmp_path: Path, mz: float, intensity: float, match: str) -> None:
