@@ -15,12 +15,12 @@ import mimetypes
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from flowbutton.model.errors import FlowbuttonError, OptionError
+from flowbutton.model.errors import OptionError
 from flowbutton.model.records import Artifact
 from flowbutton.stores.intermediates import Intermediates, durable_part
 from flowbutton.stores.layout import object_key
@@ -28,7 +28,7 @@ from flowbutton.stores.objects import BLOCK, Objects, corrupt
 from flowbutton.stores.publishing import Publisher, inside
 from flowbutton.stores.s3 import S3Store
 from flowbutton.stores.s3_bucket import Bucket
-from flowbutton.stores.s3_client import explained, is_of_s3, repeated
+from flowbutton.stores.s3_client import explaining, repeated
 from flowbutton.stores.s3_hot import TOKEN, Head
 from flowbutton.stores.s3_parts import abort, begin, complete, copied_parts, sent_parts
 from flowbutton.stores.s3_places import S3Place, s3_store
@@ -236,16 +236,8 @@ class S3Publisher(Publisher):
     def _bucket(self) -> Bucket:
         return Bucket(self._place)
 
-    @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except FlowbuttonError:
-            raise
-        except Exception as error:
-            if not is_of_s3(error):
-                raise
-            raise explained(error, self._place, self._key(name)) from error
+    def _told(self, name: str) -> AbstractContextManager[None]:
+        return explaining(self._place, self._key(name))
 
 
 def _is_same(head: Head | None, artifact: Artifact) -> bool:

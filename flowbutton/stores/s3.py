@@ -15,16 +15,16 @@ import uuid
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from os.path import commonprefix
 from pathlib import Path
 
-from flowbutton.model.errors import FlowbuttonError, OptionError, Throttled
+from flowbutton.model.errors import OptionError, Throttled
 from flowbutton.model.store import Entry, Store
 from flowbutton.stores.layout import check_key, check_prefix, check_range, is_segment, not_in_store
 from flowbutton.stores.s3_bucket import Bucket
-from flowbutton.stores.s3_client import Unanswered, explained, is_of_s3, repeated
+from flowbutton.stores.s3_client import Unanswered, explaining, repeated
 from flowbutton.stores.s3_hot import Taken
 from flowbutton.stores.s3_parts import LARGE, abort, size_of
 from flowbutton.stores.s3_places import s3_store
@@ -228,16 +228,8 @@ class S3Store(Store):
     def _name(self, key: str) -> str:
         return self._place.key + check_key(key)
 
-    @contextmanager
-    def _told(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except FlowbuttonError:
-            raise
-        except Exception as error:
-            if not is_of_s3(error):
-                raise
-            raise explained(error, self._place, key) from error
+    def _told(self, key: str) -> AbstractContextManager[None]:
+        return explaining(self._place, key)
 
 
 def _token() -> str:

@@ -12,7 +12,8 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from flowbutton.model.errors import FlowbuttonError, NoSpace, OptionError, Throttled
@@ -115,7 +116,7 @@ def is_missing(error: Exception) -> bool:
 
 
 def is_of_s3(error: Exception) -> bool:
-    """Return whether an error is one of S3's or its client's, for `explained`."""
+    """Return whether an error is one of S3's or its client's, for `explaining`."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     return isinstance(error, Unanswered | BotoCoreError | ClientError)
@@ -164,7 +165,20 @@ def _told(error: Exception) -> str:
     return code_of(error) or f"{type(error).__name__}: {error}"
 
 
-def explained(error: Exception, place: S3Place, key: str) -> FlowbuttonError:
+@contextmanager
+def explaining(place: S3Place, key: str) -> Iterator[None]:
+    """Say what errors of S3 mean to who runs the pipeline; all others pass as they are."""
+    try:
+        yield
+    except FlowbuttonError:
+        raise
+    except Exception as error:
+        if not is_of_s3(error):
+            raise
+        raise _explained(error, place, key) from error
+
+
+def _explained(error: Exception, place: S3Place, key: str) -> FlowbuttonError:
     """Return what an error of S3 means to who runs the pipeline. It names no credential."""
     where = {"key": key, "bucket": place.bucket}
     if isinstance(error, Unanswered):

@@ -7,21 +7,20 @@ Not here: the run's own objects (`stores.s3`). Imports `model`, `stores.s3_*`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
-from flowbutton.model.errors import FlowbuttonError, MissingInput
+from flowbutton.model.errors import MissingInput
 from flowbutton.model.pieces import ObjectInfo
 from flowbutton.stores.globs import key_pattern, literal_prefix
 from flowbutton.stores.s3_bucket import Bucket
-from flowbutton.stores.s3_client import explained, is_of_s3, repeated
+from flowbutton.stores.s3_client import explaining, repeated
 from flowbutton.stores.s3_places import S3Place, s3_object
 
 
 def head(uri: str) -> ObjectInfo:
     """Return size, and as identity the ETag with the size. Raises `MissingInput`."""
     place = s3_object(uri)
-    with _told(place):
+    with explaining(place, place.key):
         bucket = Bucket(place)
         found = bucket.head(place.key)
         if found is None:  # a missing bucket gives the same answer, without a name; this one says which it is
@@ -37,7 +36,7 @@ def read(uri: str, start: int, stop: int | None) -> bytes:
     if stop is not None and start >= stop:
         head(uri)
         return b""
-    with _told(place):
+    with explaining(place, place.key):
         data = Bucket(place).get(place.key, start, stop)
     if data is None:
         raise _missing(uri, place)
@@ -48,7 +47,7 @@ def find(pattern: str) -> list[str]:
     """Return the URIs of the objects whose keys match, sorted; ``*`` stays within a folder, ``**`` does not."""
     place = s3_object(pattern)
     match, prefix = key_pattern(place.key), literal_prefix(place.key)
-    with _told(place):
+    with explaining(place, place.key):
         return sorted(place.authority + key for key in _keys(place, prefix) if match.fullmatch(key))
 
 
@@ -69,15 +68,3 @@ def _missing(uri: str, place: S3Place) -> MissingInput:
         hint=f"look what is there: aws s3 ls {place.authority}{place.key.rpartition('/')[0]}",
         file=uri,
     )
-
-
-@contextmanager
-def _told(place: S3Place) -> Iterator[None]:
-    try:
-        yield
-    except FlowbuttonError:
-        raise
-    except Exception as error:
-        if not is_of_s3(error):
-            raise
-        raise explained(error, place, place.key) from error
