@@ -6,11 +6,12 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from servers import free_port, running
+from servers import free_port, moto, running
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,12 +50,29 @@ def radosgw(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def s3(radosgw: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """``s3://bucket`` of a new bucket; the environment, also of programs that are started, has what clients need."""
+    with _bucket(radosgw, monkeypatch) as bucket:
+        yield bucket
+
+
+@pytest.fixture(scope="module")
+def moto_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same as ``s3``, of moto's server, for all tests of a module."""
+    with (
+        moto(tmp_path_factory.mktemp("moto")) as variables,
+        pytest.MonkeyPatch.context() as patch,
+        _bucket(variables, patch) as bucket,
+    ):
+        yield bucket
+
+
+@contextmanager
+def _bucket(server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     from flowbutton.stores.s3_client import client_for, forget_clients
     from flowbutton.stores.s3_places import S3Access
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    for name, value in {**radosgw, "AWS_CONFIG_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}.items():
+    for name, value in {**server, "AWS_CONFIG_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}.items():
         monkeypatch.setenv(name, value)
     forget_clients()
     bucket = f"test-{uuid.uuid4().hex}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +32,32 @@ def running(script: Path, folder: Path, *arguments: str) -> Iterator[dict[str, s
         yield dict(line.split("=", 1) for line in said.splitlines())
     finally:
         subprocess.run([script, "stop", folder], check=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def moto(folder: Path) -> Iterator[dict[str, str]]:
+    """Run moto's S3 server while the block lasts; give the variables that its clients need."""
+    port = str(free_port())
+    with (folder / "moto.log").open("w") as log:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            while not _answers(int(port)):
+                assert server.poll() is None, (folder / "moto.log").read_text()
+                time.sleep(0.05)
+            keys = {"AWS_ACCESS_KEY_ID": "moto", "AWS_SECRET_ACCESS_KEY": "moto", "AWS_DEFAULT_REGION": "us-east-1"}
+            yield {**keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 @contextmanager
