@@ -23,6 +23,8 @@ from pathlib import Path
 
 import pytest
 
+from flowbutton.stores.s3_client import client_for
+from flowbutton.stores.s3_places import S3Access
 from flowbutton.ui.cli import call
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +56,7 @@ GROUPS = {
     "outputs": ("Outputs", "The names under which results are published."),
     "code": ("Code", "Of stages, and the libraries that it needs."),
     "inputs": ("Inputs and folders", "Data that are not there, not readable, or not what they should be."),
+    "s3": ("S3", "Asked of a server that has the bucket `lab-data`; most of it can happen to a `--store`, too."),
     "command-line": ("The command line", ""),
     "fine": ("No mistakes", "What looks odd and is right."),
 }
@@ -162,10 +165,26 @@ def unprivileged() -> Iterator[None]:
         assert libc.capset(header, before) == 0
 
 
-@pytest.mark.parametrize("place", CASES, ids=lambda place: f"{place.parent.name}/{place.stem}")
+@pytest.mark.parametrize(
+    "place",
+    [place for place in CASES if place.parent.name != "s3"],
+    ids=lambda place: f"{place.parent.name}/{place.stem}",
+)
 def test_a_mistake_is_told_in_these_words(place: Path, tmp_path: Path) -> None:
+    _is_told(place, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [place for place in CASES if place.parent.name == "s3"], ids=lambda place: place.stem)
+def test_a_mistake_with_s3_is_told_in_these_words(place: Path, tmp_path: Path, s3: str) -> None:
+    del s3  # the variables of a server
+    client_for(S3Access()).create_bucket(Bucket="lab-data")
+    _is_told(place, tmp_path)
+
+
+def _is_told(place: Path, folder: Path) -> None:
     case = Case.read(place)
-    told = play(case, tmp_path)
+    told = play(case, folder)
     assert "Traceback" not in told
     assert "fault of flowbutton" not in told
     if WRITE:
