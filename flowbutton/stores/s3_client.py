@@ -194,6 +194,6 @@ def _explained(error: Exception, place: S3Place, key: str) -> FlowbuttonError:
         hint = f"look at AWS_PROFILE and ~/.aws; a public bucket is written s3://anonymous@{place.bucket}/…"
         return OptionError("S3 does not take the credentials", why=code or _told(error), hint=hint, **where)
     if code in _FORBIDDEN:
-        hint = "ask for s3:GetObject, s3:ListBucket and, for a store or results, s3:PutObject, s3:DeleteObject on the bucket"
+        hint = "ask for s3:GetObject, s3:ListBucket and, to write, s3:PutObject, s3:DeleteObject on the bucket"
         return OptionError("S3 does not allow it", why=code, hint=hint, **where)
     return OptionError("S3 refuses a request", why=_told(error), hint="look at the store's URI and endpoint", **where)
