@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from flowbutton.stages.geospatial.parts import assemble
 from flowbutton.stages.geospatial.product import Product
 from flowbutton.stages.geospatial.pyramid import halved
 from flowbutton.stages.geospatial.zonal import zonal, zone_table
-from flowbutton.stages.geospatial.zones import _identifiers, _polygon, read_zones, zone_windows
+from flowbutton.stages.geospatial.zones import _identifiers, _on_map, _polygon, read_zones, zone_windows
 from flowbutton.testing.partitioners import CutSource, MemoryAccess
 from flowbutton.testing.stages import StageContract
 
@@ -165,6 +166,17 @@ def test_a_bad_expression_is_told_with_its_place(text: str, column: int, why: st
     assert caught.value.where["column"] == column
 
 
+def test_a_zone_that_the_rasters_map_does_not_have_is_told() -> None:
+    from rasterio.crs import CRS
+
+    grid = Grid(crs=CRS.from_epsg(2154).to_wkt(), transform=(2, 0, 5e5, 0, -2, 6.4e6), rows=9, columns=9)
+    to_the_pole = shapely.to_wkb(shapely.box(-10, -90, 10, 60))
+    (shape,) = _on_map([to_the_pole], WGS84, grid)
+    with pytest.raises(BadInput, match="where the raster's map does not reach"):
+        _polygon(shape, grid, "zones.gpkg, feature 1")
+
+
+WGS84 = rasterio.crs.CRS.from_epsg(4326).to_wkt()
 _FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -194,6 +206,9 @@ def test_zones_that_are_odd_are_repaired_or_told() -> None:
     assert _polygon(None, grid, "") == (None, "no shape")
     with pytest.raises(BadInput, match="no polygon"):
         _polygon(shapely.Point(1, 1), grid, "zones.gpkg, feature 1")
+    ring_of_two = struct.pack("<BIII4d", 1, 3, 1, 2, 0, 0, 1, 1)
+    with pytest.raises(BadInput, match="the shape of a zone can't be read"):
+        _on_map([None, ring_of_two], WGS84, grid.model_copy(update={"crs": WGS84}))
 
 
 def test_zones_over_a_product_without_a_coordinate_system_are_refused(tmp_path: Path) -> None:

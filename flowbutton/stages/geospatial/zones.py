@@ -216,18 +216,33 @@ def _identifiers(features: Sequence[Feature], wanted: str | None, file: str) -> 
 
 
 def _on_map(shapes: Sequence[bytes | None], crs: str, grid: Grid) -> list[Any]:
-    """Return shapes in the coordinates of the grid's map."""
+    """Return shapes in the coordinates of the grid's map; infinite ones where it does not have a place."""
     import shapely
+    from rasterio._err import CPLE_BaseError
     from rasterio.crs import CRS
     from rasterio.warp import transform
 
     here, there = CRS.from_wkt(crs), CRS.from_wkt(grid.crs)
 
     def moved(points: Any) -> Any:
-        return np.column_stack(transform(here, there, points[:, 0], points[:, 1])) if len(points) else points
+        try:
+            return np.column_stack(transform(here, there, points[:, 0], points[:, 1])) if len(points) else points
+        except CPLE_BaseError:  # a place that the map does not have
+            return np.full(points.shape, np.inf)
 
-    found = [None if shape is None else shapely.from_wkb(shape) for shape in shapes]
+    found = [None if shape is None else _readable(shape, number + 1) for number, shape in enumerate(shapes)]
     return found if here == there else [None if one is None else shapely.transform(one, moved) for one in found]
+
+
+def _readable(shape: bytes, record: int) -> Any:
+    import shapely
+
+    try:
+        return shapely.from_wkb(shape)
+    except shapely.errors.GEOSException as error:
+        why = str(error).strip().splitlines()[0]
+        hint = "a ring has four points or more; curves become lines by: ogr2ogr -nlt CONVERT_TO_LINEAR out.gpkg in"
+        raise BadInput("the shape of a zone can't be read", why=why, hint=hint, record=record) from error
 
 
 def _polygon(shape: Any, grid: Grid, place: str) -> tuple[Any, str]:
