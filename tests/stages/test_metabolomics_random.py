@@ -47,7 +47,11 @@ def spectra_at_the_edges(
     """Return spectra of true ions and of some decoys: pixels missing and doubled, spectra empty and unsorted, points at
     the edges of windows, several of one pixel and of one m/z, and of intensity 0."""
     ions = ("C6H13O6", "C6H12O6Na", "C3H7KNO2", "C3H7NO2Xe", "C2H6OAu", "C3H6NaO3", "C6H12O6Zn")
-    ions = ions if asked.charge > 0 else ("C6H11O6", "C6H12O6Cl", "C3H6NO2", "C3H5O3", "C3H7NO2Xe", "C6H12O6Zn")
+    ions = (
+        ions
+        if asked.charge > 0
+        else ("C6H11O6", "C6H12O6Cl", "C6H12O6", "C7H13O8", "C3H6NO2", "C3H5O3", "C3H7NO2Xe", "C6H12O6Zn")
+    )
     columns, rows = random.integers(2, 9, 2).tolist()
     spectra = []
     for pixel in random.permutation(columns * rows)[: max(columns * rows * 3 // 4, 2)].tolist():
@@ -86,13 +90,14 @@ def test_the_answer_is_the_methods(tmp_path: Path, seed: int) -> None:
         polarity="negative" if negative else "positive",
     )
     asked = Settings(
-        adducts=("-H", "+Cl") if negative else ("+H", "+Na", "+K"),
+        adducts=("-H", "+Cl", "+HCOO", "[M]-") if negative else ("+H", "+Na", "+K"),
         charge=-1 if negative else 1,
         ppm=float(random.choice([3.0, 10.0])),
         levels=int(random.choice([1, 30])),
         decoys=int(random.choice([3, 20])),
         version=3 if seed % 3 == 2 else 1,
         instrument=str(random.choice(["Orbitrap", "FTICR", "TOF"])),
+        min_px=seed % 3 + 1,
     )
 
     def peaks_of(ion: str, asked: Settings) -> Peaks:
@@ -104,10 +109,10 @@ def test_the_answer_is_the_methods(tmp_path: Path, seed: int) -> None:
     (tmp_path / "db.csv").write_text("formula\n" + "".join(f"{formula}\n" for formula in FORMULAS))
     version = {"analysis_version": asked.version}
     options = {
-        "ions": version | {"decoy_sample_size": asked.decoys},
+        "ions": version | {"decoy_sample_size": asked.decoys, "adducts": asked.adducts},
         "isotopes": version | {"instrument": asked.instrument},
         "segments": {"ppm": asked.ppm},
-        "annotate": version | {"ppm": asked.ppm, "n_levels": asked.levels},
+        "annotate": version | {"ppm": asked.ppm, "n_levels": asked.levels, "min_px": asked.min_px},
         "ranked": version,
     }
     imzml = write_imzml(tmp_path / "x.imzML", spectra, layout)
