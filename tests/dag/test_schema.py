@@ -158,7 +158,7 @@ def test_what_the_schema_refuses_is_refused(validator, place, value):
         (("sources", "reads", "with", "size"), "${params.region_size}"),
         (("sources", "reads", "from"), "in/${params.preset}/*.fq"),
         (("stages", "call", "with", "ploidy"), None),
-        (("stages", "call", "with", "mpileup_options"), ["--foo", "${params.preset}"]),
+        (("stages", "call", "with", "mpileup_options"), ["-P", "${params.preset}"]),
         (("stages", "align", "with", "preset"), "${params.preset}"),
         (("stages", "align", "resources"), {"memory": "4GiB", "timeout": "15m"}),
         (("stages", "align", "resources"), {"memory": {"base": "1GiB", "per_input_byte": 4}}),

@@ -109,9 +109,11 @@ def test_one_lane_twice(data: GenomicsRun) -> None:
     assert "L1" in told
 
 
-def test_options_that_would_change_the_input_are_refused(data: GenomicsRun) -> None:
-    told = failing(data, FAILED, mpileup_options="--regions,chr1")
-    assert "--regions" in told
+def test_options_that_would_change_the_input_are_refused_before_anything_runs(data: GenomicsRun) -> None:
+    told = failing(data, USAGE, mpileup_options="--regions,chr1", call_options="--gvcf,5")
+    assert "genomics.yaml" in told
+    assert "the option '--regions' can't be handed on to bcftools mpileup" in told
+    assert "the option '--gvcf' can't be handed on to bcftools call" in told
 
 
 def test_an_unknown_param_is_a_usage_error(data: GenomicsRun) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from flowbutton.model.errors import OptionError
+from flowbutton.stages import genomics
 from flowbutton.stages.genomics.caller_options import _TOOLS, checked
 
 pysam = pytest.importorskip("pysam", reason="needs the extra 'genomics'")
@@ -43,6 +45,15 @@ def test_what_would_change_more_than_a_site_is_refused(tool, options, says) -> N
     with pytest.raises(OptionError) as caught:
         checked(tool, options)
     assert says in f"{caught.value.why} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("stage", [genomics.call, genomics.concat_variants])
+def test_stages_check_them_when_a_pipeline_is_read(stage) -> None:
+    given = stage.options(mpileup_options=["-m", "2"], call_options=["-P", "0.01"])
+    assert given.mpileup_options == ["-m", "2"]
+    for name in ("mpileup_options", "call_options"):
+        with pytest.raises(ValidationError, match="regions are planned"):
+            stage.options(**{name: ["-r", "chr1"]})
 
 
 VALUES = {"-a": "DP", "--annotate": "DP", "-P": "ILLUMINA", "--platforms": "ILLUMINA", "--ar": "drop", "-V": "indels"}

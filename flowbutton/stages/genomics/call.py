@@ -22,7 +22,7 @@ from flowbutton.partitioners.bam_layout import UNMAPPED
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.genomics.alignments import Records, bam_header, merged
-from flowbutton.stages.genomics.caller_options import checked
+from flowbutton.stages.genomics.caller_options import CallOptions, MpileupOptions, checked
 from flowbutton.stages.genomics.carried_bias import Called, first_and_left
 from flowbutton.stages.genomics.reference import Contig, Reference, contigs, linked_fasta
 from flowbutton.stages.genomics.regions import Region, Stretch
@@ -73,8 +73,8 @@ def call(
     min_base_quality: int = 1,
     max_depth: int = 1_000_000,
     ploidy: int | None = None,
-    mpileup_options: Sequence[str] = (),
-    call_options: Sequence[str] = (),
+    mpileup_options: MpileupOptions = (),
+    call_options: CallOptions = (),
 ) -> Bundle:
     """Call the variants that a region owns, from all samples together.
 

@@ -12,9 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from flowbutton.model.errors import OptionError
+from flowbutton.model.units import Unfit
 
 Tool = Literal["mpileup", "call"]
 
@@ -121,7 +125,8 @@ def checked(tool: Tool, options: Sequence[str]) -> list[str]:
             raise OptionError(
                 f"'{text}' is not an option that can be handed on to bcftools {tool}",
                 why="only options that decide about a site from its reads are, each written alone, its value after it",
-                hint=f"there are: {' '.join(sorted(known.flags | known.values))}",
+                hint=f"there are: {' '.join(sorted(known.flags | known.values))}; a value with a comma is given by "
+                "--params-file",
             )
     return arguments
 
@@ -132,3 +137,18 @@ def _value(tool: Tool, name: str, value: str) -> str:
             f"the option '{name}' of bcftools {tool} needs a value", why=f"it has {value!r}", hint="write it after it"
         )
     return value
+
+
+def _fitting(tool: Tool, options: Sequence[str]) -> Sequence[str]:
+    try:
+        checked(tool, options)
+    except OptionError as error:
+        raise Unfit(f"{error.what}: {error.why}", hint=error.hint) from error
+    return options
+
+
+MpileupOptions = Annotated[Sequence[str], AfterValidator(partial(_fitting, "mpileup"))]
+"""Options of a stage that are checked when the pipeline is read, before any work."""
+
+CallOptions = Annotated[Sequence[str], AfterValidator(partial(_fitting, "call"))]
+"""The same for ``call``."""

@@ -6,7 +6,6 @@ Imports `flowbutton.model`; pysam only inside functions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from flowbutton.model.errors import BadInput, Bug
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.genomics.call import CallerOptions, called, run_mpileup, write_bams
+from flowbutton.stages.genomics.caller_options import CallOptions, MpileupOptions
 from flowbutton.stages.genomics.carried_bias import Called, carried_at_start
 from flowbutton.stages.genomics.reference import Reference, contigs, linked_fasta
 from flowbutton.stages.genomics.samples import SampleTable
@@ -42,8 +42,8 @@ def concat_variants(
     min_base_quality: int = 1,
     max_depth: int = 1_000_000,
     ploidy: int | None = None,
-    mpileup_options: Sequence[str] = (),
-    call_options: Sequence[str] = (),
+    mpileup_options: MpileupOptions = (),
+    call_options: CallOptions = (),
 ) -> Variants:
     """Join the variants of all regions into one VCF, in genome order; no region gives a valid VCF without records.
 
