@@ -22,11 +22,12 @@ from flowbutton.dag.pipeline import Pipeline as PipelineFile
 from flowbutton.dag.pipeline import prepare, read_pipeline
 from flowbutton.dag.problems import Positions
 from flowbutton.dag.spec import Profile
-from flowbutton.engine.settings import Settings
+from flowbutton.engine.settings import Settings, Site
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Failure, FlowbuttonError, OptionError, Problem
 from flowbutton.model.near import did_you_mean
 from flowbutton.model.registry import load as load_registered
+from flowbutton.model.registry import registered
 from flowbutton.model.stage import StageDefinition
 from flowbutton.pipeline_files import find_pipeline, importable, read_text
 from flowbutton.profiles import Config, choose, config_file, read_config
@@ -125,13 +126,17 @@ class Pipeline:
         """
         place = os.fspath(results or self.profile.results or "results")
         chosen = executor or self.profile.executor or "processes"
-        load_registered("executors", chosen)
+        apart = {} if executor else self.profile.executors  # who chooses one now, wants that for all
+        elsewhere = tuple(Site(name, given.stages, given.workers) for name, given in apart.items() if name != chosen)
+        for name in (chosen, *(site.executor for site in elsewhere)):
+            load_registered("executors", name)
         return Settings(
             store=os.fspath(store) if store is not None else self.profile.store or default_store(place),
             intermediates=intermediates or self.profile.intermediates,
             results=place,
             executor=chosen,
             workers=workers or self.profile.workers,
+            elsewhere=elsewhere,
             wait_s=None if wait else 0.0,
             listeners=() if listener is None else (listener,),
             spec_file=self.file.path.resolve(),
@@ -259,6 +264,7 @@ def load(
             command_line=texts or {},
             profile=chosen,
             params_positions=places.without(typed),
+            executors=registered("executors"),
         )
         _check_modules(file)
     return Pipeline(file, graph, chosen or Profile())

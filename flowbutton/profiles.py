@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from flowbutton.dag.explain import explain
 from flowbutton.dag.load import load
 from flowbutton.dag.pipeline import Pipeline
-from flowbutton.dag.spec import Model, Name, Profile
+from flowbutton.dag.spec import ExecutorSpec, Model, Name, Profile
 from flowbutton.model.errors import OptionError
 from flowbutton.model.near import did_you_mean
 
@@ -84,4 +84,11 @@ def choose(pipeline: Pipeline, name: str | None, config: Config) -> Profile | No
         return known[wanted]
     # A user's profile is for many pipelines: it may name stages that this one does not have.
     resources = {stage: needs for stage, needs in known[wanted].resources.items() if stage in pipeline.spec.stages}
-    return known[wanted].model_copy(update={"resources": resources})
+    executors = {name: _only(given, pipeline) for name, given in known[wanted].executors.items()}
+    executors = {name: given for name, given in executors.items() if given.stages}
+    return known[wanted].model_copy(update={"resources": resources, "executors": executors})
+
+
+def _only(given: ExecutorSpec, pipeline: Pipeline) -> ExecutorSpec:
+    stages = tuple(stage for stage in given.stages if stage in pipeline.spec.stages)
+    return given.model_copy(update={"stages": stages})

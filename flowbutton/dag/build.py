@@ -6,7 +6,7 @@ arguments (`dag.bind`), options (`dag.options`). Imports `model`, networkx.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import networkx as nx
@@ -48,6 +48,7 @@ def build(
     env: Mapping[str, str],
     folder: str,
     profile: Profile | None = None,
+    executors: Collection[str] | None = None,
 ) -> Graph:
     """Make the graph of a pipeline.
 
@@ -57,6 +58,7 @@ def build(
         env: The environment, for ``${env:NAME}``.
         folder: The pipeline file's folder, from which relative paths in ``from`` count.
         profile: Resources of stages, which go before those of the spec.
+        executors: Names that profiles may use; None if they are not known.
 
     Raises:
         SpecError: ``problems`` is not empty at the end.
@@ -76,7 +78,7 @@ def build(
         for name in spec.stages
         if name in code.definitions
     }
-    _check_profile(spec, problems)
+    _check_profile(spec, executors, problems)
     check_files(spec, problems)
     optional = may_be_dropped(spec, wires, code)
     alternatives = {name: find_alternatives(name, spec, code, optional, problems) for name in spec.outputs}
@@ -183,14 +185,26 @@ def _resources(base: Resources, spec: ResourcesSpec) -> Resources:
     return base if spec.timeout is None else replace(base, timeout_s=spec.timeout)
 
 
-def _check_profile(spec: Spec, problems: Problems) -> None:
+def _check_profile(spec: Spec, executors: Collection[str] | None, problems: Problems) -> None:
     for name, profile in spec.profiles.items():
-        for stage in profile.resources:
+        at = ("profiles", name)
+        named: list[tuple[Path, str, bool]] = [((*at, "resources", stage), stage, True) for stage in profile.resources]
+        for executor, given in profile.executors.items():
+            named += [((*at, "executors", executor, "stages"), stage, False) for stage in given.stages]
+            _check_executor((*at, "executors", executor), executor, executors, problems, key=True)
+        _check_executor((*at, "executor"), profile.executor, executors, problems)
+        for path, stage, key in named:
             if stage not in spec.stages:
-                path = ("profiles", name, "resources", stage)
-                problems.add(
-                    path, f"there is no stage called '{stage}'", hint=did_you_mean(stage, spec.stages), key=True
-                )
+                hint = did_you_mean(stage, spec.stages)
+                problems.add(path, f"there is no stage called '{stage}'", hint=hint, key=key)
+
+
+def _check_executor(
+    path: Path, name: str | None, known: Collection[str] | None, problems: Problems, *, key: bool = False
+) -> None:
+    if name is not None and known is not None and name not in known:
+        what = f"there is no executor called '{name}'"
+        problems.add(path, what, hint=did_you_mean(name, known, listed="installed"), key=key)
 
 
 def _assemble(

@@ -6,7 +6,7 @@ be told at that point. Not here: reading files, the environment (the caller does
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,7 @@ def prepare(
     command_line: Mapping[str, str] | None = None,
     profile: Profile | None = None,
     params_positions: Positions | None = None,
+    executors: Collection[str] | None = None,
 ) -> Graph:
     """Give the params their values, and make the graph.
 
@@ -72,6 +73,7 @@ def prepare(
         cwd: The current folder, absolute; relative paths in ``params_file`` and ``command_line`` count from it.
         profile: The chosen profile; only its resources are used here.
         params_positions: Where things stand in the file of ``params_file``.
+        executors: Names of executors that profiles may use; None if they are not known.
 
     Raises:
         SpecError: the file, values or the graph have problems; all are told.
@@ -97,4 +99,5 @@ def prepare(
         env=env,
         folder=folder,
         profile=profile,
+        executors=executors,
     )

@@ -33,7 +33,7 @@ class StagePlan:
     ``bytes_in`` and ``memory_bytes`` (of the largest) are of the tasks known so far. ``largest_share`` is the share of
     the input that goes to one task, what of the stage is serial at least; 0 before all tasks are known.
     ``why`` is empty where nothing is to run. Any change of ``whole_modules`` runs the stage again: what it
-    uses of them can't be told.
+    uses of them can't be told. ``executor``: by which its tasks run.
     """
 
     name: str
@@ -48,6 +48,7 @@ class StagePlan:
     why: tuple[Reason, ...] = ()
     last_time: LastTime | None = None
     whole_modules: tuple[str, ...] = ()
+    executor: str = ""
 
     @property
     def to_run(self) -> int | None:
@@ -78,6 +79,7 @@ class StagePlan:
             "largest_share": self.largest_share,
             "why": why,
             "whole_modules": list(self.whole_modules),
+            "executor": self.executor,
             "last_time": None if last is None else {"tasks": last.tasks, "largest_share": last.largest_share},
         }
 
@@ -109,7 +111,10 @@ class Plan:
 
     def __str__(self) -> str:
         rows = [_HEAD, *(_row(stage) for stage in self.stages)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+        if len({stage.executor for stage in self.stages}) > 1:
+            where = ["executor", *(stage.executor for stage in self.stages)]
+            rows = [(*row[:1], name, *row[1:]) for row, name in zip(rows, where, strict=True)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         if any(stage.may_be_reused for stage in self.stages):
             lines.append(_LEGEND)

@@ -90,6 +90,7 @@ def pipeline_schema(
     extra: Schema = {}
     models["Param"]["allOf"] = [*_param_rules()]
     models["Profile"]["properties"]["executor"]["anyOf"] = [{"enum": sorted(executors)}, _NULL]
+    models["Profile"]["properties"]["executors"]["propertyNames"] = {"enum": sorted(executors)}
     _add_stages(models["StageSpec"], stages, extra)
     _add_partitioners(models["SourceSpec"], partitioners, extra)
     schema["$defs"].update(extra)

@@ -17,6 +17,7 @@ MODELS: Mapping[str, str] = {
     "ResourcesSpec": "What one task needs.",
     "Memory": "Memory of one task in bytes: base + per_input_byte × bytes in.",
     "Tolerate": "How many bad records a stage may set aside before it fails.",
+    "ExecutorSpec": "Stages that run by another executor than the rest.",
     "Profile": "Where and with what to run, chosen by --profile; never what is computed.",
 }
 
@@ -82,9 +83,14 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "per_input_byte": "What a task needs besides, per byte that it reads.",
     },
     "Tolerate": {"records": "0 or more, or ${params.NAME} of an int."},
+    "ExecutorSpec": {
+        "stages": "The stages that run by this executor.",
+        "workers": "Tasks at once; one per CPU of this machine if not given.",
+    },
     "Profile": {
         "executor": "Where tasks run.",
         "workers": "Tasks at once.",
+        "executors": "Other executors by name, and the stages that run by them.",
         "store": "Where all work is kept: a folder or URI.",
         "intermediates": "Where small intermediate results are kept instead, for speed: redis://host:6379/0?ttl=7d.",
         "results": "The folder where outputs are published.",

@@ -210,15 +210,34 @@ class StageSpec(Model):
         return self
 
 
+class ExecutorSpec(Model):
+    """Stages that run by another executor than the rest."""
+
+    stages: Texts
+    workers: Annotated[Whole, Field(ge=1)] | None = None
+
+
 class Profile(Model):
     """Where and with what to run; never what is computed, so no params."""
 
     executor: str | None = None
     workers: Annotated[Whole, Field(ge=1)] | None = None
+    executors: dict[str, ExecutorSpec] = Field(default_factory=dict)
     store: str | None = None
     intermediates: str | None = None
     results: str | None = None
     resources: dict[str, ResourcesSpec] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Profile:
+        if self.executor in self.executors:
+            what = f"'{self.executor}' is the executor of all stages already"
+            raise Unfit(what, "name under 'executors' only those that run elsewhere")
+        named = [stage for given in self.executors.values() for stage in given.stages]
+        twice = next((stage for stage in named if named.count(stage) > 1), None)
+        if twice is not None:
+            raise Unfit(f"stage '{twice}' is given to an executor twice", "name it once under 'executors'")
+        return self
 
 
 class Spec(Model):

@@ -19,12 +19,13 @@ from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.journal import Journal
 from flowbutton.engine.ledger import LedgerLine, balance
 from flowbutton.engine.reuse import Records, content_reader, settle
-from flowbutton.engine.schedule import Demand, Schedule
+from flowbutton.engine.schedule import Demand
+from flowbutton.engine.sites import Sites
 from flowbutton.engine.steady import Pause, steadily
 from flowbutton.engine.tasks import RangeReader, Result, RowsInput, Task
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Bug, CorruptObject, FlowbuttonError, NotInStore, ResourceExhausted, WorkerLost
-from flowbutton.model.executor import Call, Event, Executor, Lost, Progressed, Raised, Returned, Started, TimedOut
+from flowbutton.model.executor import Call, Event, Lost, Progressed, Raised, Returned, Started, TimedOut
 from flowbutton.model.outlines import Outlined
 from flowbutton.model.records import Measures
 from flowbutton.model.stage import Resources
@@ -61,13 +62,13 @@ class Ended:
 
 
 class Drive:
-    """Runs an expansion to its end on an executor."""
+    """Runs an expansion to its end on its executors."""
 
     def __init__(
         self,
         expansion: Expansion,
         records: Records,
-        executor: Executor,
+        sites: Sites,
         journal: Journal,
         *,
         ranks: Callable[[str], int],
@@ -75,9 +76,8 @@ class Drive:
         pause: Pause,
         tick: Callable[[], None],
     ) -> None:
-        self._expansion, self._records, self._executor, self._journal = expansion, records, executor, journal
+        self._expansion, self._records, self._sites, self._journal = expansion, records, sites, journal
         self._ranks, self._now, self._pause, self._tick = ranks, now, pause, tick
-        self._schedule = Schedule(executor.capacity)
         self._tasks: dict[int, Task] = {}
         self._twins: dict[str, tuple[int, ...]] = {}  # tasks of one fingerprint: only the first runs
         self._calls: dict[int, tuple[Task, ...]] = {}
@@ -88,7 +88,8 @@ class Drive:
 
     def drain(self) -> None:
         """Start nothing more; what runs may end."""
-        self._schedule.draining = self.ended.drained = True
+        self.ended.drained = True
+        self._sites.drain()
 
     def run(self, ready: Sequence[Task], reused: Sequence[tuple[Task, Result]]) -> Ended:
         """Run from the tasks that are ready, and those known to be done, to the end; return how it ended.
@@ -98,10 +99,10 @@ class Drive:
         """
         self._tell_reused(reused)
         self._take(ready)
-        while not self._schedule.idle and not self.ended.stopped:
+        while not self._sites.idle and not self.ended.stopped:
             self._submit()
-            wait = self._schedule.wake_s(self._now())
-            events = self._executor.events(TICK_S if wait is None else min(wait, TICK_S))
+            wait = self._sites.wake_s(self._now())
+            events = self._sites.events(TICK_S if wait is None else min(wait, TICK_S))
             with uncollected():
                 self._handle(events)
             self._tick()
@@ -119,7 +120,7 @@ class Drive:
             self._twins[task.fingerprint] = (*twins, task.id)
             if not twins:
                 demands.append(self._demand(task))
-        self._schedule.add(demands)
+        self._sites.add(demands)
         self._tell_reused(reused)
         self._close_finished()
 
@@ -145,9 +146,8 @@ class Drive:
 
     def _submit(self) -> None:
         """Start what the schedule says."""
-        self._schedule.capacity = self._executor.capacity
         calls = []
-        for submit in [] if self.ended.stopped else self._schedule.next(self._now()):
+        for submit in [] if self.ended.stopped else self._sites.next(self._now()):
             self._calls[submit.call] = submit.tasks
             payload = self._order(submit.tasks).payload(self._put_object)
             calls.append(Call(submit.call, payload, submit.memory_bytes, submit.timeout_s))
@@ -159,7 +159,7 @@ class Drive:
                 memory_bytes=submit.memory_bytes,
             )
         if calls:
-            self._executor.submit(calls)
+            self._sites.submit(calls)
 
     def _put_object(self, data: bytes) -> str:
         return steadily(lambda: self._records.objects.put(data)[0], pause=self._pause)
@@ -209,7 +209,7 @@ class Drive:
                     written[self._stage_digest(event.id)] += message.rows
                     twins = [self._twins.get(row.fingerprint) for row in message.rows]
                     first = [numbers[0] for numbers in twins if numbers]
-                    self._schedule.written(first)
+                    self._sites.written(first)
                 else:
                     self._hear(event.id, message)
             elif isinstance(event, Started):
@@ -253,7 +253,7 @@ class Drive:
         if not isinstance(event, Returned):
             self._recover(call)
         tasks = self._calls.pop(call)
-        suspect, _ = self._schedule.ended(call, None if item is None else tasks[item].id)
+        suspect, _ = self._sites.ended(call, None if item is None else tasks[item].id)
         self._journal.event("over", call=call, stage=tasks[0].node, how=type(event).__name__.lower())
         if suspect is not None:
             self._fail(FailedTask(self._tasks[suspect], error, trace, ""))
@@ -278,8 +278,8 @@ class Drive:
             for number in self._twins.pop(outlined.fingerprint, ()):
                 task = self._tasks.pop(number)
                 done.append((number, result, content_reader(self._expansion, task, result, self._records)))
-                traced.append((task, self._schedule.attempts(number) + 1, measures))
-                self._schedule.done(number, measures.wall_s)  # what waited for its twin is not known there
+                traced.append((task, self._sites.attempts(number) + 1, measures))
+                self._sites.done(number, measures.wall_s)  # what waited for its twin is not known there
         self.ended.ran += len(done)
         self._journal.trace("done", traced)
         ready = self._expansion.done(done)
@@ -295,8 +295,8 @@ class Drive:
 
     def _fail(self, failure: FailedTask) -> None:
         task = failure.task
-        again = self._schedule.failed(task.id, failure.error, self._now())
-        attempt = self._schedule.attempts(task.id)
+        again = self._sites.failed(task.id, failure.error, self._now())
+        attempt = self._sites.attempts(task.id)
         told = {"task": task.id, "stage": task.node, "attempt": attempt, "error": str(failure.error)}
         if again is not None:
             self._journal.event("retried", **told, delay_s=round(again.delay_s, 3))

@@ -35,16 +35,18 @@ class History:
         return {name: node.making for name, node in last.items()} == self.identities.makings
 
 
-def plan_of(expansion: Expansion, fresh: Sequence[Task], store: str, history: History) -> Plan:
+def plan_of(
+    expansion: Expansion, fresh: Sequence[Task], store: str, history: History, executor_of: Callable[[str], str]
+) -> Plan:
     """Return the plan: ``fresh`` are the tasks that are ready and not done."""
     by_node: dict[str, list[Task]] = defaultdict(list)
     for task in fresh:
         by_node[task.node].append(task)
-    stages = tuple(_stage(node, by_node[name], history) for name, node in expansion.nodes.items())
+    stages = tuple(_stage(node, by_node[name], history, executor_of(name)) for name, node in expansion.nodes.items())
     return Plan(expansion.graph.name, store, stages, tuple(expansion.graph.dropped))
 
 
-def _stage(node: Node, fresh: Sequence[Task], history: History) -> StagePlan:
+def _stage(node: Node, fresh: Sequence[Task], history: History, executor: str) -> StagePlan:
     count, teller = node.expected()
     sizes = [task.bytes_in for task in fresh] + [node.bytes_in[task] for task in node.results]
     last = history.past.of(node.name).get(node.name)
@@ -60,6 +62,7 @@ def _stage(node: Node, fresh: Sequence[Task], history: History) -> StagePlan:
         largest_share=largest_share(sizes) if len(sizes) == count else 0.0,
         why=_why(node, fresh, count, history),
         last_time=None if last is None else LastTime(last.tasks, last.largest_share),
+        executor=executor,
         whole_modules=history.identities.makings[node.name].whole_modules,
     )
 

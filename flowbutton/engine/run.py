@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -37,6 +37,7 @@ from flowbutton.engine.reach import check_reach
 from flowbutton.engine.reuse import Records, settle_soundly
 from flowbutton.engine.scratch import scratch_folder
 from flowbutton.engine.settings import Settings
+from flowbutton.engine.sites import Sites
 from flowbutton.engine.sources import probe_sources
 from flowbutton.engine.tasks import Result, Task
 from flowbutton.executors.machine import cpu_slots, memory_bytes
@@ -129,7 +130,7 @@ def plan(graph: Graph, settings: Settings, *, spec_text: str) -> Plan:
     opened = _open(graph, settings)
     expansion, fresh, _ = settle_soundly(opened.expand, opened.records)
     history = _history(opened, expansion, _name(graph, settings), Hidden.of(spec_text, os.environ))
-    return plan_of(expansion, fresh, durable_part(opened.store.uri), history)
+    return plan_of(expansion, fresh, durable_part(opened.store.uri), history, settings.executor_of)
 
 
 def settled(graph: Graph, settings: Settings) -> tuple[Expansion, Records]:
@@ -177,7 +178,7 @@ def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, jour
     expansion, fresh, reused = settle_soundly(opened.expand, opened.records)
     name = _name(graph, settings)
     history = _history(opened, expansion, name, journal.hidden)
-    found = plan_of(expansion, fresh, durable_part(opened.store.uri), history)
+    found = plan_of(expansion, fresh, durable_part(opened.store.uri), history, settings.executor_of)
     journal.write("plan.json", found.to_json())
     journal.event("planned", run=journal.run_id, folder=str(journal.folder), nothing=found.nothing_to_run)
     ended = _drive(opened, expansion, fresh, reused, settings, journal, lease)
@@ -220,12 +221,13 @@ def _drive(
     journal: Journal,
     lease: Lease,
 ) -> Ended:
-    with scratch_folder(), _executor(opened.graph, settings) as executor:
-        check_reach(executor, settings.executor, settings.store, opened.sources)
+    with scratch_folder(), _executors(opened.graph, settings) as executors:
+        for name, executor in executors.items():
+            check_reach(executor, name, settings.store, opened.sources)
         drive = Drive(
             expansion,
             opened.records,
-            executor,
+            Sites(executors, settings.executor_of),
             journal,
             ranks=_ranks(expansion),
             now=time.monotonic,
@@ -237,22 +239,27 @@ def _drive(
 
 
 @contextmanager
-def _executor(graph: Graph, settings: Settings) -> Iterator[Executor]:
-    if scheme_of(settings.store) == "memory" and settings.executor != "serial":
-        raise OptionError(
-            f"the store {settings.store} can't be used by executor '{settings.executor}'",
-            why="it lives in the memory of one process",
-            hint="choose --executor serial, or a folder as --store",
-        )
-    slots = settings.workers or cpu_slots()
+def _executors(graph: Graph, settings: Settings) -> Iterator[Mapping[str, Executor]]:
+    """Open the executor of the run, and those of single stages that are in the graph."""
+    needed = [site for site in settings.elsewhere if not graph.stages.keys().isdisjoint(site.stages)]
+    workers = {settings.executor: settings.workers} | {site.executor: site.workers for site in needed}
+    for name in workers:
+        if scheme_of(settings.store) == "memory" and name != "serial":
+            raise OptionError(
+                f"the store {settings.store} can't be used by executor '{name}'",
+                why="it lives in the memory of one process",
+                hint="choose --executor serial, or a folder as --store",
+            )
     by_value = carried(stage.definition for stage in graph.stages.values())
     carry = partial(work, find=Carried(by_value)) if by_value else work
-    executor = open_executor(settings.executor, carry, slots=slots, memory_bytes=memory_bytes())
-    try:
-        yield executor
-    finally:
-        executor.close()
-        forget_contexts()  # of tasks that ran in this process: another run must look at the store again
+    with ExitStack() as opened:
+        # Of tasks that ran in this process: another run must look at the store again.
+        opened.callback(forget_contexts)
+        executors: dict[str, Executor] = {}
+        for name, slots in workers.items():
+            executors[name] = open_executor(name, carry, slots=slots or cpu_slots(), memory_bytes=memory_bytes())
+            opened.callback(executors[name].close)
+        yield executors
 
 
 def _open(graph: Graph, settings: Settings) -> _Opened:
@@ -352,6 +359,7 @@ def _asked(graph: Graph, settings: Settings, opened: _Opened, journal: Journal) 
         "results": publisher_for(settings.results, graph.name).uri,
         "executor": settings.executor,
         "workers": settings.workers,
+        "elsewhere": {stage: site.executor for site in settings.elsewhere for stage in site.stages},
         "stages": {name: node.spec.stage_digest for name, node in opened.expand().nodes.items()},
         "driver": [owner.host, owner.pid, owner.started],
         "flowbutton": __version__,

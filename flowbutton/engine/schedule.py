@@ -107,10 +107,10 @@ class Schedule:
     entries: dict[int, _Entry] = field(default_factory=dict)
     running: dict[int, _Running] = field(default_factory=dict)
     draining: bool = False
+    calls: Iterator[int] = field(default_factory=lambda: count(1))  # their numbers
     _lanes: dict[str, list[tuple[Order, int]]] = field(default_factory=dict)  # what is ready, a heap per node
     _delayed: list[tuple[float, int]] = field(default_factory=list)
     _pace: dict[str, _Pace] = field(default_factory=dict)
-    _calls: Iterator[int] = field(default_factory=lambda: count(1))
 
     def add(self, demands: Sequence[Demand]) -> None:
         """Take in tasks that are ready."""
@@ -166,7 +166,7 @@ class Schedule:
         return chosen
 
     def _start(self, chosen: list[_Entry]) -> Submit:
-        call = next(self._calls)
+        call = next(self.calls)
         memory = max(entry.memory_bytes for entry in chosen)
         for entry in chosen:
             entry.state, entry.call = State.RUNNING, call

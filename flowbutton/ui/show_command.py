@@ -47,7 +47,8 @@ def _print(account: Account) -> None:
         for name, value in asked.params.items():
             click.echo(f"  {name}: {json.dumps(value, ensure_ascii=False)}")
         workers = f", {asked.workers} workers" if asked.workers else ""
-        click.echo(f"of {shown_path(asked.file) if asked.file else '?'}, by executor {asked.executor}{workers}")
+        apart = "".join(f", {stage} by {executor}" for stage, executor in asked.elsewhere.items())
+        click.echo(f"of {shown_path(asked.file) if asked.file else '?'}, by executor {asked.executor}{workers}{apart}")
         click.echo(f"flowbutton {asked.flowbutton}, Python {asked.python}, on {asked.driver.host.partition(' ')[0]}")
     console.print(stage_table([*past.view.stages.values()], ledger_texts(past.view)))
     print_warnings(past.view)

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bench import HERE, WHOLE, Bench
 from genomics_runs import GenomicsRun
 from geospatial_runs import RASTERS, GeospatialRun
 from metabolomics_runs import MetabolomicsRun
 from pipeline_runs import PipelineRun
+
+import flowbutton
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +54,35 @@ KINDS: dict[str, tuple[str, ...]] = {
     "processes": ("--workers", "2"),
     "functions": ("--executor", "lithops", "--workers", "2"),
 }
+
+
+MIXED = """
+profiles:
+  mixed:
+    executor: processes
+    workers: 2
+    executors: {lithops: {stages: [count], workers: 2}}
+"""
+
+
+def test_one_stage_on_functions_and_the_rest_on_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LITHOPS_CONFIG_FILE", str(tmp_path / "lithops.yaml"))
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.chdir(tmp_path)
+    bench = Bench(tmp_path)
+    for number in range(4):
+        bench.file(f"f{number}.txt", f"abc{number} hello world\n")
+    (tmp_path / "letters.yaml").write_text(WHOLE + MIXED)
+    pipeline = flowbutton.load("letters.yaml", profile="mixed")
+    places = {stage.name: stage.executor for stage in pipeline.plan().stages}
+    assert {name for name, place in places.items() if place == "lithops"} == {"count"}
+    mixed = pipeline.run(store="mixed", results="mixed-results")
+    alone = pipeline.run(store="alone", results="alone-results", executor="serial")
+    assert {name: file.read_bytes() for name, file in mixed.files.items()} == {
+        name: file.read_bytes() for name, file in alone.files.items()
+    }
+    again = pipeline.run(store="mixed", results="mixed-results", executor="serial")
+    assert again.ran == 0, "where a task ran is in no fingerprint"
 
 
 def _made(folder: Path) -> Path:
