@@ -1,4 +1,4 @@
-"""Values of environment variables that a pipeline names: they reach tasks, and no file of a run's folder.
+"""Values of environment variables that a pipeline names, and credentials: they reach tasks, and no file of a run.
 
 What is kept names them as a pipeline file does: ``${env:NAME}`` is the variable's value, ``$$`` a ``$``.
 Pure: the environment is handed in. Imports `flowbutton.model`.
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import OptionError
+from flowbutton.model.secrets import credentials, redacted
 
 SHORTEST = 6
 """A shorter value is no secret, and would be found in words that have nothing to do with it."""
@@ -28,15 +29,14 @@ class Hidden:
 
     @classmethod
     def of(cls, spec_text: str, env: Mapping[str, str]) -> Hidden:
-        """Return what a pipeline file takes from the environment."""
+        """Return what a pipeline file takes from the environment, and the credentials there."""
         names = dict.fromkeys(_NAMED.findall(spec_text))
-        return cls({name: env[name] for name in names if len(env.get(name, "")) >= SHORTEST})
+        named = {name: env[name] for name in names if len(env.get(name, "")) >= SHORTEST}
+        return cls(credentials(env) | named)
 
     def redacted(self, text: str) -> str:
         """Return a text for people with each value's name in its place."""
-        for name, value in sorted(self.values.items(), key=lambda item: -len(item[1])):
-            text = text.replace(value, f"${{env:{name}}}")
-        return text
+        return redacted(text, self.values)
 
     def hide(self, value: Json) -> Json:
         """Return a value that `reveal` makes whole again; keys of mappings stay as they are."""

@@ -55,7 +55,7 @@ def redis_place(uri: str) -> RedisPlace:
         OptionError: it holds a password, names no server, or has an option that there is not.
     """
     parts = urlsplit(uri)
-    shown = re.sub(r"//[^/]*@", "//…@", uri.partition("?")[0])
+    shown = re.sub(r"//.*@", "//…@", uri.partition("?")[0])
     if parts.password is not None:
         hint = "leave it out of the URI, and run: export REDISCLI_AUTH=…"
         raise OptionError("a Redis URI holds a password", why="it would be kept with the run", hint=hint, uri=shown)

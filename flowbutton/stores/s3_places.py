@@ -103,4 +103,4 @@ def _access(flags: str, uri: str) -> S3Access:
 
 def _shown(uri: str) -> str:
     """Return a URI without what stands before its '@' and after its '?': it may be a secret."""
-    return re.sub(r"//[^/]*@", "//…@", uri.partition("?")[0])
+    return re.sub(r"//.*@", "//…@", uri.partition("?")[0])  # secrets of Amazon have slashes

@@ -1,6 +1,6 @@
 """What a task prints: file descriptors 1 and 2 go to a file while it runs, since C libraries print below Python.
 
-Imports nothing of flowbutton.
+Credentials of the environment are taken out. Imports `model.secrets`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import tempfile
 from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Self, cast
+
+from flowbutton.model.secrets import credentials, redacted_bytes
 
 TAIL_BYTES = 8192
 """What of a log stays in the task record."""
@@ -49,6 +51,9 @@ class Capture:
     def __enter__(self) -> Self:
         self._sink = _sink()
         _flush()
+        # Whoever runs the worker may have put streams of its own in Python's place, as Lithops and notebooks do.
+        self._streams = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = sys.__stdout__ or sys.stdout, sys.__stderr__ or sys.stderr
         self._saved = os.dup(1), os.dup(2)
         self._turn()
         return self
@@ -58,6 +63,7 @@ class Capture:
         for place, saved in enumerate(self._saved, 1):
             os.dup2(saved, place)
             os.close(saved)
+        sys.stdout, sys.stderr = self._streams
         self._sink.close()
 
     def take(self) -> Captured:
@@ -66,7 +72,7 @@ class Capture:
         if not os.fstat(self._sink.fileno()).st_size:
             return _NOTHING
         self._sink.seek(0)
-        found = Captured(self._sink.read())
+        found = Captured(redacted_bytes(self._sink.read(), credentials(os.environ)))
         self._sink.close()
         # A new one: a program that the task left running prints on, and not into the next one's log.
         self._sink = _sink()

@@ -1,5 +1,6 @@
 """What a worker says while it runs a call, and how an error travels: rows with outlines and JSON, never pickle.
 
+Of what failed, credentials are taken out.
 A message is a letter for its kind, then its body. What began is not said: the executor knows (`Emit.at`).
 
 Imports `flowbutton.model`.
@@ -8,12 +9,15 @@ Imports `flowbutton.model`.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
 from flowbutton.model import errors
+from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Bug, Failure, FlowbuttonError
 from flowbutton.model.outlines import Outlined, joined, split
+from flowbutton.model.secrets import credentials, redacted_within
 
 _PACK, _FAILED = b"p", b"f"
 _MOST = 1024
@@ -49,8 +53,9 @@ def encode(message: Message) -> bytes:
         case PackWritten(rows):
             return _PACK + joined([row if len(row) <= _MOST else Outlined.of(row.row, None) for row in rows])
         case TaskFailed(position, error, traceback, log):
-            value = {"failed": position, "error": error_to_json(error), "traceback": traceback, "log": log}
-            return _FAILED + json.dumps(value, separators=(",", ":")).encode()
+            value: Json = {"failed": position, "error": error_to_json(error), "traceback": traceback, "log": log}
+            hidden = redacted_within(value, credentials(os.environ))  # an executor may keep messages where others read
+            return _FAILED + json.dumps(hidden, separators=(",", ":")).encode()
 
 
 def decode(data: bytes) -> Message:

@@ -23,7 +23,7 @@ def test_uris_say_where_and_how_but_never_with_what() -> None:
 @pytest.mark.parametrize(
     "uri",
     [
-        "s3://", "s3:///a", "s3://x", "s3://a b/c", f"s3://key:{SECRET}@data/a", f"s3://data?secret={SECRET}",
+        "s3://", "s3:///a", "s3://x", "s3://a b/c", f"s3://key:{SECRET}@data/a", f"s3://data?secret={SECRET}", f"s3://key:a/{SECRET}@data/a",
         f"s3://data?endpoint_url=http://me:{SECRET}@host", "s3://data?endpoint_url=host", "s3://data?conditional=yes",
         "s3://one+two@data", "s3://anonymous+lab@data",
     ],
