@@ -63,7 +63,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 def test_two_executors_at_once_end_with_the_same_bytes(bench: Bench) -> None:
-    alone = bench.run(WHOLE, settings={"store": "alone", "results": Path("alone-results")})
+    alone = bench.run(WHOLE, settings={"store": "alone", "results": str(bench.folder / "alone-results")})
     sites = [Site("processes", ("bundle", "select"), 2)]
     mixed = bench.run(WHOLE, settings={"store": "mixed", "elsewhere": sites})
     assert alone.status is mixed.status is Status.DONE
