@@ -117,10 +117,11 @@ def test_a_name_that_no_bam_can_hold(tmp_path: Path) -> None:
         driver(tmp_path, "s\tone\t\t2\n", one=reads(["n" * 300])).align(10**6)
 
 
-def test_a_variant_over_an_ambiguous_base_is_called_but_not_normalized(tmp_path: Path) -> None:
+@pytest.mark.parametrize("letter", ["W", "U"])
+def test_a_variant_over_an_ambiguous_base_is_called_but_not_normalized(tmp_path: Path, letter: str) -> None:
     sample = _BASES[:995] + _BASES[1003:]
     text = "".join(f"@r{n}\n{sample[860 + n : 1010 + n]}\n+\n{'I' * 150}\n" for n in range(60))
-    ambiguous = _BASES[:1000] + "W" + _BASES[1001:]
+    ambiguous = _BASES[:1000] + letter + _BASES[1001:]
     run = driver(tmp_path, "s\tone\t\t2\n", ambiguous, one=text)
     run.align(10**6)
     vcf = run.call(10**6).vcf

@@ -16,7 +16,7 @@ from flowbutton.model.errors import BadInput
 
 # A tab ends a field of a header line; a line break, the line. Read groups also stand in each record (SAM: [ -~]).
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_READ_GROUP = re.compile(r"[ -~]+")
+_READ_GROUP = re.compile(r"(?![*?]$)[ -~]+")  # bcftools mpileup gives '*' and '?' a meaning of their own
 
 
 class SampleRow(BaseModel):
@@ -81,7 +81,7 @@ def check_names(sample: str, read_groups: Sequence[str]) -> None:
         if not _READ_GROUP.fullmatch(name):
             raise BadInput(
                 f"the read group {name!r} can't be written to BAM",
-                why="a read group is printable ASCII, at least one character",
+                why="a read group is printable ASCII, at least one character, and not just '*' or '?'",
                 hint=hint,
             )
 
