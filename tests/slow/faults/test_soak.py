@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 from contextlib import suppress
@@ -33,27 +32,28 @@ def with_files(folder: Path) -> Bench:
     return made
 
 
-def journals(bench: Bench) -> int:
-    return len([*(bench.folder / ".flowbutton" / "runs").glob("*/events.jsonl")])
+def events(bench: Bench) -> int:
+    """Return how many events all runs of a bench have written."""
+    places = (bench.folder / ".flowbutton" / "runs").glob("2*/events.jsonl")
+    return sum(place.read_bytes().count(b"\n") for place in places)
 
 
-def disturb(driver: Driver, draw: random.Random, killed: Counter[str], known: int) -> None:
-    """Kill random workers for a while, then, more often than not, the driver; count them.
+def disturb(driver: Driver, draw: random.Random, killed: Counter[str], whole: int) -> None:
+    """Kill workers at random moments, and more often than not the driver; count them.
 
-    Most times the clock starts with the run's first event: on a busy machine the interpreter's start would be all.
+    A moment is a number of events, of which a run that is not disturbed writes ``whole``: seconds would mean less on a
+    busy machine.
     """
-    if draw.random() < 0.8:
-        until(lambda: driver.process.poll() is not None or journals(driver.bench) > known, timeout_s=PATIENCE_S)
-    end = time.monotonic() + draw.uniform(0.0, 2.5)
-    while driver.process.poll() is None and time.monotonic() < end:
-        with suppress(subprocess.TimeoutExpired):
-            driver.process.wait(draw.uniform(0.05, 0.6))
+    before, last = events(driver.bench), draw.randrange(whole)
+    over = driver.process.poll
+    for moment in sorted([*draw.choices(range(last + 1), k=draw.randrange(3)), last]):
+        until(lambda moment=moment: over() is not None or events(driver.bench) - before > moment, timeout_s=PATIENCE_S)
         workers = workers_of(driver.process.pid)
-        if workers and draw.random() < 0.3:
+        if workers and draw.random() < 0.5:
             with suppress(ProcessLookupError):
                 os.kill(draw.choice(workers), signal.SIGKILL)
                 killed["workers"] += 1
-    if draw.random() < 0.75 and driver.process.poll() is None:
+    if draw.random() < 0.75 and over() is None:
         driver.process.kill()
         killed["drivers"] += 1
 
@@ -62,7 +62,7 @@ def test_soak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pyt
     monkeypatch.setenv("PYTHONPATH", str(HERE))
     undisturbed = with_files(tmp_path / "undisturbed")
     assert start(undisturbed, WHOLE).wait(PATIENCE_S) == 0
-    expected = answers(undisturbed)
+    expected, whole = answers(undisturbed), events(undisturbed)
     seed = random.randrange(1 << 32)
     draw, end, rounds = random.Random(seed), time.monotonic() + pytestconfig.getoption("soak"), 0
     killed: Counter[str] = Counter()
@@ -70,9 +70,8 @@ def test_soak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pyt
     while time.monotonic() < end or rounds < 2:
         bench = with_files(tmp_path / str(rounds))
         for _ in range(draw.randrange(1, 5)):
-            known = journals(bench)
             driver = start(bench, WHOLE, workers=draw.randrange(1, 4))
-            disturb(driver, draw, killed, known)
+            disturb(driver, draw, killed, whole)
             assert driver.wait(PATIENCE_S) in (0, -signal.SIGKILL)
             killed["runs"] += 1
         assert start(bench, WHOLE).wait(PATIENCE_S) == 0, "the lease of a process that is gone is no obstacle"
