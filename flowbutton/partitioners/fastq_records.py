@@ -168,11 +168,11 @@ class Fault:
 
     def error(self, place: Place) -> MalformedRecord:
         """Return the error that says so."""
-        aside = ", or let the stage set bad records aside: 'tolerate: {records: N}'" if self.keeps_frame else ""
+        aside = ", or leave bad records out: -p max_bad_reads=N of 'genomics', 'tolerate: {records: N}' in a stage"
         return MalformedRecord(
             self.what,
             why=self.why,
-            hint=f"{self.hint}{aside} (the byte is that of the text, uncompressed)",
+            hint=f"{self.hint}{aside if self.keeps_frame else ''} (the byte is that of the text, uncompressed)",
             file=place.file,
             record=place.record,
             byte=place.byte,

@@ -61,7 +61,7 @@ def test_params_are_values_of_python(place: Path) -> None:
 def test_settings_come_from_the_call_then_the_profile_then_defaults(place: Path) -> None:
     pipeline = flowbutton.load("local.yaml", profile="one")
     assert pipeline.settings().executor == "serial"
-    assert pipeline.settings().results == Path("of_profile")
+    assert pipeline.settings().results == "of_profile"
     assert pipeline.settings(executor="processes", results="here", workers=3).executor == "processes"
     assert pipeline.settings(store=place / "kept").store == str(place / "kept")
     assert (pipeline.settings().wait_s, pipeline.settings(wait=True).wait_s) == (0.0, None)
