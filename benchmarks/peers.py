@@ -10,6 +10,8 @@ None of them remembers what is done by its content; Luigi looks for the files. I
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -99,6 +101,8 @@ def parsl(folder: Path, count: int, workers: int) -> int:
     from parsl.executors import HighThroughputExecutor
     from parsl.providers import LocalProvider
 
+    # It starts a script of its own by name, which lies beside this Python, also where no venv is activated.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     executor = HighThroughputExecutor(
         address="127.0.0.1",
         max_workers_per_node=workers,

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+
 
 @dataclass(frozen=True)
 class Hosts:
@@ -50,7 +52,9 @@ def lithops_hosts(shared: Path, folder: Path, count: int, s3: Mapping[str, str])
     """Start hosts with a Lithops worker each, which reach a local S3 server with the variables ``s3``."""
     scripts, port = shared / "hosts", urlsplit(s3["AWS_ENDPOINT_URL"]).port or 80
     bare = Hosts(scripts, folder, {})
-    bare._script("netns", "up", "--ro", Path(sys.prefix), str(count), folder)
+    # Of an editable install the checkout has to be seen too.
+    seen = [part for place in (ROOT, Path(sys.prefix)) for part in ("--ro", place)]
+    bare._script("netns", "up", *seen, str(count), folder)
     try:
         said = dict(line.split("=", 1) for line in (folder / "set").read_text().splitlines())
         with relay(f"{said['NET']}.{said['K']}.1", port) as address:
