@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -39,22 +38,31 @@ TRACE_COLUMNS = (
 )  # fmt: skip
 
 
-def new_run_id() -> str:
-    """Return an id that sorts by time: ``20261122-211500-3f9a``."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
+def new_run_id(now: datetime) -> str:
+    """Return an id that sorts by time, also within a second, of which it has 65,536 parts: ``20261122-211500-3f9a``."""
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond * 0x10000 // 1_000_000:04x}"
+
+
+def begin_run(runs: Path) -> Path:
+    """Make the folder of a new run; one that begins in the same part of a second as another gets the next."""
+    runs.mkdir(parents=True, exist_ok=True)
+    while True:
+        folder = runs / new_run_id(datetime.now(UTC))
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
 
 
 class Journal:
-    """Writes one run's folder and tells listeners."""
+    """Writes one run's folder, which `begin_run` made, and tells listeners."""
 
-    def __init__(self, folder: Path, run_id: str, listeners: Sequence[Listener], hidden: Hidden | None = None) -> None:
-        self.run_id, self.folder, self.hidden = run_id, folder / run_id, hidden or Hidden()
-        self.folder.mkdir(parents=True)
+    def __init__(self, folder: Path, listeners: Sequence[Listener], hidden: Hidden | None = None) -> None:
+        self.run_id, self.folder, self.hidden = folder.name, folder, hidden or Hidden()
         self._listeners, self._is_full, self._calls = listeners, False, 0
         self._events: TextIO = (self.folder / "events.jsonl").open("w", encoding="utf-8", buffering=1)
         self._trace: TextIO = (self.folder / "trace.tsv").open("w", encoding="utf-8", buffering=1)
         self._trace.write("\t".join(TRACE_COLUMNS) + "\n")
-        point_latest(folder, run_id)
+        point_latest(folder.parent, folder.name)
 
     def event(self, kind: str, **fields: Any) -> None:
         """Append an event and tell the listeners."""

@@ -28,7 +28,7 @@ from flowbutton.engine.expansion import Expansion, SourceFacts
 from flowbutton.engine.failures import Told, told, told_task
 from flowbutton.engine.hiding import Hidden
 from flowbutton.engine.identity import Identities
-from flowbutton.engine.journal import Journal, new_run_id
+from flowbutton.engine.journal import Journal, begin_run
 from flowbutton.engine.ledger import LedgerLine
 from flowbutton.engine.past import PastRun, keep_past, read_past
 from flowbutton.engine.planning import History, plan_of
@@ -158,7 +158,7 @@ def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
 
 def _journaled(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, lease: Lease) -> Report:
     hidden = Hidden.of(spec_text, os.environ)
-    journal = Journal(runs_folder(settings.store), new_run_id(), settings.listeners, hidden)
+    journal = Journal(begin_run(runs_folder(settings.store)), settings.listeners, hidden)
     try:
         return _run(graph, settings, spec_text, opened, journal, lease)
     except KeyboardInterrupt:
