@@ -229,16 +229,13 @@ TestZonal = contract(
     rule="fraction",
 )
 TestZoneTable = contract(geospatial.zone_table, scene(lambda one: {"parts": [one.sums()], "zones": one.zones()}))
+patch_and_parts = scene(
+    lambda one: {"patch": geospatial.plan_patches(one.grid).rows[0][1], "grid": one.grid, "parts": one.index()}
+)
 TestPlanPatches = contract(geospatial.plan_patches, scene(lambda one: {"grid": one.grid}))
 TestCompress = contract(
     geospatial.compress,
-    scene(
-        lambda one: {
-            "patch": geospatial.plan_patches(one.grid).rows[0][1],
-            "grid": one.grid,
-            "parts": one.index(),
-        }
-    ),
+    patch_and_parts,
     product=NDVI,
 )
 TestCog = contract(
@@ -255,13 +252,7 @@ TestCog = contract(
 )
 TestTile = contract(
     geospatial.tile,
-    scene(
-        lambda one: {
-            "patch": geospatial.plan_patches(one.grid).rows[0][1],
-            "grid": one.grid,
-            "parts": one.index(),
-        }
-    ),
+    patch_and_parts,
     product=NDVI,
 )
 TestMosaic = contract(
