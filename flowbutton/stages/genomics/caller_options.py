@@ -13,14 +13,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator
 
 from flowbutton.model.errors import OptionError
 from flowbutton.model.units import Unfit
+from flowbutton.stages.genomics.caller_values import (
+    AMBIGUOUS_READS,
+    CALL_TAGS,
+    FLAGS,
+    MPILEUP_TAGS,
+    NUMBER,
+    TEXT,
+    TWO_TAGS,
+    VARIANT_TYPES,
+    WHOLE,
+    Kind,
+)
 
 Tool = Literal["mpileup", "call"]
+_T = TypeVar("_T")
 
 
 class Refusal(StrEnum):
@@ -38,10 +51,10 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """``flags`` and ``values`` (options with a value) may be handed on, ``refused`` may not; all with their aliases."""
+    """``flags`` and ``values`` (with their kind) may be handed on, ``refused`` may not; all with their aliases."""
 
     flags: frozenset[str]
-    values: frozenset[str]
+    values: Mapping[str, Kind]
     refused: Mapping[str, Refusal]
 
 
@@ -49,10 +62,11 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def _refused(reasons: Mapping[Refusal, str]) -> dict[str, Refusal]:
-    return {name: reason for reason, names in reasons.items() for name in names.split()}
+def _by_name(names_of: Mapping[_T, str]) -> dict[str, _T]:
+    return {name: value for value, names in names_of.items() for name in names.split()}
 
 
+_NO_BAQ, _REDO_BAQ = _names("-B --no-BAQ"), _names("-E --redo-BAQ")
 _TOOLS: dict[Tool, _Options] = {
     "mpileup": _Options(
         flags=_names(
@@ -60,14 +74,18 @@ _TOOLS: dict[Tool, _Options] = {
             "-I --skip-indels -p --per-sample-mF --indels-2.0 --indels-cns --no-indels-cns "
             "--no-poly-mqual --poly-mqual"
         ),
-        values=_names(
-            "-a --annotate -C --adjust-MQ --max-BQ --delta-BQ --ls --skip-all-set --lu --skip-all-unset "
-            "--ns --skip-any-set --nu --skip-any-unset --ff --rf --seed "
-            "-e --ext-prob -F --gap-frac -h --tandem-qual -m --min-ireads -M --max-read-len -o --open-prob "
-            "-P --platforms --ar --ambig-reads --indel-bias --del-bias --score-vs-ref --indel-size "
-            "--seqq-offset"
+        values=_by_name(
+            {
+                MPILEUP_TAGS: "-a --annotate",
+                WHOLE: "-C --adjust-MQ --max-BQ --delta-BQ --seed -e --ext-prob -h --tandem-qual -m --min-ireads "
+                "-M --max-read-len -o --open-prob --indel-size --seqq-offset",
+                NUMBER: "-F --gap-frac --indel-bias --del-bias --score-vs-ref",
+                FLAGS: "--ls --skip-all-set --lu --skip-all-unset --ns --skip-any-set --nu --skip-any-unset --ff --rf",
+                AMBIGUOUS_READS: "--ar --ambig-reads",
+                TEXT: "-P --platforms",
+            }
         ),
-        refused=_refused(
+        refused=_by_name(
             {
                 Refusal.INPUT: "-b --bam-list -f --fasta-ref --no-reference -G --read-groups --ignore-RG "
                 "-s --samples -S --samples-file",
@@ -82,8 +100,15 @@ _TOOLS: dict[Tool, _Options] = {
     ),
     "call": _Options(
         flags=_names("-A --keep-alts -* --keep-unseen-allele -M --keep-masked-ref"),
-        values=_names("-a --annotate -F --prior-freqs -V --skip-variants -P --prior"),
-        refused=_refused(
+        values=_by_name(
+            {
+                CALL_TAGS: "-a --annotate",
+                TWO_TAGS: "-F --prior-freqs",
+                VARIANT_TYPES: "-V --skip-variants",
+                NUMBER: "-P --prior",
+            }
+        ),
+        refused=_by_name(
             {
                 Refusal.INPUT: "-s --samples -S --samples-file -G --group-samples --group-samples-tag",
                 Refusal.OUTPUT: "-o --output -O --output-type -W --write-index --no-version",
@@ -104,7 +129,8 @@ def checked(tool: Tool, options: Sequence[str]) -> list[str]:
     """Return ``options`` as arguments of ``tool``: ``["-m", "2"]``, ``["--min-ireads=2"]``.
 
     Raises:
-        OptionError: one is refused, the reason is named; or it is not known, or its value is missing or not wanted.
+        OptionError: one is refused, the reason is named; or it is not known, or its value is missing, unfit or not
+            wanted; or two of them contradict each other.
     """
     known = _TOOLS[tool]
     arguments: list[str] = []
@@ -125,16 +151,25 @@ def checked(tool: Tool, options: Sequence[str]) -> list[str]:
             raise OptionError(
                 f"'{text}' is not an option that can be handed on to bcftools {tool}",
                 why="only options that decide about a site from its reads are, each written alone, its value after it",
-                hint=f"there are: {' '.join(sorted(known.flags | known.values))}; a value with a comma is given by "
+                hint=f"there are: {' '.join(sorted([*known.flags, *known.values]))}; a value with a comma is given by "
                 "--params-file",
             )
+    if tool == "mpileup" and _NO_BAQ.intersection(arguments) and _REDO_BAQ.intersection(arguments):
+        raise OptionError(
+            "the options '-B' and '-E' of bcftools mpileup contradict each other",
+            why="one leaves out the base alignment quality, the other computes it anew",
+            hint="give one of them",
+        )
     return arguments
 
 
 def _value(tool: Tool, name: str, value: str) -> str:
-    if not value or value == "?":
+    kind = _TOOLS[tool].values[name]
+    if not kind.fits(value):
         raise OptionError(
-            f"the option '{name}' of bcftools {tool} needs a value", why=f"it has {value!r}", hint="write it after it"
+            f"the option '{name}' of bcftools {tool} needs another value",
+            why=f"it has '{value}'" if value else "it has none",
+            hint=f"write behind it {kind.wants}",
         )
     return value
 

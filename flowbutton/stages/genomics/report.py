@@ -23,7 +23,7 @@ from flowbutton.stages.page import figures, good, page, table
 _UNCOVERED_SHOWN = 10
 
 
-@gather_stage("genomics.report", version=1)
+@gather_stage("genomics.report", version=2)
 def report(
     quality: QualityTable,
     variants: Path,
@@ -60,6 +60,9 @@ def warnings_of(quality: QualityTable, found: VariantSummary, alignments: Sequen
 
 
 def _alignment_warnings(summary: AlignmentSummary) -> Iterator[str]:
+    if not summary.reads:
+        yield f"{summary.sample}: no reads."
+        return
     if not summary.mapped:
         yield f"{summary.sample}: no read aligned. Are the reads of this reference's species?"
         return
