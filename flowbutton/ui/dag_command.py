@@ -20,10 +20,7 @@ _SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Draw into a file.")
 def dag_command(
-    pipeline: str,
-    params: tuple[tuple[str, str], ...],
-    params_file: Path | None,
-    profile: str | None,
+    asked: Asked,
     form: str | None,
     output: Path | None,
 ) -> int:
@@ -32,7 +29,7 @@ def dag_command(
     from flowbutton.dag.draw_svg import as_svg
     from flowbutton.ui.asking import prepare_asked
 
-    graph = prepare_asked(Asked(pipeline, dict(params), params_file, profile)).graph
+    graph = prepare_asked(asked).graph
     draw = {"text": as_text, "mermaid": as_mermaid, "svg": as_svg}
     chosen = form or _SUFFIXES.get(output.suffix.lower() if output else "", "text")
     write_or_print(draw[chosen](picture_of(graph)), output)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from flowbutton.ui.options import default_store
+from flowbutton.stores.uris import default_store
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 

@@ -1,4 +1,4 @@
-"""The options that `run`, `plan` and `validate` share, and the value that they make.
+"""The options that `run`, `plan`, `validate` and `dag` share, and the value that they make.
 
 Imports click. What the values mean is in `ui.asking`.
 """
@@ -6,13 +6,12 @@ Imports click. What the values mean is in `ui.asking`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-
-from flowbutton.stores.uris import default_store as default_store
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -32,6 +31,9 @@ class Asked:
     workers: int | None = None
 
 
+_ASKED = frozenset(field.name for field in fields(Asked))
+
+
 class KeyValue(click.ParamType[tuple[str, str]]):
     """``name=value``."""
 
@@ -45,19 +47,23 @@ class KeyValue(click.ParamType[tuple[str, str]]):
         return name, text
 
 
-def _once(
-    ctx: click.Context, param: click.Parameter, given: tuple[tuple[str, str], ...]
-) -> tuple[tuple[str, str], ...]:
-    """Refuse a param that is given twice: of two values one would be lost in silence."""
+def once(ctx: click.Context, param: click.Parameter, given: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """Return ``name=value`` pairs by name; refuse a name that is there twice, as one value would be lost in silence."""
     names = [name for name, _ in given]
     for name in names:
         if names.count(name) > 1:
             raise click.BadParameter(f"'{name}' is given twice", ctx, param)
-    return given
+    return dict(given)
 
 
-def what(command: CommandT) -> CommandT:
-    """Add what says which pipeline with which params."""
+def what(command: Callable[..., int]) -> Callable[..., int]:
+    """Add what says which pipeline with which params; the command gets all that is asked as ``asked``."""
+
+    @wraps(command)
+    def gathered(**given: Any) -> int:
+        said = {name: given.pop(name) for name in _ASKED & given.keys()}
+        return command(asked=Asked(**said), **given)
+
     for decorate in (
         click.option("--profile", metavar="NAME", help="A profile of the pipeline file, or your own."),
         click.option(
@@ -68,18 +74,18 @@ def what(command: CommandT) -> CommandT:
             "params",
             type=KeyValue(),
             multiple=True,
-            callback=_once,
+            callback=once,
             metavar="NAME=VALUE",
             help="A param; may be repeated.",
         ),
         click.argument("pipeline"),
     ):
-        command = decorate(command)
-    return command
+        gathered = decorate(gathered)
+    return gathered
 
 
 def where(command: CommandT) -> CommandT:
-    """Add what says where and with what to run."""
+    """Add what says where and with what to run, to a command that has `what` too."""
     for decorate in (
         click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Tasks at once.  [default: CPUs]"),
         click.option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
@@ -16,19 +15,10 @@ from flowbutton.ui.options import Asked, what, where
 @where
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def plan_command(
-    pipeline: str,
-    params: tuple[tuple[str, str], ...],
-    params_file: Path | None,
-    profile: str | None,
-    store: str | None,
-    intermediates: str | None,
-    results: str | None,
-    executor: str | None,
-    workers: int | None,
+    asked: Asked,
     as_json: bool,
 ) -> int:
     """Show what of PIPELINE is done, what would run, and why."""
-    asked = Asked(pipeline, dict(params), params_file, profile, store, intermediates, results, executor, workers)
     return show_plan(asked, "json" if as_json else "text")
 
 

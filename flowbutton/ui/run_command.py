@@ -46,15 +46,7 @@ if TYPE_CHECKING:
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML, a testcase per stage.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Append a summary in Markdown.")
 def run_command(
-    pipeline: str,
-    params: tuple[tuple[str, str], ...],
-    params_file: Path | None,
-    profile: str | None,
-    store: str | None,
-    intermediates: str | None,
-    results: str | None,
-    executor: str | None,
-    workers: int | None,
+    asked: Asked,
     dry_run: bool,
     on_conflict: str,
     quiet: bool,
@@ -66,12 +58,11 @@ def run_command(
 
     What an earlier run has done is reused; nothing else is run again.
     """
-    asked = Asked(pipeline, dict(params), params_file, profile, store, intermediates, results, executor, workers)
     if dry_run:
         return show_plan(asked, log_format)
     from flowbutton.ui.ci_files import CiFiles, Outcome
 
-    files, outcome = CiFiles(junit, summary), Outcome(pipeline, datetime.now(UTC))
+    files, outcome = CiFiles(junit, summary), Outcome(asked.pipeline, datetime.now(UTC))
     files.check()
     style = "quiet" if quiet and log_format == "text" else log_format
     try:

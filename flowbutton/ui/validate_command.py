@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from flowbutton.ui.errors import warn
@@ -13,13 +11,11 @@ from flowbutton.ui.words import counted
 
 @click.command("validate")
 @what
-def validate_command(
-    pipeline: str, params: tuple[tuple[str, str], ...], params_file: Path | None, profile: str | None
-) -> int:
+def validate_command(asked: Asked) -> int:
     """Check PIPELINE and its params; nothing runs and no data are read."""
     from flowbutton.ui.asking import prepare_asked
 
-    found = prepare_asked(Asked(pipeline, dict(params), params_file, profile))
+    found = prepare_asked(asked)
     for problem in found.graph.warnings:
         warn(problem)
     graph = found.graph

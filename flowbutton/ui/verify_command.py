@@ -17,7 +17,7 @@ from flowbutton.model.units import show_bytes
 from flowbutton.ui.errors import complain
 from flowbutton.ui.exits import Exit
 from flowbutton.ui.finding import of_store, run_folder, store_of, work_of
-from flowbutton.ui.options import KeyValue
+from flowbutton.ui.options import KeyValue, once
 from flowbutton.ui.words import counted, shown_path
 
 if TYPE_CHECKING:
@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 @click.option("--drop", "dropping", is_flag=True, help="Remove what is damaged: the next run makes it again.")
 @click.option("--exactness", "stage", metavar="STAGE", help="Do STAGE again with other pieces, and compare.")
 @click.option(
-    "-p", "params", type=KeyValue(), multiple=True, metavar="NAME=VALUE", help="Another size, for --exactness."
+    "-p",
+    "params",
+    type=KeyValue(),
+    multiple=True,
+    callback=once,
+    metavar="NAME=VALUE",
+    help="Another size, for --exactness.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def verify_command(
@@ -41,7 +47,7 @@ def verify_command(
     results: str,
     dropping: bool,
     stage: str | None,
-    params: tuple[tuple[str, str], ...],
+    params: Mapping[str, str],
     as_json: bool,
 ) -> int:
     """Read again all that RUN published, and all task records and objects that it made or reused.
@@ -55,7 +61,7 @@ def verify_command(
     place = store_of(store, results)
     folder = run_folder(place, run)
     if stage is not None:
-        return _exactness(folder, place, stage, dict(params), as_json)
+        return _exactness(folder, place, stage, params, as_json)
     if params:
         raise click.UsageError("-p goes with --exactness")
     return _verify(folder, place, dropping, as_json)
