@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbutton.model.errors import OptionError
-from flowbutton.model.registry import missing_extra
+from flowbutton.model.extras import missing_extra
 
 _NEVER_S = 7 * 86400
 _LOOK_S = {True: 0.2, False: 0.5}

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from flowbutton.executors.lithops_call import finder
 from flowbutton.model.errors import OptionError
+from flowbutton.model.extras import missing_extra
 from flowbutton.model.near import did_you_mean
-from flowbutton.model.registry import missing_extra
 
 EXTRAS = ("genomics", "metabolomics", "geospatial", "s3", "redis", "web")
 _DOCKERFILES = {

@@ -10,19 +10,10 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
-from flowbutton.model.errors import MissingExtra, OptionError
+from flowbutton.model.errors import OptionError
+from flowbutton.model.extras import missing_extra
 from flowbutton.model.near import did_you_mean
 from flowbutton.model.partitioner import Partitioner
-
-_EXTRAS = {
-    **dict.fromkeys(("numpy", "pysam", "pyminimap2", "isal", "deflate"), "genomics"),
-    **dict.fromkeys(("IsoSpecPy", "scipy", "pyarrow"), "metabolomics"),
-    **dict.fromkeys(("lazrs", "rasterio"), "geospatial"),
-    **dict.fromkeys(("boto3", "botocore"), "s3"),
-    "redis": "redis",
-    "obstore": "web",
-    "lithops": "lithops",
-}
 
 
 def registered(group: str) -> dict[str, EntryPoint]:
@@ -61,7 +52,7 @@ def load(group: str, name: str) -> Any:
     try:
         found = points[0].load()
     except ModuleNotFoundError as error:
-        raise missing_extra(error, kind, distribution_of(points[0])) from error
+        raise missing_extra(error, kind, wanted_by=name, home=distribution_of(points[0])) from error
     except Exception as error:  # the plug-in's module runs here, and may raise anything
         raise OptionError(
             f"the {kind} can't be imported",
@@ -95,15 +86,3 @@ def _misfit(group: str, name: str, found: object) -> str:
         case "executors":
             return "" if callable(found) else f"it can't be called, as an Executor's class can: {found!r}"
     return ""
-
-
-def missing_extra(error: ModuleNotFoundError, needed_by: str, home: str = "flowbutton") -> MissingExtra:
-    """Turn a failed import into the command that cures it; ``home`` is the package that needs the library."""
-    module = (error.name or "").partition(".")[0]
-    ours = home.partition(" ")[0] == "flowbutton"
-    wanted = f"'flowbutton[{_EXTRAS[module]}]'" if ours and module in _EXTRAS else module
-    return MissingExtra(
-        f"the {needed_by} needs the library '{module}', which is not installed",
-        why="" if ours else f"{home} is installed without it",
-        hint=f"run: pip install {wanted}",
-    )

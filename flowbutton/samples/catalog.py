@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flowbutton.model.errors import MissingInput, NoSpace
-from flowbutton.model.registry import missing_extra
+from flowbutton.model.extras import missing_extra
 
 SCHEME = "sample:"
 SAMPLES = (
@@ -85,7 +85,7 @@ def sample_path(name: str, cache: Path) -> Path:
         try:
             _make(folder, _generator(sample))
         except ModuleNotFoundError as error:
-            raise missing_extra(error, f"sample '{sample}'") from error
+            raise missing_extra(error, f"sample '{sample}'", wanted_by=sample) from error
     return folder / file
 
 

@@ -27,8 +27,9 @@ from pydantic import BaseModel, ConfigDict, create_model
 from flowbutton.model.bundle import Parts
 from flowbutton.model.command import ADDRESS
 from flowbutton.model.errors import OptionError
+from flowbutton.model.extras import missing_extra
 from flowbutton.model.near import closest, did_you_mean
-from flowbutton.model.registry import load, missing_extra, registered
+from flowbutton.model.registry import load, registered
 from flowbutton.model.stage import LedgerRule, Parameter, Resources, Scratch, StageDefinition, Tally
 
 

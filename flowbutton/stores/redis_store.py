@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from flowbutton.model.errors import FlowbuttonError, NoSpace, OptionError, Throttled
-from flowbutton.model.registry import missing_extra
+from flowbutton.model.extras import missing_extra
 from flowbutton.model.store import Entry, Store
 from flowbutton.model.units import parse_bytes, parse_duration
 from flowbutton.stores.layout import check_key, check_prefix, check_range, is_segment, not_in_store

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from flowbutton.model.errors import FlowbuttonError, NoSpace, OptionError, Throttled
-from flowbutton.model.registry import missing_extra
+from flowbutton.model.extras import missing_extra
 from flowbutton.stores.s3_places import S3Access, S3Place
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ def _make(access: S3Access) -> tuple[Any, Any]:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
     except ModuleNotFoundError as error:
-        raise missing_extra(error, "store 's3'") from error
+        raise missing_extra(error, "store 's3'", wanted_by="s3") from error
     config = Config(
         connect_timeout=CONNECT_S,
         read_timeout=ANSWER_S,

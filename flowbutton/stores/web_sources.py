@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from flowbutton.model.errors import BadInput, FlowbuttonError, MissingInput, OptionError, Throttled
+from flowbutton.model.extras import missing_extra
 from flowbutton.model.pieces import ObjectInfo
-from flowbutton.model.registry import missing_extra
 from flowbutton.stores.globs import key_pattern, literal_prefix
 
 SCHEMES = ("http", "https", "gs", "az")
@@ -123,7 +123,7 @@ def import_obstore() -> None:
     try:
         import obstore  # noqa: F401
     except ModuleNotFoundError as error:
-        raise missing_extra(error, "source on the web") from error
+        raise missing_extra(error, "source on the web", wanted_by="web") from error
 
 
 def _opened(uri: str) -> tuple[Any, str]:

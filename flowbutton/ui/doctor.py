@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from flowbutton import __version__
 from flowbutton.executors.machine import cpu_slots, memory_bytes
 from flowbutton.model.errors import FlowbuttonError, MissingExtra
+from flowbutton.model.extras import libraries_of
 from flowbutton.model.registry import load, registered
 from flowbutton.model.store import Store
 from flowbutton.model.units import show_bytes
@@ -39,7 +39,6 @@ _GIVES = {
     "metabolomics": "the metabolomics pipeline: imzML, isotope patterns, annotation",
     "geospatial": "the geospatial pipeline: LAS, LAZ and COPC point clouds, GeoTIFF",
 }
-_REQUIREMENT = re.compile(r"""([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*([^;]*)(?:;.*extra == ['"]([^'"]+)['"])?""")
 _SKEW_S = 2.0
 
 
@@ -87,13 +86,9 @@ def _python() -> Finding:
 
 def _libraries(requirements: list[str]) -> Iterator[Finding]:
     """Yield what is installed of each extra, the libraries that all need first; those for developers are left out."""
-    by_extra: dict[str, list[tuple[str, str]]] = {extra: [] for extra in ("", *_GIVES)}
-    for requirement in requirements:
-        match = _REQUIREMENT.match(requirement)
-        if match is not None and (match[3] or "") in by_extra:
-            by_extra[match[3] or ""].append((match[1], match[2].strip()))
-    for extra, wanted in by_extra.items():
-        yield _extra(extra, {name: (_installed(name), rule) for name, rule in wanted})
+    extras = libraries_of(requirements)
+    for extra in ("", *_GIVES):
+        yield _extra(extra, {name: (_installed(name), rule) for name, rule in extras.get(extra, {}).items()})
 
 
 def _extra(extra: str, found: Mapping[str, tuple[str | None, str]]) -> Finding:

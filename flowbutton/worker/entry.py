@@ -13,8 +13,8 @@ import traceback
 
 from flowbutton.model.errors import Bug, FlowbuttonError, NoSpace, ResourceExhausted
 from flowbutton.model.executor import Emit
+from flowbutton.model.extras import missing_extra
 from flowbutton.model.records import TaskRecord
-from flowbutton.model.registry import missing_extra
 from flowbutton.stages.define import find_stage
 from flowbutton.stores.records import write_pack
 from flowbutton.worker.context import WorkerContext, context_for
