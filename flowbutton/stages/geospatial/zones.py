@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from flowbutton.model.near import did_you_mean
 from flowbutton.model.stage import Items, Scratch, Tally, conserves
 from flowbutton.partitioners.vector import Feature, VectorFeatures
 from flowbutton.stages.define import map_stage
-from flowbutton.stages.geospatial.grid import BLOCK, Box, Grid, window_of
+from flowbutton.stages.geospatial.grid import BLOCK, Box, Grid, cut_axis
 
 ZoneId = str | int | float
 
@@ -64,7 +66,10 @@ class PlacedZone:
 
 
 class ZoneWindow(BaseModel):
-    """Pixels in which zones are summed up in one task: whole blocks of the grid. ``window`` is what of a product."""
+    """Pixels in which zones are summed up in one task: whole blocks of the grid.
+
+    ``window`` has the blocks among them that zones meet: what is needed of a product.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -136,15 +141,29 @@ def zone_windows(zones: Path, grid: Grid, *, window: int = 2048) -> Items[ZoneWi
     if window < 1:
         raise OptionError(f"window is {window}", why="", hint="it is at least 1 pixel")
     step = -(-window // BLOCK) * BLOCK
-    boxes = [zone.box for zone in place_zones(load_zones(zones), grid)]
+    known = place_zones(load_zones(zones), grid)
     found: list[tuple[dict[str, int], ZoneWindow]] = []
     for rows, columns in _windows(grid, step):
-        if any(meets(box, rows, columns) for box in boxes):
+        near = meeting(known, rows, columns)
+        if near:
             item = ZoneWindow(
-                rows=(rows.start, rows.stop), columns=(columns.start, columns.stop), window=window_of(rows, columns)
+                rows=(rows.start, rows.stop),
+                columns=(columns.start, columns.stop),
+                window=tuple(_blocks(near, rows, columns)),
             )
             found.append(({"row": rows.start, "column": columns.start}, item))
     return Items(tuple(found))
+
+
+def _blocks(zones: Sequence[PlacedZone], rows: range, columns: range) -> Iterator[Box]:
+    """Yield the blocks of a window that zones meet, those beside each other as one box."""
+    for down in cut_axis(rows):
+        known = meeting(zones, down, columns)
+        spans = [(across, bool(meeting(known, down, across))) for across in cut_axis(columns)]
+        for met, together in groupby(spans, key=itemgetter(1)):
+            if met:
+                some = [across for across, _ in together]
+                yield Box(row=down.start // BLOCK, start=some[0].start, stop=some[-1].stop)
 
 
 def place_zones(zones: Sequence[Zone], grid: Grid) -> list[PlacedZone]:
@@ -186,8 +205,12 @@ def _box(pixels: Any) -> tuple[int, int, int, int]:
     return int(low[0]), int(high[0]), int(low[1]), int(high[1])
 
 
-def meets(box: tuple[int, int, int, int], rows: range, columns: range) -> bool:
-    """Return whether a zone's box and a window have a pixel in common."""
+def meeting(zones: Sequence[PlacedZone], rows: range, columns: range) -> list[PlacedZone]:
+    """Return the zones whose box has a pixel in common with a window."""
+    return [zone for zone in zones if _meets(zone.box, rows, columns)]
+
+
+def _meets(box: tuple[int, int, int, int], rows: range, columns: range) -> bool:
     return box[0] < rows.stop and rows.start < box[1] and box[2] < columns.stop and columns.start < box[3]
 
 
