@@ -34,6 +34,12 @@ def stem_of(uri: str) -> str:
     return _ENDINGS.sub("", name) or name
 
 
+def ends_like_fastq(uri: str) -> bool:
+    """Return whether a file's name has an ending of FASTQ, plain or packed."""
+    match = _ENDINGS.search(uri)
+    return match is not None and match[2] in ("fastq", "fq")
+
+
 def sample_and_lane(stem: str) -> tuple[str, str]:
     """Return the sample and lane that a name says: ``NA12_S3_L002`` is sample NA12, lane L002; else lane L1."""
     match = _ILLUMINA.fullmatch(stem)

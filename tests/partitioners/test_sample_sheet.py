@@ -30,6 +30,22 @@ def test_comments_and_short_rows() -> None:
     assert [lane.files for lane in lanes] == [("a.fq",)]
 
 
+def test_other_columns_are_for_people() -> None:
+    content = b"patient,sex,sample,lane,fastq_1,fastq_2,status,\np,XX,s,L1,a_1.fq,a_2.fq,0,\n"
+    assert parse_sheet(content, "s.csv") == parse_sheet(b"sample,lane,r1,r2\ns,L1,a_1.fq,a_2.fq\n", "s.csv")
+
+
+def test_semicolons_and_odd_names() -> None:
+    content = '# a;b\nsample;r1;r2\n"a\u2028;b";x,1.fq;x,2.fq\nМ 1;y.fq;\n'.encode()
+    lanes = parse_sheet(content, "s.csv")
+    assert [(lane.sample, lane.files) for lane in lanes] == [("a\u2028;b", ("x,1.fq", "x,2.fq")), ("М 1", ("y.fq",))]
+
+
+def test_a_home_folder_is_the_shells() -> None:
+    with pytest.raises(BadInput, match="begins with '~'"):
+        resolve("~/a.fq", "s.csv")
+
+
 @pytest.mark.parametrize(
     ("path", "sheet", "uri"),
     [
@@ -52,7 +68,11 @@ def test_paths_are_relative_to_the_sheet(path: str, sheet: str, uri: str) -> Non
         (b"sample,r1\n", "has no rows", 1),
         (b"sample,r2\nA,x\n", "no column 'r1'", 1),
         (b"r1,r2\nA,x\n", "no column 'sample'", 1),
-        (b"sample,r1,colour\nA,x,red\n", "unknown column 'colour'", 1),
+        (b"sample,r1,ploidi\nA,x,1\n", "'ploidi': is it 'ploidy'", 1),
+        (b"sample,fastq_1,fastq2\nA,x,y\n", "'fastq2': is it 'fastq_2'", 1),
+        (b"sample,r1,read2\nA,x,y_2.fastq.gz\n", "names reads in a column 'read2'", 2),
+        ("sample,r1\nA,x\n".encode("utf-16"), "not UTF-8", 1),
+        (b"sample,r1\nA,x\nB,d/../x\n", "the file 'd/../x' twice", 3),
         (b"sample,r1,fastq_1\nA,x,y\n", "the column 'r1' twice", 1),
         (b"sample,r1\n\nA,x,y\n", "3 fields", 3),
         (b"sample,r1\n,x\n", "no 'sample'", 2),

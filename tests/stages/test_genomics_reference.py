@@ -61,6 +61,8 @@ def test_the_tools_find_the_index_beside_the_linked_fasta(tmp_path: Path) -> Non
         (b">a\nAC\n> b\nAC\n", BadInput, "no name"),
         (b">a\nAC\n>#b\nAC\n", BadInput, "no VCF can hold"),
         (b">a,b\nAC\n", BadInput, "no VCF can hold"),
+        (b">a<b\nAC\n", BadInput, "no VCF can hold"),
+        (b">a\nAC\n>* the rest\nAC\n", BadInput, "no BAM can hold"),
         (b">a\nAC\n>b\n>c\nAC\n", BadInput, "'b' has no bases"),
         (b">a\nACGT\n>b\nAC\n>c\n", BadInput, "'c' has no bases.*line 5"),
         (b">a\nACGT\nA\nACGT\n", BadInput, "lines of unequal length.*line 4"),

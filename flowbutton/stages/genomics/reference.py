@@ -117,13 +117,17 @@ def _check_name(name: bytes, seen: Collection[bytes], **where: str | int) -> Non
     shown = name.decode(errors="replace")
     if not name:
         raise BadInput("a contig has no name", why="nothing follows its '>'", hint="name it", **where)
-    if name.startswith(b"#") or b"," in name:
+    if name.startswith(b"#") or any(letter in name for letter in (b",", b"<", b">")):
         raise BadInput(
             f"the contig '{shown}' has a name that no VCF can hold",
-            why="it begins with '#', which would make its variants comments, or holds a comma",
+            why="it begins with '#', which would make its variants comments, or holds a comma, '<' or '>', which its "
+            "header can't",
             hint="rename it",
             **where,
         )
+    if name in (b"*", b"="):
+        why = "there '*' says that a read has no place, '=' that it has its mate's contig"
+        raise BadInput(f"the contig '{shown}' has a name that no BAM can hold", why=why, hint="rename it", **where)
     if name in seen:
         raise BadInput(
             f"the contig '{shown}' stands twice in the reference",
