@@ -1,6 +1,6 @@
 """What the geospatial pipeline is held against: the same products without tiles, in one process, by kept libraries.
 
-Points: laspy with lazrs, numpy, startinpy for the triangles, numba where a loop over triangles fills cells, GDAL's COG
+Points: laspy with lazrs, numpy, CDT for the triangles, numba where a loop over triangles fills cells, GDAL's COG
 driver. Rasters: rasterio and numpy, exactextract for the zones. All is held in memory.
 
     python benchmarks/geospatial_peer.py points OUT RADIUS FILE...
@@ -82,19 +82,19 @@ def points(folder: Path, radius: float, files: Sequence[Path]) -> None:
 
 def terrain(x: Array, y: Array, z: Array, shape: tuple[int, int], radius: float) -> Array:
     """Return heights at the centres of cells; ``x`` to the right and ``y`` downward from the grid's corner."""
-    import startinpy
+    import pythoncdt
 
     order = np.lexsort((z, y, x))
     x, y, z = x[order], y[order], z[order]
     first = np.append(True, (np.diff(x) != 0) | (np.diff(y) != 0))
     x, y, z = x[first], y[first], z[first]
-    # startinpy finds the place of a point fastest near the one before it, and changes few triangles among points that
-    # are spread evenly: along a Hilbert curve, every 16th point first, as in ours.
-    along = np.argsort(hilbert(x, y, 12), kind="stable")
-    order = np.concatenate((along[::16], np.delete(along, np.s_[::16])))
-    mesh = startinpy.DT()
-    mesh.insert(np.column_stack((x[order], y[order], np.zeros(len(x)))).astype(np.float64))
-    corners = order[np.asarray(mesh.triangles, np.int64) - 1]
+    order = np.argsort(hilbert(x, y, 12), kind="stable")
+    x, y, z = x[order], y[order], z[order]
+    edges = pythoncdt.IntersectingConstraintEdges.NOT_ALLOWED
+    mesh = pythoncdt.Triangulation(pythoncdt.VertexInsertionOrder.AUTO, edges, 0.0)
+    mesh.insert_vertices(np.column_stack((x, y)).astype(np.float64))
+    vertices = mesh.triangles_array()["vertices"].astype(np.int64)
+    corners = vertices[vertices.min(axis=1) >= 3] - 3  # the first three are far outside
     found = np.full(shape, np.nan)
     _fill(found, x[corners].astype(np.float64), y[corners].astype(np.float64), z[corners] / CM, radius * CM)
     return found

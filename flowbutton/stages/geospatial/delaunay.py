@@ -5,16 +5,17 @@ is cut as a fan from its first corner in the order (X, Y): so the answer is a fu
 that sees all points of a circle makes the triangles that the whole would.
 
 Triangles on both sides of an edge have one circle if the angles opposite to it add up to two right ones, that is, if
-their cotangents cancel out. This is decided exactly: in floating point where the error bound allows, in integers where
-it does not. Here: triangles, circumradii. Not here: heights (`triangles`). Imports numpy; startinpy inside functions.
+their cotangents cancel out. Where the circles' centres are clearly apart they have not; elsewhere this is decided
+exactly, in integers. Here: triangles, circumradii. Not here: the library's mesh (`mesh`), heights (`triangles`).
+Imports numpy.
 """
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import numpy.typing as npt
+
+from flowbutton.stages.geospatial.mesh import Mesh, Numbers, mesh_of
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -22,12 +23,13 @@ Mask = npt.NDArray[np.bool_]
 
 REACH = 1 << 29
 """Coordinates less their minimum are below it: then doubled coordinates have products in 64 bits."""
+AT_ONCE = 1 << 14
+"""Triangles whose columns are computed at once: so many stay in a core's cache."""
 
-_CURVE_BITS = 8
-_FIRST = 16
+_APART = 1e-2  # units: centres as far from each other are not the same, with what rounding may add
+_ROUNDED = 1e-15  # of a difference of two rounded products of rounded factors, against their magnitudes
 _ERROR = 1e-15  # of a sum of two products of rounded integers, against their magnitudes: 4.5 roundings of 2**-53
 _EXACT = 1 << 31  # factors below it have such sums in 64 bits
-_WORD = 63
 
 
 def sorted_points(x: Ints, y: Ints, z: Ints) -> tuple[Ints, Ints, Ints]:
@@ -42,49 +44,34 @@ def sorted_points(x: Ints, y: Ints, z: Ints) -> tuple[Ints, Ints, Ints]:
     return x[chosen], y[chosen], np.minimum.reduceat(z[order], starts)
 
 
-def triangulate(x: Ints, y: Ints, radius: float = np.inf) -> Ints:
-    """Return the triangles of points, as rows of three ascending numbers; none is flat.
+def triangulate(x: Ints, y: Ints, radius: float = np.inf) -> Numbers:
+    """Return the triangles of points, as rows of three numbers in any order; none is flat.
 
     Args:
-        x: Sorted by (X, Y), distinct, as `sorted_points` has them; less their minimum below `REACH`.
+        x: Distinct points, less their minimum below `REACH`. Fastest in the order of `curve_order`.
         y: Likewise.
         radius: Triangles of a circumradius clearly above it may be missing. Which ones are within is told by
             `circumradius`.
     """
     if len(x) < 3:
-        return np.zeros((0, 3), np.int64)
+        return np.zeros((0, 3), np.int32)
     x, y = x - x.min(), y - y.min()
-    found = np.sort(_library(x, y), axis=1)
-    corners, doubled = _cornered(x, y, found)
-    kept = doubled != 0
-    if np.isfinite(radius):
-        sides = [(corners[p] + corners[q]).astype(np.float64) for p, q in ((0, 1), (0, 2), (1, 2))]
-        limit = 2.0 * radius * (1 + 1e-6) * doubled
-        kept &= sides[0] * sides[1] * sides[2] <= limit * limit
-    return _fans(len(x), found[kept], corners[:, kept], doubled[kept])
+    mesh = mesh_of(x, y)
+    kept, centres = _circles(x, y, mesh.corners, radius)
+    side, one = _ties(x, y, mesh, kept, centres)
+    whole, fans = _fans(x, y, mesh, kept, side, one)
+    found: Numbers = np.concatenate((mesh.corners[:, whole], fans), axis=1)
+    return found.T
 
 
-def _cornered(x: Ints, y: Ints, triangles: Ints) -> tuple[Ints, Ints]:
-    """Return the products of both sides at each corner, three rows, and twice the area, which is above zero.
-
-    The square of a side is the sum of the products at its ends; the cotangent of an angle is the product at its corner
-    by twice the area.
-    """
-    a, b, c = triangles.T
-    ax, ay, cx, cy = x[b] - x[a], y[b] - y[a], x[c] - x[a], y[c] - y[a]
-    bx, by = cx - ax, cy - ay
-    corners = np.stack((ax * cx + ay * cy, -(ax * bx + ay * by), bx * cx + by * cy))
-    return corners, np.abs(ax * cy - cx * ay)
-
-
-def area(x: Ints, y: Ints, triangles: Ints) -> Ints:
+def area(x: Ints, y: Ints, triangles: Numbers) -> Ints:
     """Return twice the signed area of triangles, exactly."""
     a, b, c = triangles.T
     found: Ints = (x[b] - x[a]) * (y[c] - y[a]) - (x[c] - x[a]) * (y[b] - y[a])
     return found
 
 
-def circumradius(x: Ints, y: Ints, triangles: Ints) -> Floats:
+def circumradius(x: Ints, y: Ints, triangles: Numbers) -> Floats:
     """Return the radii of the circles through the corners: of differences alone, in one order of operations."""
     a, b, c = triangles.T
     sides = [_squared(x, y, p, q) for p, q in ((a, b), (a, c), (b, c))]
@@ -92,93 +79,100 @@ def circumradius(x: Ints, y: Ints, triangles: Ints) -> Floats:
     return found / (2.0 * np.abs(area(x, y, triangles)).astype(np.float64))
 
 
-def _squared(x: Ints, y: Ints, p: Ints, q: Ints) -> Floats:
+def _squared(x: Ints, y: Ints, p: Numbers, q: Numbers) -> Floats:
     dx, dy = x[q] - x[p], y[q] - y[p]
     return (dx * dx + dy * dy).astype(np.float64)
 
 
-def _library(x: Ints, y: Ints) -> Ints:
-    """Return some valid Delaunay triangulation.
+def _circles(x: Ints, y: Ints, corners: Numbers, radius: float) -> tuple[Mask, Floats]:
+    """Return which triangles are kept, and the centres of their circles.
 
-    Points are handed over along a Hilbert curve (Hilbert 1891), so each is near the one before it and found in a few
-    steps; every 16th goes first, so that the others change few triangles. It takes half of the time that going up and
-    down strip by strip takes.
+    A centre is wrong by less than half of `_APART`, or NaN where rounding may add more.
     """
-    import startinpy
-
-    span = int(max(x.max(), y.max())) + 1
-    side = 1 << _CURVE_BITS
-    along = _curve(_CURVE_BITS)[x * side // span, y * side // span].argsort(kind="stable")
-    order = np.concatenate((along[::_FIRST], np.delete(along, np.s_[::_FIRST])))
-    mesh = startinpy.DT()
-    places = np.zeros((len(x), 3))
-    places[:, 0], places[:, 1] = x[order], y[order]
-    mesh.insert(places, insertionstrategy="AsIs")
-    corners = np.asarray(mesh.triangles).reshape(-1, 3)
-    found: Ints = order[corners - 1]  # its vertex 0 is the infinite one
-    return found
-
-
-@cache
-def _curve(bits: int) -> npt.NDArray[np.uint16]:
-    """Return how far along the Hilbert curve each cell of a square of ``2**bits`` per side lies; at most 8 bits."""
-    found = np.zeros((1, 1), np.uint16)
-    for _ in range(bits):
-        cells = found.size
-        turned = found[::-1, ::-1].T
-        found = np.block([[found.T, found + cells], [turned + 3 * cells, found + 2 * cells]]).astype(np.uint16)
-    return found
+    count = corners.shape[1]
+    kept, centres = np.zeros(count, np.bool_), np.empty((2, count))
+    limit = 2.0 * radius * (1 + 1e-6)
+    with np.errstate(all="ignore"):
+        for start in range(0, count, AT_ONCE):
+            part = np.s_[start : start + AT_ONCE]
+            points = corners[:, part].astype(np.intp)
+            (ax, bx, cx), (ay, by, cy) = (axis[np.maximum(points, 0)] for axis in (x, y))
+            bx, by, cx, cy = bx - ax, by - ay, cx - ax, cy - ay
+            doubled = bx * cy - cx * by
+            twice = 2.0 * doubled
+            sides = [(dx * dx + dy * dy).astype(np.float64) for dx, dy in ((bx, by), (cx, cy), (cx - bx, cy - by))]
+            kept[part] = (points.min(axis=0) >= 0) & (doubled != 0)
+            kept[part] &= sides[0] * sides[1] * sides[2] <= (limit * doubled) ** 2
+            for axis, at, one, two in ((0, ax, cy * sides[0], by * sides[1]), (1, ay, bx * sides[1], cx * sides[0])):
+                unsure = _ROUNDED * (np.abs(one) + np.abs(two)) > _APART / 4 * np.abs(twice)
+                centres[axis, part] = np.where(unsure, np.nan, at + (one - two) / twice)
+    return kept, centres
 
 
-def _fans(points: int, triangles: Ints, corners: Ints, doubled: Ints) -> Ints:
-    """Cut each polygon of triangles with one circle as a fan from its first corner."""
-    count = len(triangles)
-    one, two = _neighbours(points, triangles)
-    opposite, areas = corners[::-1].ravel(), np.tile(doubled, 3)
-    ties = _cancel_out(opposite[one], areas[two], opposite[two], areas[one])
-    if not len(ties):
-        return triangles
-    one, two = one[ties], two[ties]
-    owner, other = one % count, two % count
-    label = _components(count, owner, other)
-    joined = np.zeros(count, np.bool_)
-    joined[owner] = joined[other] = True
-    first = np.full(count, points)
-    np.minimum.at(first, label[joined], triangles[joined, 0])
-    rim = np.tile(joined, 3)
-    rim[one] = rim[two] = False
-    edges = np.flatnonzero(rim)
-    corner, ends = first[label[edges % count]], _ends_of(triangles, edges)
-    kept = corner != ends[0]  # an edge that ends at the first corner would begin behind it
-    fans = np.column_stack((corner[kept], *ends[:, kept]))
-    return np.concatenate((triangles[~joined], fans))
+def _ties(x: Ints, y: Ints, mesh: Mesh, kept: Mask, centres: Floats) -> tuple[Ints, Ints]:
+    """Return (side, triangle) of each edge between kept triangles that have one circle, from one of its sides."""
+    sides, ones = [], []
+    for number, across in enumerate(mesh.across):
+        for start in range(0, len(kept), AT_ONCE):
+            part = np.s_[start : start + AT_ONCE]
+            apart = np.abs(centres[0, part] - centres[0][across[part]]) > _APART
+            near = start + np.flatnonzero(~apart)
+            two = across[near]
+            near = near[(near < two) & kept[near] & kept[two] & ~(np.abs(centres[1, near] - centres[1, two]) > _APART)]
+            ones.append(near)
+            sides.append(np.full(len(near), number))
+    side, one = np.concatenate(sides), np.concatenate(ones)
+    tied = _one_circle(x, y, mesh, side, one)
+    return side[tied], one[tied]
 
 
-def _ends(triangles: Ints) -> Ints:
-    """Return the ends of all edges, in two rows: first those opposite to the last corners, last those to the first."""
-    a, b, c = triangles.T
-    return np.stack((np.concatenate((a, a, b)), np.concatenate((b, c, c))))
+def _one_circle(x: Ints, y: Ints, mesh: Mesh, side: Ints, one: Ints) -> Ints:
+    """Return the numbers of the edges whose triangles have exactly one circle."""
+    corners, two = mesh.corners, mesh.across[side, one]
+    p, left, right = corners[side, one], corners[(side + 1) % 3, one], corners[(side + 2) % 3, one]
+    q = corners[:, two].astype(np.int64).sum(axis=0) - left - right
+    products = []
+    for corner in (p, q):
+        ax, ay, bx, by = x[left] - x[corner], y[left] - y[corner], x[right] - x[corner], y[right] - y[corner]
+        products.append((ax * bx + ay * by, np.abs(ax * by - bx * ay)))
+    (dot, doubled), (other_dot, other_doubled) = products
+    return _cancel_out(dot, other_doubled, other_dot, doubled)
 
 
-def _ends_of(triangles: Ints, edges: Ints) -> Ints:
-    """Return what `_ends` has of some edges."""
-    which, owner = np.divmod(edges, len(triangles))
-    return np.stack([triangles[owner, np.array(corner)[which]] for corner in ((0, 0, 1), (1, 2, 2))])
+def _fans(x: Ints, y: Ints, mesh: Mesh, kept: Mask, side: Ints, one: Ints) -> tuple[Mask, Numbers]:
+    """Cut each polygon of triangles with one circle as a fan from its first corner.
+
+    Returns:
+        Which triangles are in no polygon, and those of the fans, as three rows.
+    """
+    two = mesh.across[side, one]
+    joined, place = np.unique(np.concatenate((one, two)), return_inverse=True)
+    label = _components(len(joined), place[: len(one)], place[len(one) :])
+    first = _first_corners(x, y, mesh.corners[:, joined], label)
+    rim = np.ones((3, len(kept)), np.bool_)
+    rim[side, one] = False
+    for other, across in enumerate(mesh.across):
+        rim[other, two[across[two] == one]] = False
+    fans = [np.zeros((3, 0), mesh.corners.dtype)]
+    for other in range(3):
+        edges = rim[other, joined]
+        corner = first[edges]
+        left, right = (mesh.corners[(other + n) % 3, joined[edges]] for n in (1, 2))
+        beyond = (corner != left) & (corner != right)
+        fans.append(np.stack((corner, left, right))[:, beyond])
+    whole = kept.copy()
+    whole[joined] = False
+    return whole, np.concatenate(fans, axis=1)
 
 
-def _neighbours(points: int, triangles: Ints) -> tuple[Ints, Ints]:
-    """Return the numbers, in the order of `_ends`, of edges that two triangles have in common."""
-    low, high = _ends(triangles)
-    key = low * points + high
-    bits = len(key).bit_length()
-    if points * points < 1 << (_WORD - bits):
-        key = np.sort(key << bits | np.arange(len(key)))  # far faster than sorting numbers by their key
-        key, order = key >> bits, key & ((1 << bits) - 1)
-    else:
-        order = np.argsort(key)
-        key = key[order]
-    both = np.flatnonzero(key[1:] == key[:-1])
-    return order[both], order[both + 1]
+def _first_corners(x: Ints, y: Ints, corners: Numbers, label: Ints) -> Numbers:
+    """Return for each triangle the corner that is the first by (X, Y) of all triangles with its label."""
+    points, labels = corners.ravel(), np.tile(label, 3)
+    order = np.lexsort((y[points], x[points], labels))
+    starts = order[np.append(True, np.diff(labels[order]) != 0)[: len(order)]]
+    first = np.zeros(len(label), corners.dtype)
+    first[labels[starts]] = points[starts]
+    return first[label]
 
 
 def _components(count: int, one: Ints, two: Ints) -> Ints:

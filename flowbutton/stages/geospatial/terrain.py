@@ -23,6 +23,7 @@ from flowbutton.stages.geospatial.delaunay import REACH, sorted_points, triangul
 from flowbutton.stages.geospatial.frame import Floats
 from flowbutton.stages.geospatial.grid import BLOCK
 from flowbutton.stages.geospatial.ground_points import Places, places
+from flowbutton.stages.geospatial.mesh import Numbers, curve_order
 from flowbutton.stages.geospatial.parts import PART_SCHEMA, add_part
 from flowbutton.stages.geospatial.survey import Cloud
 from flowbutton.stages.geospatial.tiles import Tile, ground_halo
@@ -85,11 +86,13 @@ class Corners:
         window = cloud.window(*tile.ranges())
         seen = None if cloud.max_radius is None else window.widened(ground_halo(cloud))
         found = places(ground, seen, cloud.frame.cell)
-        self._points = Places(*sorted_points(found.x, found.y, found.z))
-        _reachable(self._points)
-        self._z = cloud.frame.heights(self._points.z)
-        flat = method == "tin"
-        self._triangles = triangulate(self._points.x, self._points.y, cloud.radius) if flat else None
+        points = Places(*sorted_points(found.x, found.y, found.z))
+        _reachable(points)
+        self._triangles: Numbers | None = None
+        if method == "tin":
+            points = points.take(curve_order(points.x, points.y))
+            self._triangles = triangulate(points.x, points.y, cloud.radius)
+        self._points, self._z = points, cloud.frame.heights(points.z)
 
     def heights(self, rows: range) -> Floats:
         """Return the heights of some rows of the tile, northmost first; NaN where there is none."""

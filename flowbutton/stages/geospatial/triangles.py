@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from flowbutton.stages.geospatial.delaunay import area, circumradius
+from flowbutton.stages.geospatial.delaunay import AT_ONCE, circumradius
+from flowbutton.stages.geospatial.mesh import Numbers
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -33,12 +34,12 @@ class Window:
 
 
 def heights(
-    x: Ints, y: Ints, z: Floats, triangles: Ints, window: Window, *, cell: int, radius: float = np.inf
+    x: Ints, y: Ints, z: Floats, triangles: Numbers, window: Window, *, cell: int, radius: float = np.inf
 ) -> Floats:
     """Return the heights at the centres of a window's cells, the southmost row first; NaN where no triangle is.
 
     Args:
-        x: Corners by (X, Y), in units.
+        x: Points, in units.
         y: Likewise.
         z: Their heights.
         triangles: By `triangulate`.
@@ -48,44 +49,76 @@ def heights(
     """
     found = np.full(window.rows * window.columns, np.nan)
     left, bottom = window.column * cell, window.row * cell
-    triangles, spans = _over_centres(x - left, y - bottom, triangles, window, cell)
-    radii = circumradius(x, y, triangles)
-    within = radii <= radius
-    triangles, radii, spans = triangles[within], radii[within], spans[:, within]
-    number, row, column = _covered(x - left, y - bottom, triangles, spans, cell)
-    place = row * window.columns + column
-    place, number = _one_each(place, number, triangles, radii)
-    row, column = np.divmod(place, window.columns)
-    a, b, c = triangles[number].T
-    east, north = (2 * column + 1) * cell + 2 * (left - x[a]), (2 * row + 1) * cell + 2 * (bottom - y[a])
-    twice = 2 * area(x, y, triangles[number])
-    second = (east * (y[c] - y[a]) - (x[c] - x[a]) * north) / twice
-    third = ((x[b] - x[a]) * north - east * (y[b] - y[a])) / twice
-    found[place] = z[a] + (second * (z[b] - z[a]) + third * (z[c] - z[a]))
+    x, y = x - left, y - bottom
+    steps = _steps(x, cell), _steps(y, cell)
+    places, numbers, values = [], [], []
+    for start in range(0, len(triangles), AT_ONCE):
+        part = triangles[start : start + AT_ONCE].T
+        some, spans = _over_centres(*steps, part, window)
+        place, number, value = _values(x, y, z, part[:, some], spans, window.columns, cell, radius)
+        places.append(place)
+        numbers.append(start + some[number])
+        values.append(value)
+    if places:
+        place = np.concatenate(places)
+        chosen = _one_each(place, np.concatenate(numbers), x, y, triangles)
+        found[place[chosen]] = np.concatenate(values)[chosen]
     return found.reshape(window.rows, window.columns)
 
 
-def _over_centres(x: Ints, y: Ints, triangles: Ints, window: Window, cell: int) -> tuple[Ints, Ints]:
-    """Return the triangles that may cover a centre, and which: first row, end, first column, end.
+def _steps(axis: Ints, cell: int) -> Ints:
+    """Return where coordinates lie among the centres of cells: ``2 n`` on that of cell n, ``2 n + 1`` beyond it."""
+    before, apart = np.divmod(2 * axis - cell, 2 * cell)
+    found: Ints = 2 * before + (apart != 0)
+    return found
 
-    Coordinates are relative to the window.
-    """
-    a, b, c = triangles.T
-    spans = np.empty((4, len(triangles)), np.int64)
-    for place, axis, cells in ((0, y, window.rows), (2, x, window.columns)):
-        before, apart = np.divmod(2 * axis - cell, 2 * cell)  # the last centre that is not beyond a point
-        after = before + (apart != 0)
-        spans[place] = np.maximum(np.minimum(np.minimum(after[a], after[b]), after[c]), 0)
-        spans[place + 1] = np.minimum(np.maximum(np.maximum(before[a], before[b]), before[c]) + 1, cells)
+
+def _over_centres(across: Ints, upward: Ints, corners: Numbers, window: Window) -> tuple[Ints, Ints]:
+    """Return the numbers of triangles that may cover a centre, and which: first row, end, first column, end."""
+    spans = np.empty((4, corners.shape[1]), np.int64)
+    for place, steps, cells in ((0, upward, window.rows), (2, across, window.columns)):
+        a, b, c = steps[corners]
+        np.maximum((np.minimum(np.minimum(a, b), c) + 1) >> 1, 0, out=spans[place])
+        np.minimum((np.maximum(np.maximum(a, b), c) >> 1) + 1, cells, out=spans[place + 1])
     some = np.flatnonzero((spans[0] < spans[1]) & (spans[2] < spans[3]))
-    return triangles[some], spans[:, some]
+    return some, spans[:, some]
 
 
-def _covered(x: Ints, y: Ints, triangles: Ints, spans: Ints, cell: int) -> tuple[Ints, Ints, Ints]:
-    """Return (triangle, row, column) of each centre in each triangle. Coordinates are relative to the window."""
-    number, row = _expand(np.arange(len(triangles)), spans[0], spans[1])
-    corners = triangles[number]
-    first, last = _crossed(2 * x[corners], 2 * y[corners], (2 * row + 1) * cell, cell)
+def _values(
+    x: Ints, y: Ints, z: Floats, corners: Numbers, spans: Ints, columns: int, cell: int, radius: float
+) -> tuple[Ints, Ints, Floats]:
+    """Return (cell, triangle, height) of each centre in each triangle whose circumradius is small enough."""
+    corners = _ordered(x, y, corners)
+    within = np.flatnonzero(circumradius(x, y, corners.T) <= radius)
+    corners, spans = corners[:, within], spans[:, within]
+    xs, ys = x[corners], y[corners]
+    number, row, column = _covered(xs, ys, spans, cell)
+    (ax, bx, cx), (ay, by, cy) = xs[:, number], ys[:, number]
+    a, b, c = z[corners[:, number]]
+    east, north = (2 * column + 1) * cell - 2 * ax, (2 * row + 1) * cell - 2 * ay
+    twice = 2 * ((bx - ax) * (cy - ay) - (cx - ax) * (by - ay))
+    second = (east * (cy - ay) - (cx - ax) * north) / twice
+    third = ((bx - ax) * north - east * (by - ay)) / twice
+    return row * columns + column, within[number], a + (second * (b - a) + third * (c - a))
+
+
+def _ordered(x: Ints, y: Ints, corners: Numbers) -> Numbers:
+    """Return the corners of each triangle by (X, Y)."""
+    xs, ys = x[corners], y[corners]
+    place = np.zeros_like(corners)
+    for one, two in ((0, 1), (0, 2), (1, 2)):
+        behind = (xs[one] > xs[two]) | ((xs[one] == xs[two]) & (ys[one] > ys[two]))
+        place[one] += behind
+        place[two] += ~behind
+    found = np.empty_like(corners)
+    found[place, np.arange(corners.shape[1])] = corners
+    return found
+
+
+def _covered(xs: Ints, ys: Ints, spans: Ints, cell: int) -> tuple[Ints, Ints, Ints]:
+    """Return (triangle, row, column) of each centre in each triangle. Corners are relative to the window."""
+    number, row = _expand(np.arange(xs.shape[1]), spans[0], spans[1])
+    first, last = _crossed(2 * xs[:, number], 2 * ys[:, number], (2 * row + 1) * cell, cell)
     first, last = np.maximum(first, spans[2, number]), np.minimum(last + 1, spans[3, number])
     index, column = _expand(np.arange(len(number)), first, np.maximum(first, last))
     return number[index], row[index], column
@@ -95,9 +128,9 @@ def _crossed(xs: Ints, ys: Ints, line: Ints, cell: int) -> tuple[Ints, Ints]:
     """Return the first and the last centre of a row that lie in triangles: both inclusive, exact."""
     first, last = np.full(len(line), np.iinfo(np.int64).max), np.full(len(line), -1)
     for one, two in ((0, 1), (0, 2), (1, 2)):
-        up = ys[:, one] <= ys[:, two]
-        x0, x1 = np.where(up, xs[:, one], xs[:, two]), np.where(up, xs[:, two], xs[:, one])
-        y0, y1 = np.where(up, ys[:, one], ys[:, two]), np.where(up, ys[:, two], ys[:, one])
+        up = ys[one] <= ys[two]
+        x0, x1 = np.where(up, xs[one], xs[two]), np.where(up, xs[two], xs[one])
+        y0, y1 = np.where(up, ys[one], ys[two]), np.where(up, ys[two], ys[one])
         meets = (y0 <= line) & (line <= y1) & (y0 < y1)
         rise = np.where(meets, y1 - y0, 1)
         # Centre n lies at (2n + 1) * cell; the edge is crossed at x0 + (line - y0) * (x1 - x0) / rise.
@@ -116,13 +149,12 @@ def _expand(what: Ints, start: Ints, stop: Ints) -> tuple[Ints, Ints]:
     return np.repeat(what, counts), numbers
 
 
-def _one_each(place: Ints, number: Ints, triangles: Ints, radii: Floats) -> tuple[Ints, Ints]:
-    """Keep one triangle per cell."""
+def _one_each(place: Ints, number: Ints, x: Ints, y: Ints, triangles: Numbers) -> Ints:
+    """Return which pairs of a cell and a triangle are taken: one per cell."""
     several = np.bincount(place)[place] > 1
-    if not several.any():
-        return place, number
-    rivals, shared = number[several], place[several]
-    a, b, c = triangles[rivals].T
-    order = np.lexsort((c, b, a, radii[rivals], shared))
-    won = order[np.append(True, np.diff(shared[order]) != 0)]
-    return np.concatenate((place[~several], shared[won])), np.concatenate((number[~several], rivals[won]))
+    rivals = np.flatnonzero(several)
+    shared, corners = place[rivals], _ordered(x, y, triangles[number[rivals]].T)
+    (ax, bx, cx), (ay, by, cy) = x[corners], y[corners]
+    order = np.lexsort((cy, cx, by, bx, ay, ax, circumradius(x, y, corners.T), shared))
+    won = rivals[order[np.append(True, np.diff(shared[order]) != 0)[: len(order)]]]
+    return np.concatenate((np.flatnonzero(~several), won))
