@@ -28,7 +28,7 @@ def test_the_libraries_of_an_extra_are_read_with_the_versions_it_takes():
         ("numpy", "imzml", "metabolomics"),
         ("numpy", "lidar", "geospatial"),
         ("numpy", "geospatial", "geospatial"),
-        ("startinpy", "", "geospatial"),
+        ("pythoncdt", "", "geospatial"),
         ("obstore", "web", "web"),
         ("obstore", "s3", "s3"),
         ("numpy", "", "all"),
