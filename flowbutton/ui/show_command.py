@@ -12,8 +12,6 @@ from flowbutton.ui.finding import of_store, run_folder, store_of
 from flowbutton.ui.words import shown_path, shown_time
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from flowbutton.ui.account import Account
 
 
@@ -38,7 +36,8 @@ def show_command(run: str, store: str | None, results: str, as_json: bool) -> in
 
 def _print(account: Account) -> None:
     from flowbutton.ui.failures import failures_text
-    from flowbutton.ui.summary import ledger_texts, plain_console, print_warnings, stage_table
+    from flowbutton.ui.summary import print_stages, print_warnings
+    from flowbutton.ui.tables import plain_console, print_table
 
     past, asked = account.past, account.asked
     console = plain_console()
@@ -50,10 +49,10 @@ def _print(account: Account) -> None:
         apart = "".join(f", {stage} by {executor}" for stage, executor in asked.elsewhere.items())
         click.echo(f"of {shown_path(asked.file) if asked.file else '?'}, by executor {asked.executor}{workers}{apart}")
         click.echo(f"flowbutton {asked.flowbutton}, Python {asked.python}, on {asked.driver.host.partition(' ')[0]}")
-    console.print(stage_table([*past.view.stages.values()], ledger_texts(past.view)))
+    print_stages(console, past.view)
     print_warnings(past.view)
     if account.costs:
-        console.print(_cost_table(account))
+        print_table(console, _costs(account), first_to_go=("read", "of declared", "per owned byte", "peak memory"))
     for output in account.outputs:
         click.echo(f"output {output['name']}: {show_bytes(output['bytes'])}, digest {output['digest']}")
     if account.errors:
@@ -61,21 +60,16 @@ def _print(account: Account) -> None:
     click.echo(f"run folder: {shown_path(past.folder)}")
 
 
-def _cost_table(account: Account) -> Table:
+def _costs(account: Account) -> list[dict[str, str]]:
     """Return what the tasks cost that ran: the slowest, memory against what was declared, bytes read per byte owned."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("cost", "slowest task", "peak memory", "of declared", "read", "per owned byte"):
-        table.add_column(name, justify="left" if name == "cost" else "right", no_wrap=True)
-    for stage, cost in account.costs.items():
-        slowest, ratio = cost.slowest, cost.amplification
-        table.add_row(
-            stage,
-            f"{shown_time(slowest.wall_s)} ({slowest.task})" if slowest else "",
-            show_bytes(cost.peak_bytes) if cost.peak_bytes else "",
-            f"{cost.peak_bytes / cost.declared_bytes:.0%}" if cost.declared_bytes else "",
-            show_bytes(cost.read_bytes) if cost.read_bytes else "",
-            f"{ratio:.2f}" if ratio is not None else "",
-        )
-    return table
+    return [
+        {
+            "cost": stage,
+            "slowest task": f"{shown_time(cost.slowest.wall_s)} ({cost.slowest.task})" if cost.slowest else "",
+            "peak memory": show_bytes(cost.peak_bytes) if cost.peak_bytes else "",
+            "of declared": f"{cost.peak_bytes / cost.declared_bytes:.0%}" if cost.declared_bytes else "",
+            "read": show_bytes(cost.read_bytes) if cost.read_bytes else "",
+            "per owned byte": f"{cost.amplification:.2f}" if cost.amplification is not None else "",
+        }
+        for stage, cost in account.costs.items()
+    ]

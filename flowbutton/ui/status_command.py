@@ -19,7 +19,8 @@ def status_command(run: str | None, store: str | None, results: str, every: bool
     from flowbutton.engine.folders import run_folders
     from flowbutton.engine.run import runs_folder
     from flowbutton.ui.history import read_run
-    from flowbutton.ui.summary import ledger_texts, plain_console, print_warnings, stage_table
+    from flowbutton.ui.summary import print_stages, print_warnings
+    from flowbutton.ui.tables import plain_console
 
     place = store_of(store, results)
     if every:
@@ -28,7 +29,7 @@ def status_command(run: str | None, store: str | None, results: str, every: bool
         return 0
     found = read_run(run_folder(place, run))
     click.echo(str(found))
-    plain_console().print(stage_table(list(found.view.stages.values()), ledger_texts(found.view)))
+    print_stages(plain_console(), found.view)
     print_warnings(found.view)
     for failure in found.view.failures:
         click.echo(f"failed: {failure['stage']}: {failure['error']}")

@@ -16,14 +16,13 @@ from flowbutton.engine.settings import Settings
 from flowbutton.model.errors import MissingInput
 from flowbutton.model.units import show_bytes
 from flowbutton.ui.exits import Exit
+from flowbutton.ui.tables import plain_console, print_table
 from flowbutton.ui.view import RunView, StageView
 from flowbutton.ui.words import counted, shown_path, shown_time
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
-_WIDTH_OF_FILES = 400
 _SHOWN_WARNINGS = 10  # of one stage
 
 
@@ -45,7 +44,7 @@ def print_summary(report: Report, view: RunView) -> None:
     from rich.table import Table
 
     console = plain_console()
-    console.print(stage_table(list(view.stages.values()), ledger_texts(view)))
+    print_stages(console, view)
     if report.outputs:
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column()
@@ -75,43 +74,31 @@ def print_warnings(view: RunView) -> None:
             click.secho(f"warning: {stage.name}: {more} more, see 'flowbutton show --json'", fg="yellow", err=True)
 
 
-def plain_console() -> Console:
-    """Return where tables go: as wide as they need where that is no terminal."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_FILES
-    return console
-
-
 def ledger_texts(view: RunView) -> dict[str, str]:
     """Return the balance of each finished stage that counts records."""
     return {stage.name: str(LedgerLine.from_json(stage.ledger)) for stage in view.stages.values() if stage.ledger}
 
 
-def stage_table(stages: list[StageView], ledger: dict[str, str]) -> Table:
-    """Return a table of the stages that have begun."""
-    from rich.table import Table
+def print_stages(console: Console, view: RunView) -> None:
+    """Print a table of the stages that have begun."""
+    ledger = ledger_texts(view)
+    rows = [_row(stage, ledger.get(stage.name, "")) for stage in view.stages.values() if stage.begun]
+    if rows:
+        print_table(console, rows, first_to_go=("task time", "elapsed", "reused", "failed"), wraps="records")
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("stage", "tasks", "reused", "failed", "elapsed", "task time"):
-        table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
-    table.add_column("records")
-    for stage in stages:
-        if not stage.begun:
-            continue
-        expected = "" if stage.finished else f"/{'?' if stage.expected is None else stage.expected}"
-        table.add_row(
-            stage.name,
-            f"{stage.completed}{expected}",
-            str(stage.reused or ""),
-            str(stage.failed or ""),
-            shown_time(stage.elapsed_s) if stage.done else "",
-            shown_time(stage.work_s) if stage.done else "",
-            ledger.get(stage.name, ""),
-        )
-    return table
+
+def _row(stage: StageView, records: str) -> dict[str, str]:
+    """Return what the table says of a stage, by column."""
+    expected = "" if stage.finished else f"/{'?' if stage.expected is None else stage.expected}"
+    return {
+        "stage": stage.name,
+        "tasks": f"{stage.completed}{expected}",
+        "reused": str(stage.reused or ""),
+        "failed": str(stage.failed or ""),
+        "elapsed": shown_time(stage.elapsed_s) if stage.done else "",
+        "task time": shown_time(stage.work_s) if stage.done else "",
+        "records": records,
+    }
 
 
 def last_line(report: Report, settings: Settings, took_s: float) -> str:
@@ -120,7 +107,7 @@ def last_line(report: Report, settings: Settings, took_s: float) -> str:
     files = counted(len(report.outputs), "output")
     if report.status is Status.DONE and not report.ran:
         all_done = f"all {counted(report.reused, 'task')} are done" if report.reused != 1 else "the one task is done"
-        return f"nothing to do: {all_done}; {files} in {results} (store {report.plan.store}, {run})"
+        return f"nothing to do: {all_done}; {files} in {results} (store {shown_path(settings.store)}, {run})"
     tasks = f"{counted(report.ran, 'task')} ran, {report.reused:,} reused, in {shown_time(took_s)}"
     match report.status:
         case Status.DONE:

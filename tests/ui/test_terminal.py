@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -10,8 +11,10 @@ import threading
 from contextlib import suppress
 
 import pytest
+from rich.console import Console
 
 from flowbutton.ui.bars import state_text
+from flowbutton.ui.tables import print_table
 from flowbutton.ui.view import StageView
 from flowbutton.ui.watch import Lines
 
@@ -110,3 +113,18 @@ def test_a_bar_tells_what_runs_how_fast_and_how_long_still():
     stage.finished, stage.running, stage.done, stage.failed = True, set(), 40, 0
     stage.expected = 40
     assert state_text(stage, 999.0) == "40/40, 5.0 s"
+
+
+@pytest.mark.parametrize(
+    ("width", "first"),
+    [
+        (100, "stage                    tasks  elapsed  records"),
+        (44, "stage                    tasks  records"),
+    ],
+)
+def test_a_narrow_terminal_gets_fewer_columns_and_whole_names(width: int, first: str) -> None:
+    rows = [{"stage": "align.alignments by key", "tasks": "12", "elapsed": "1.2 s", "records": "4 reads in, 4 out"}]
+    console = Console(width=width, file=io.StringIO())
+    print_table(console, rows, first_to_go=("elapsed",), wraps="records")
+    drawn = console.file.getvalue().splitlines()[0]
+    assert drawn.rstrip() == first
