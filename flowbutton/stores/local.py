@@ -40,8 +40,18 @@ class LocalStore(Store):
 
     @classmethod
     def open(cls, uri: str) -> LocalStore:
-        """Open ``file:///folder`` or a plain path; folders are made at the first put."""
-        return cls(path_of(uri))
+        """Open ``file:///folder`` or a plain path; folders are made at the first put.
+
+        Raises:
+            OptionError: it is a file, or lies in one.
+        """
+        root = path_of(uri)
+        for place in (root, *root.parents):
+            if place.is_file():
+                raise OptionError(
+                    "the store can't be in a file", why=f"'{place}' is one", hint="give a folder as --store", file=uri
+                )
+        return cls(root)
 
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
         """Return bytes ``[start, stop)``."""

@@ -8,6 +8,7 @@ import click
 
 from flowbutton.ui.errors import warn
 from flowbutton.ui.options import Asked, what, where
+from flowbutton.ui.words import shown_path
 
 
 @click.command("plan")
@@ -33,7 +34,7 @@ def show_plan(asked: Asked, style: str) -> int:
     if style == "json":
         click.echo(json.dumps(made.to_json(), indent=2, ensure_ascii=False))
         return 0
-    click.echo(f"plan of {made.pipeline}, store {made.store}")
+    click.echo(f"plan of {made.pipeline}, store {shown_path(found.settings.store)}")
     click.echo(str(made))
     if made.nothing_to_run:
         click.echo("nothing to run: every task is done")

@@ -16,7 +16,9 @@ _EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)")
 
 
 def usage_text(error: click.ClickException) -> str:
-    """Write an error of the command line: what, a hint, and where help is."""
+    """Write an error of the command line: what, a hint, and where help is. Of a call without a command, the help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
     context = error.ctx if isinstance(error, click.UsageError) else None
     what, hint = _words(error, context)
     rows = f"\n  hint:  {hint}" if hint else ""

@@ -71,6 +71,15 @@ def test_glob_gives_files_sorted_in_the_form_of_the_pattern(access: StoreAccess,
     assert access.glob(f"{tmp_path}/nothing*") == []
 
 
+@pytest.mark.parametrize("method", ["head", "glob", "read", "fetch"])
+def test_a_name_that_is_no_text_is_refused(access: StoreAccess, tmp_path: Path, method: str) -> None:
+    name = os.fsdecode(b"h\xe4m.fastq")
+    (tmp_path / name).touch()
+    with pytest.raises(BadInput, match="not text in UTF-8") as caught:
+        getattr(access, method)(str(tmp_path / ("h*.fastq" if method == "glob" else name)))
+    assert str(caught.value.where["file"]).endswith("h\\xe4m.fastq")
+
+
 def test_a_file_with_brackets_in_its_name_matches_itself(access: StoreAccess, tmp_path: Path) -> None:
     (tmp_path / "a[1].fq").write_bytes(b"")
     (tmp_path / "a1.fq").write_bytes(b"")

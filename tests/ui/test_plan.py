@@ -6,7 +6,7 @@ import json
 import shutil
 
 GOLDEN = """\
-plan of texts, store file://{folder}/.flowbutton
+plan of texts, store .flowbutton
 stage  tasks  done  to run  bytes in  memory/task  why
 files  3      2     1       34 B      256.0 MiB    new: c.txt
 count  ?      2     ?       19 B                   known after files (2 last time)
