@@ -11,7 +11,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
 
 from flowbutton.dag.explain import explain
 from flowbutton.dag.problems import Path, Problems
@@ -31,6 +31,13 @@ def check_options(model: type[BaseModel], given: Mapping[str, Json], problems: P
         checked = model.model_validate_json(text, strict=True)
     except ValidationError as error:
         explain(error, model, problems, path, noun="option")
+        return {}
+    except PydanticUserError as error:  # of the code's author: an option's type is of no use here
+        why, hint = (
+            str(error).partition(". ")[0],
+            "use str, int, float, bool, Literal, lists of these or pydantic models",
+        )
+        problems.add(path, "an option of this code has a type that YAML can't say", why=why, hint=hint)
         return {}
     return dict(checked.model_dump(mode="json"))
 

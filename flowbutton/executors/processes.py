@@ -42,6 +42,7 @@ from flowbutton.model.executor import (
 )
 
 _CLOSE_S = 5.0  # a killed process is gone in milliseconds, unless the kernel holds it in a dead file system
+_CALL_S = 0.002  # what a call costs driver and worker beside its tasks: order, messages, pack and segment
 _VAIN_STARTS = 5  # processes that ended, one after the other, without ever having finished a call
 
 
@@ -64,7 +65,7 @@ class ProcessExecutor(Executor):
         if slots < 1:
             raise ValueError(f"slots must be at least 1, not {slots}")
         self._work = packed(work)
-        self._capacity = Capacity(slots, memory_bytes)
+        self._capacity = Capacity(slots, memory_bytes, _CALL_S)
         self._used: set[int] = set()
         self._waiting: OrderedDict[int, Call] = OrderedDict()
         self._running: dict[int, _Worker] = {}  # by the call's id
@@ -335,8 +336,8 @@ class _Nursery:
         self.marks, self.places = Marks(memory, slots), list(range(slots))
         fds = their_requests.fileno(), their_reports.fileno(), memory
         code = (
-            "import sys; sys.path[:] = sys.argv[5:]; from flowbutton.executors.nursery import main; "
-            "main(*map(int, sys.argv[1:5]))"
+            "import gc, sys; gc.disable(); sys.path[:] = sys.argv[5:]; "
+            "from flowbutton.executors.nursery import main; main(*map(int, sys.argv[1:5]))"
         )
         # A Ctrl-C between its birth and its first line must not end it: it inherits the mask, and lifts it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, nursery.DRIVERS_SIGNALS)

@@ -34,9 +34,12 @@ from flowbutton.model.stage import LedgerRule, Parameter, Resources, Scratch, St
 
 
 class Options(BaseModel):
-    """Base of all option models: strict about names, frozen."""
+    """Base of all option models: strict about names, frozen.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=False)
+    Their validators are built when first used: a worker uses those of one stage of a domain, and imports them all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=False, defer_build=True)
 
 
 def map_stage(

@@ -244,6 +244,14 @@ def test_where_calls_cost_much_they_take_more_and_their_number_stays_small() -> 
     assert len(sizes) == 8, "one task each to learn how long they take, then half a second of work each"
 
 
+def test_where_calls_cost_little_the_last_calls_are_still_worth_one() -> None:
+    schedule = Schedule(Capacity(4, None, call_s=0.002))
+    schedule.add([demand(n) for n in range(800)])
+    sizes = [len(call.tasks) for call in run_all(schedule, wall_s=0.0001)]
+    assert sum(sizes) == 800
+    assert min(sizes[4:-1]) >= 19, "2 ms of work, rounded"
+
+
 def test_long_tasks_do_not_travel_together_though_calls_cost_much() -> None:
     schedule = Schedule(Capacity(4, None, call_s=0.5))
     schedule.add([demand(n) for n in range(40)])

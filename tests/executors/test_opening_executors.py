@@ -8,19 +8,16 @@ from flowbutton.executors.opening import open_executor
 from flowbutton.executors.processes import ProcessExecutor
 from flowbutton.executors.serial import SerialExecutor
 from flowbutton.model.errors import OptionError
-from flowbutton.model.executor import Capacity, Executor
+from flowbutton.model.executor import Executor
 from flowbutton.testing.carried import perform
 
 
 def test_ours_are_found_by_name() -> None:
-    ours: list[tuple[str, type[Executor], Capacity]] = [
-        ("serial", SerialExecutor, Capacity(1, 1 << 30)),
-        ("processes", ProcessExecutor, Capacity(3, 1 << 30)),
-    ]
-    for name, kind, capacity in ours:
+    ours: list[tuple[str, type[Executor], int]] = [("serial", SerialExecutor, 1), ("processes", ProcessExecutor, 3)]
+    for name, kind, slots in ours:
         executor = open_executor(name, perform, slots=3, memory_bytes=1 << 30)
         assert type(executor) is kind
-        assert executor.capacity == capacity
+        assert (executor.capacity.slots, executor.capacity.memory_bytes) == (slots, 1 << 30)
         executor.close()
 
 

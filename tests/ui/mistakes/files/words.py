@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from logging import Logger
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -73,3 +74,8 @@ def show(page: Page, words: Parts) -> str:
 
 def untyped(file, unit):
     """A function without types."""
+
+
+def logged(file: Path, *, unit: Logger) -> Words:
+    unit.info("counting")
+    return Words(count=len(file.read_text()))
