@@ -1,8 +1,8 @@
 """What the S3 store costs beside plain boto3 with s3transfer and beside obstore, and what resuming on it costs.
 
-All of it on the server that the AWS environment names, in one run; rounds alternate, medians are compared. Objects of
-64 MiB and many of 4 KiB are put and got; then a pipeline of small tasks runs with its store in the bucket, and runs
-again: the second run's requests are counted, by kind.
+All of it on the server that the AWS environment names, in one run. Objects of 64 MiB are put and got by the three in a
+new order each round, and so is each of many of 4 KiB; the median of the rounds counts. Then a pipeline of small tasks
+runs with its store in the bucket, and runs again: the second run's requests are counted, by kind.
 
     python benchmarks/stores.py BUCKET [--rounds 3] [--small 1000] [--tasks 10000] [--json FILE]
 """
@@ -13,12 +13,14 @@ import argparse
 import io
 import json
 import os
+import random
 import statistics
 import tempfile
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +40,19 @@ from flowbutton.worker.context import partitioner_named
 LARGE, SMALL = 64 * 1024**2, 4096
 
 
-def measured(action: Callable[[], object]) -> tuple[float, float]:
+Action = Callable[[], object]
+
+
+def measured(action: Action) -> tuple[float, float]:
     """Return the seconds of an action, by the clock and of this process's CPU."""
     wall, cpu = time.monotonic(), time.process_time()
     action()
     return time.monotonic() - wall, time.process_time() - cpu
+
+
+def shuffled(actions: dict[str, Action]) -> dict[str, tuple[float, float]]:
+    """Measure actions in a random order: what the server still has to do for one is not always the same one's."""
+    return {what: measured(actions[what]) for what in random.sample(sorted(actions), len(actions))}
 
 
 def large(bucket: str, folder: Path) -> dict[str, tuple[float, float]]:
@@ -50,33 +60,46 @@ def large(bucket: str, folder: Path) -> dict[str, tuple[float, float]]:
     place, name = folder / "large", uuid.uuid4().hex
     place.write_bytes(os.urandom(LARGE))
     store, client, other = clients(bucket)
-    sink = io.BytesIO()
-    return {
-        "large put, ours": measured(lambda: store.put(f"{name}-1", place)),
-        "large put, boto3": measured(lambda: client.upload_file(str(place), bucket, f"b/{name}-2")),
-        "large put, obstore": measured(lambda: obstore.put(other, f"b/{name}-3", place)),
-        "large get, ours": measured(lambda: store.get(f"{name}-1")),
-        "large get, boto3": measured(lambda: client.download_fileobj(bucket, f"b/{name}-2", sink)),
-        "large get, obstore": measured(lambda: obstore.get(other, f"b/{name}-3").bytes()),
-    }
+    store.trust()
+    put = shuffled(
+        {
+            "large put, ours": lambda: store.put(f"{name}-1", place),
+            "large put, boto3": lambda: client.upload_file(str(place), bucket, f"b/{name}-2"),
+            "large put, obstore": lambda: obstore.put(other, f"c/{name}-3", place),
+        }
+    )
+    got = shuffled(
+        {
+            "large get, ours": lambda: store.get(f"{name}-1"),
+            "large get, boto3": lambda: client.download_fileobj(bucket, f"b/{name}-2", io.BytesIO()),
+            "large get, obstore": lambda: obstore.get(other, f"c/{name}-3").bytes(),
+        }
+    )
+    for key in (f"ours/{name}-1", f"b/{name}-2", f"c/{name}-3"):
+        client.delete_object(Bucket=bucket, Key=key)
+    return put | got
 
 
 def small(bucket: str, count: int) -> dict[str, tuple[float, float]]:
-    """Put and get many objects of 4 KiB by each client, one after the other."""
+    """Put and get many objects of 4 KiB by each client; sums over all."""
     data, name = os.urandom(SMALL), uuid.uuid4().hex
     store, client, other = clients(bucket)
-
-    def each(action: Callable[[str], object]) -> tuple[float, float]:
-        return measured(lambda: [action(f"{name}-{number}") for number in range(count)])
-
-    return {
-        "small put, ours": each(lambda key: store.put(key, data)),
-        "small put, boto3": each(lambda key: client.put_object(Bucket=bucket, Key=f"b/{key}", Body=data)),
-        "small put, obstore": each(lambda key: obstore.put(other, f"c/{key}", data)),
-        "small get, ours": each(store.get),
-        "small get, boto3": each(lambda key: client.get_object(Bucket=bucket, Key=f"b/{key}")["Body"].read()),
-        "small get, obstore": each(lambda key: obstore.get(other, f"c/{key}").bytes()),
+    each: dict[str, Callable[[str], object]] = {
+        "small put, ours": lambda key: store.put(key, data),
+        "small put, boto3": lambda key: client.put_object(Bucket=bucket, Key=f"b/{key}", Body=data),
+        "small put, obstore": lambda key: obstore.put(other, f"c/{key}", data),
+        "small get, ours": store.get,
+        "small get, boto3": lambda key: client.get_object(Bucket=bucket, Key=f"b/{key}")["Body"].read(),
+        "small get, obstore": lambda key: obstore.get(other, f"c/{key}").bytes(),
     }
+    summed = dict.fromkeys(each, (0.0, 0.0))
+    for kind in ("small put", "small get"):
+        for number in range(count):
+            key = f"{name}-{number}"
+            ways = {what: partial(way, key) for what, way in each.items() if what.startswith(kind)}
+            for what, (wall, cpu) in shuffled(ways).items():
+                summed[what] = summed[what][0] + wall, summed[what][1] + cpu
+    return summed
 
 
 def clients(bucket: str) -> tuple[Any, Any, Any]:

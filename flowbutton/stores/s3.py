@@ -3,7 +3,7 @@
 Put if absent is one conditional PUT (``If-None-Match: *``) with a token of its own in the metadata, so that an answer
 that was lost, or a 412 for one's own first try, is read back and understood. A server is asked once per store whether
 it really keeps the first of several such writes (`S3Store.trust`); ``~store`` beside the keys says that it did.
-Files above 64 MiB go up in parts, straight from disk; see `S3Store.put_if_absent` for what that costs.
+Files above 16 MiB go up in parts, straight from disk; see `S3Store.put_if_absent` for what that costs.
 Not here: how a bucket is asked (`stores.s3_bucket`), errors and repeats (`stores.s3_client`).
 Imports `model`, `stores.layout`, `stores.s3_*`.
 """
@@ -76,13 +76,13 @@ class S3Store(Store):
     def put_if_absent(self, key: str, data: bytes | Path) -> bool:
         """Put unless there is something; say whether this call did.
 
-        A file above 64 MiB goes up in parts, and only the last call, which makes it visible, is conditional. Amazon
+        A file above 16 MiB goes up in parts, and only the last call, which makes it visible, is conditional. Amazon
         honours that; Ceph ignores it: of two who put one large key there at the same moment both may hear True, and
         one's bytes stay. Only objects named by their content are that large, so the bytes are the same.
         """
         name = self._name(key)
         self.trust()
-        if size_of(data) > LARGE // 8 and self.head(key) is not None:
+        if size_of(data) > LARGE // 2 and self.head(key) is not None:
             return False  # not worth sending
         with self._told(key):
             if not self._place.conditional:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flowbutton.stores.s3_client import ShortAnswer, client_for, code_of, is_missing, repeated
-from flowbutton.stores.s3_hot import SMALL, TOKEN, Head, Hot, Taken, Unsure, hot_for
+from flowbutton.stores.s3_hot import SMALL, TOKEN, Head, Hot, Taken, Unsure, hot_for, signs
 from flowbutton.stores.s3_parts import LARGE, size_of, upload
 from flowbutton.stores.s3_places import S3Place
 
@@ -90,7 +90,7 @@ class Bucket:
                 return self._quick(lambda hot: hot.put(name, small, token, first=first))
             except Unsure:
                 pass  # if it was put after all, a conditional try hears 412 now, and the token tells whose it is
-        call = {**self.call(name), "Metadata": {TOKEN: token}}
+        call = {**self.call(name), "Metadata": signs(token, size_of(data))}
         condition = {"IfNoneMatch": "*"} if first else {}
         try:
             if isinstance(data, Path) and size_of(data) > LARGE:

@@ -1,8 +1,14 @@
-"""Large objects in S3, in parts: sent several at once, or copied on the server. Imports `stores.s3_client`."""
+"""Large objects in S3, in parts: sent several at once, or copied on the server. Imports `stores.s3_client`.
+
+Parts go by boto3, whose uploads can be conditional, repeated part by part, and aborted: obstore's can't. They cost as
+little for two reasons: a thread reads into the same memory again and again, and a part is bytes, not a file, for which
+boto3 would wait for the server's word before it sends (``Expect: 100-continue``).
+"""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,12 +16,16 @@ from typing import Any
 
 from flowbutton.stores.s3_client import code_of, repeated
 
-LARGE = 64 * 1024**2
+LARGE = 16 * 1024**2
 """Bytes above which a file goes up in parts."""
-PART, MOST_PARTS, AT_ONCE = 16 * 1024**2, 9_000, 4
+PART, MOST_PARTS, AT_ONCE = 8 * 1024**2, 9_000, 8
+IN_MEMORY = 64 * 1024**2
+"""Bytes of the parts that are on their way at once; a part that is larger goes alone."""
 
 Parts = list[dict[str, Any]]
 """What the last call of an upload names: numbers and ETags."""
+Read = Callable[[int, int], bytes | bytearray]
+"""Gives bytes ``[start, stop)``, in several threads; what it gave a thread is that thread's until it asks again."""
 
 
 def size_of(data: bytes | Path) -> int:
@@ -26,21 +36,15 @@ def size_of(data: bytes | Path) -> int:
 def upload(
     client: Any, call: dict[str, Any], file: Path, condition: dict[str, str], is_there: Callable[[], bool]
 ) -> None:
-    """Put a file in parts; memory: four parts of 16 MiB (more where there would be over 9,000 parts).
+    """Put a file in parts; memory: 64 MiB, or one part where 9,000 parts are larger than that.
 
     ``condition`` goes with the call that makes the object visible. ``is_there`` tells, after an answer was lost,
     whether it happened. What fails is aborted, so that its parts cost nothing.
     """
-
-    def read(start: int, stop: int) -> bytes:
-        with file.open("rb") as opened:
-            opened.seek(start)
-            return opened.read(stop - start)
-
     plain = {name: value for name, value in call.items() if name != "Metadata"}
     upload_id = begin(client, call)
     try:
-        parts = sent_parts(client, plain, upload_id, read, size_of(file), PART)
+        parts = sent_parts(client, plain, upload_id, _reader(file), size_of(file), PART)
         complete(client, {**plain, **condition}, upload_id, parts, is_there)
     except BaseException:
         with contextlib.suppress(Exception):  # the first error is the one to tell; `clean` finds what is left
@@ -63,17 +67,16 @@ def abort(client: Any, call: Mapping[str, Any], upload_id: str) -> None:
             raise
 
 
-def sent_parts(
-    client: Any, call: Mapping[str, Any], upload_id: str, read: Callable[[int, int], bytes], size: int, part: int
-) -> Parts:
-    """Send ``size`` bytes in parts of ``part`` bytes; memory: four of them. ``read`` gives bytes ``[start, stop)``."""
+def sent_parts(client: Any, call: Mapping[str, Any], upload_id: str, read: Read, size: int, part: int) -> Parts:
+    """Send ``size`` bytes in parts of ``part`` bytes; memory: as `upload`."""
 
     def send(number: int, start: int, stop: int) -> str:
         body = read(start, stop)
         sent = repeated(lambda: client.upload_part(**call, UploadId=upload_id, PartNumber=number, Body=body))
         return str(sent["ETag"])
 
-    return _each(_spans(size, part), send)
+    length = _length(size, part)
+    return _each(_spans(size, length), send, max(1, min(AT_ONCE, IN_MEMORY // length)))
 
 
 def copied_parts(
@@ -87,7 +90,7 @@ def copied_parts(
         done = repeated(lambda: client.upload_part_copy(**order))
         return str(done["CopyPartResult"]["ETag"])
 
-    return _each(_spans(size, part), copy)
+    return _each(_spans(size, _length(size, part)), copy, AT_ONCE)
 
 
 def complete(client: Any, call: Mapping[str, Any], upload_id: str, parts: Parts, is_there: Callable[[], bool]) -> None:
@@ -101,14 +104,37 @@ def complete(client: Any, call: Mapping[str, Any], upload_id: str, parts: Parts,
             raise
 
 
-def _spans(size: int, part: int) -> Iterator[tuple[int, int]]:
-    length = max(part, -(-size // MOST_PARTS))
+def _reader(file: Path) -> Read:
+    """Return what reads a file. It raises OSError where the file became shorter since."""
+    own = threading.local()
+
+    def read(start: int, stop: int) -> bytearray:
+        if len(getattr(own, "memory", b"")) != stop - start:
+            own.memory = bytearray(stop - start)
+        memory: bytearray = own.memory
+        with file.open("rb", buffering=0) as opened:
+            opened.seek(start)
+            done = 0
+            while got := opened.readinto(memoryview(memory)[done:]):
+                done += got
+        if done < len(memory):
+            raise OSError(f"{file} became shorter while it was put")
+        return memory
+
+    return read
+
+
+def _length(size: int, part: int) -> int:
+    return max(part, -(-size // MOST_PARTS))
+
+
+def _spans(size: int, length: int) -> Iterator[tuple[int, int]]:
     return ((start, min(start + length, size)) for start in range(0, size, length))
 
 
-def _each(spans: Iterator[tuple[int, int]], do: Callable[[int, int, int], str]) -> Parts:
-    """Do something with each part, four at once; return their numbers and ETags."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+def _each(spans: Iterator[tuple[int, int]], do: Callable[[int, int, int], str], at_once: int) -> Parts:
+    """Do something with each part, several at once; return their numbers and ETags."""
+    with ThreadPoolExecutor(at_once) as pool:
         doing = [pool.submit(do, number, *span) for number, span in enumerate(spans, start=1)]
         try:
             return [{"PartNumber": number, "ETag": one.result()} for number, one in enumerate(doing, start=1)]

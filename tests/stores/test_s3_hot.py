@@ -13,7 +13,7 @@ from obstore.store import MemoryStore
 
 from flowbutton.stores.layout import check_key
 from flowbutton.stores.s3_account import Account, from_environment
-from flowbutton.stores.s3_hot import SMALL, Head, Hot, Taken, Unsure, is_plain, options
+from flowbutton.stores.s3_hot import SIZE, SMALL, Head, Hot, Taken, Unsure, is_plain, options
 from flowbutton.stores.s3_places import S3Access
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "planted", "AWS_CONFIG_FILE": os.devnull,
@@ -29,11 +29,29 @@ def hot() -> Hot:
 def test_ranges_are_those_of_the_bytes(data: bytes, start: int, length: int | None) -> None:
     hot, stop = Hot(MemoryStore()), None if length is None else start + length + 1
     hot.put("a/b", data, "t", first=False)
-    if start < len(data):
+    if start < len(data) or (start, stop) == (0, None):
         assert hot.get("a/b", start, stop) == data[start:stop]
     else:  # a server says InvalidRange, other stores other things: boto3 is asked
         with pytest.raises(Unsure):
             hot.get("a/b", start, stop)
+
+
+@given(st.binary(max_size=40), st.integers(0, 60))
+def test_a_body_that_is_not_as_long_as_its_put_said_is_not_taken(data: bytes, said: int) -> None:
+    store = MemoryStore()
+    store.put("a", data, attributes={SIZE: str(said)})
+    if said == len(data):
+        assert Hot(store).get("a", 0, None) == data
+    else:
+        with pytest.raises(Unsure):
+            Hot(store).get("a", 0, None)
+
+
+@given(st.binary(min_size=1, max_size=40))
+def test_what_others_put_is_read_by_a_range_that_tells_its_length(data: bytes) -> None:
+    store = MemoryStore()
+    store.put("a", data)
+    assert Hot(store).get("a", 0, None) == data
 
 
 def test_the_first_put_wins_and_its_token_stays(hot: Hot) -> None:
