@@ -18,6 +18,7 @@ from flowbutton.model.stage import StageDefinition
 from flowbutton.stages import geospatial
 from flowbutton.stages.bundles import MemoryParts
 from flowbutton.stages.geospatial.frame import HeaderRow, HeaderTable, frame
+from flowbutton.stages.geospatial.tiles import plan_tiles
 from flowbutton.testing.stages import StageContract
 
 _CRS = "EPSG:26917"
@@ -203,6 +204,14 @@ def test_options_out_of_range_are_told(tmp_path: Path) -> None:
         driver.terrain_parts()
     with pytest.raises(OptionError, match="tiles of 0 cells"):
         driver.tiles("surface", tile_cells=0)
+    surveyed = driver.surveyed
+    wide = surveyed.cloud.model_copy(
+        update={"grid": surveyed.cloud.grid.model_copy(update={"rows": 400, "columns": 300})}
+    )
+    with pytest.raises(OptionError, match="tiles of 1 x 1 cells make 120000 tasks") as raised:
+        plan_tiles(wide, surveyed.bins, tile_cells=1)
+    assert raised.value.hint == "choose tile_cells=8 or more: products are the same"
+    assert len(plan_tiles(wide, surveyed.bins, tile_cells=8).rows) == 1900
 
 
 class _PointStage(StageContract):

@@ -19,7 +19,7 @@ from flowbutton.model.stage import Items
 from flowbutton.stages.columns import read
 from flowbutton.stages.define import map_stage
 from flowbutton.stages.geospatial.cells import SIDE, Ints
-from flowbutton.stages.geospatial.grid import Box, window_of
+from flowbutton.stages.geospatial.grid import BLOCK, Box, window_of
 from flowbutton.stages.geospatial.ground_points import BIN
 from flowbutton.stages.geospatial.opening import halo_of
 from flowbutton.stages.geospatial.survey import Cloud
@@ -29,6 +29,7 @@ AROUND = 4
 """Cells that stages of a kernel see around a tile: kernels are up to 9 cells wide."""
 _BESIDE = 4  # cells on each side of a border whose terrain is computed again
 _MOST_BOXES = 96  # of a window: an item stays small
+_MOST_READS = 1 << 24  # of parts by a stage's tasks, about 0.15 ms each
 
 
 class Strip(BaseModel):
@@ -97,7 +98,7 @@ def plan_tiles(
         filter_radius: As of `geospatial.filter_ground`.
 
     Raises:
-        OptionError: a size is below 1.
+        OptionError: a size is below 1, or tiles are so small that tasks would do little but read.
     """
     if tile_cells < 1 or (tile_points is not None and tile_points < 1):
         what = f"tiles of {tile_cells} cells or {tile_points} points can't be made"
@@ -108,12 +109,32 @@ def plan_tiles(
     elif tile_points is not None:
         windows = _by_points(cloud, read(bins)[0]["bins"], tile_points)
     else:
+        _affordable(cloud, tile_cells)
         windows = ((high, wide) for high in _steps(rows, tile_cells) for wide in _steps(columns, tile_cells))
     if of == "seams":
         windows = (strip for tile in windows for strip in _borders(*tile, rows, columns))
     wide = halo_of(filter_radius, cloud.frame.resolution)
     found = [_tile(cloud, high, across, wide) for high, across in windows]
     return Items(tuple(({"ordinal": number}, tile) for number, tile in enumerate(found)))
+
+
+def _affordable(cloud: Cloud, size: int) -> None:
+    """Refuse tiles so small that the run would not end: each task reads the parts of all tiles of its block."""
+    tiles, each = _reads(cloud, size)
+    if tiles * each <= _MOST_READS:
+        return
+    fits = next(edge for edge in (1 << n for n in range(64)) if math.prod(_reads(cloud, edge)) <= _MOST_READS)
+    raise OptionError(
+        f"tiles of {size} x {size} cells make {tiles} tasks in each of several stages",
+        why=f"each reads what {each} tiles made, those of its block of {BLOCK} x {BLOCK} cells",
+        hint=f"choose tile_cells={fits} or more: products are the same",
+    )
+
+
+def _reads(cloud: Cloud, size: int) -> tuple[int, int]:
+    """Return how many tiles of a size the grid has, and how many of them each task reads."""
+    tiles = math.ceil(cloud.grid.rows / size) * math.ceil(cloud.grid.columns / size)
+    return tiles, min(tiles, math.ceil(BLOCK / size) ** 2)
 
 
 def _steps(cells: range, size: int) -> Iterator[range]:
