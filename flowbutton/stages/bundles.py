@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from flowbutton.model.blocks import Blocks, BlocksWritten
 from flowbutton.model.bundle import BundleKey, Interval, KeySchema
 from flowbutton.model.errors import CorruptObject
 
@@ -48,7 +49,7 @@ class Bundle:
 
     def __init__(self, path: Path, schema: KeySchema) -> None:
         self.path, self.schema = path, schema
-        self._file = path.open("wb")
+        self._file, self._written = path.open("wb"), BlocksWritten()
         self._rows: list[FooterRow] = []
         self._end = 0
 
@@ -56,7 +57,7 @@ class Bundle:
         """Add one part. ``key`` has a value for each column of the schema, of one type per column."""
         if len(key) != len(self.schema.columns):
             raise ValueError(f"key {key} does not fit the columns {self.schema.columns}")
-        self._file.write(data)
+        self._write(data)
         self._rows.append(FooterRow(key, self._end, len(data), hashlib.sha256(data).digest()))
         self._end += len(data)
 
@@ -71,9 +72,18 @@ class Bundle:
         row_bytes = b"".join(_ROW.pack(row.offset, row.length, ordinal[row.key], row.digest) for row in rows)
         schema = json.dumps({"columns": self.schema.columns, "width": self.schema.width}).encode()
         starts = (self._end, self._end + len(key_text), self._end + len(key_text) + len(row_bytes))
-        self._file.write(key_text + row_bytes + schema + _TAIL.pack(*starts, MAGIC))
+        self._write(key_text + row_bytes + schema + _TAIL.pack(*starts, MAGIC))
         self._file.close()
         return self.path
+
+    @property
+    def blocks(self) -> Blocks:
+        """The digests of the file's bytes, as they were written."""
+        return self._written.blocks()
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._written.add(data)
 
 
 @dataclass(frozen=True, slots=True)

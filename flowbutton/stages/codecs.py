@@ -16,6 +16,7 @@ from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
+from flowbutton.model.blocks import Blocks
 from flowbutton.model.canonical import canonical
 from flowbutton.model.errors import Bug
 from flowbutton.model.pieces import Item
@@ -24,11 +25,12 @@ from flowbutton.stages.bundles import Bundle
 
 
 class Encoded(NamedTuple):
-    """A value as an artifact's bytes: in memory or in a file, with the kind of its codec."""
+    """A value as an artifact's bytes: in memory or in a file, with the kind of its codec, and digests if known."""
 
     kind: str
     data: bytes | Path
     suffix: str = ""
+    blocks: Blocks | None = None
 
 
 def bare(annotation: Any) -> Any:
@@ -59,7 +61,7 @@ def encode(value: object, annotation: Any) -> Encoded:
     if isinstance(value, Path):
         return Encoded("file", value, "".join(value.suffixes[-2:]) if value.suffix == ".gz" else value.suffix)
     if isinstance(value, Bundle):
-        return Encoded("bundle", value.close())
+        return Encoded("bundle", value.close(), blocks=value.blocks)
     if isinstance(value, Items):
         rows = [{"key": [list(pair) for pair in item.key], "value": item.value} for item in value.items()]
         return Encoded("items", canonical(rows))

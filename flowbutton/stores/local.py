@@ -4,7 +4,7 @@ Every object is written whole to a temporary file of the same file system, then 
 A file that a killed writer leaves in ``~tmp`` is harmless: no key can have that name, and it is never listed.
 Files are synced, with their folders, by key (`layout.is_durable`), not by an option: what a lost write costs depends
 on what it is, and two openers of one store must not differ in it. Files are read-only: an editor must not change them.
-Imports `model`, `stores.layout`, `stores.placing`, `stores.uris`.
+Imports `model`, `stores.copying`, `stores.layout`, `stores.placing`, `stores.uris`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import stat
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from flowbutton.model.errors import NoSpace, OptionError
 from flowbutton.model.store import Entry, Store
+from flowbutton.stores.copying import copy_bytes
 from flowbutton.stores.layout import check_key, check_prefix, check_range, is_durable, is_segment, not_in_store
 from flowbutton.stores.placing import place_if_absent
 from flowbutton.stores.uris import path_of
@@ -147,7 +147,7 @@ class LocalStore(Store):
         with os.fdopen(descriptor, "wb") as file:
             if isinstance(data, Path):
                 with data.open("rb") as source:
-                    shutil.copyfileobj(source, file, 1024**2)
+                    copy_bytes(source.fileno(), descriptor, os.fstat(source.fileno()).st_size)
             else:
                 file.write(data)
             if durable:

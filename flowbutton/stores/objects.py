@@ -8,47 +8,22 @@ Imports `model`, `stores.layout`.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flowbutton.model.canonical import canonical, digest_bytes
+from flowbutton.model.blocks import BLOCK, BLOCKS_TAG, Blocks
+from flowbutton.model.canonical import digest_bytes
 from flowbutton.model.errors import CorruptObject, NotInStore
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import blocks_key, check_range, not_in_store, object_key
 
-BLOCK = 8 * 1024**2
 GONE = "nothing"
 """What is found where there is no object."""
 
 _REMEMBERED = 4096
-_TAG = b"blocks\0"
-
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """The size of some bytes and the digest of each block; at least one block, also for no bytes."""
-
-    size: int
-    digests: tuple[str, ...]
-
-    def encode(self) -> bytes:
-        """Return the canonical list."""
-        return canonical({"block": BLOCK, "size": self.size, "sha256": list(self.digests)})
-
-    @classmethod
-    def decode(cls, text: bytes) -> Blocks:
-        """Read what `encode` wrote."""
-        value = json.loads(text)
-        return cls(value["size"], tuple(value["sha256"]))
-
-    @property
-    def digest(self) -> str:
-        """The digest of the whole: a single block's own, else that of the list."""
-        return self.digests[0] if len(self.digests) == 1 else digest_bytes(_TAG + self.encode())
 
 
 @dataclass(slots=True)
@@ -99,9 +74,12 @@ class Objects:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._sound_files: set[Path] = set()
 
-    def put(self, data: bytes | Path) -> tuple[str, int]:
-        """Put by content; return digest and size in bytes. Memory: one block, when ``data`` is a file."""
-        blocks = blocks_of(data)
+    def put(self, data: bytes | Path, known: Blocks | None = None) -> tuple[str, int]:
+        """Put by content; return digest and size in bytes. Memory: one block, when ``data`` is a file.
+
+        ``known`` are the digests of ``data``, where they were made while it was written.
+        """
+        blocks = known or blocks_of(data)
         digest = blocks.digest
         if len(blocks.digests) > 1:
             self._put_sound(blocks_key(digest), blocks.encode(), digest)
@@ -219,7 +197,7 @@ class Objects:
     def _read_blocks(self, digest: str, size: int) -> Blocks:
         key = blocks_key(digest)
         text = self.store.get(key)
-        found = digest_bytes(_TAG + text)
+        found = digest_bytes(BLOCKS_TAG + text)
         if found != digest:
             raise corrupt(key, digest, found)
         blocks = Blocks.decode(text)
@@ -290,7 +268,7 @@ def damages(store: Store, digest: str) -> Iterator[Damage]:
     blocks = Blocks(size, (digest,))
     if size > BLOCK:
         text = _get(store, list_key)
-        found = GONE if text is None else digest_bytes(_TAG + text)
+        found = GONE if text is None else digest_bytes(BLOCKS_TAG + text)
         if text is None or found != digest:
             yield Damage(list_key, digest, found)
             return

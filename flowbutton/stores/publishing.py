@@ -59,7 +59,7 @@ class Publisher(ABC):
 
     @abstractmethod
     def read(self, name: str) -> Iterator[bytes] | None:
-        """Yield what is published under a name, in blocks of `objects.BLOCK` bytes; None if there is nothing."""
+        """Yield what is published under a name, in blocks of `model.blocks.BLOCK` bytes; None if there is nothing."""
 
 
 def publisher_for(results: str, pipeline: str) -> Publisher:

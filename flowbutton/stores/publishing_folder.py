@@ -10,14 +10,15 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from flowbutton.model.blocks import BLOCK
 from flowbutton.model.errors import NoSpace, OptionError
 from flowbutton.model.records import Artifact
-from flowbutton.stores.objects import BLOCK, Objects
+from flowbutton.stores.copying import copy_bytes
+from flowbutton.stores.objects import Objects
 from flowbutton.stores.publishing import Publisher, inside
 
 _NOTE = ".flowbutton-published.json"
@@ -141,24 +142,6 @@ def _write(artifact: Artifact, place: Path, objects: Objects) -> None:
                 TemporaryDirectory(prefix=".fetched-", dir=place.parent) as folder,
                 objects.fetch(artifact.digest, Path(folder)).open("rb") as source,
             ):
-                _copy(source.fileno(), sink.fileno(), artifact.size)
+                copy_bytes(source.fileno(), sink.fileno(), artifact.size)
         sink.flush()
         os.fsync(sink.fileno())
-
-
-def _copy(source: int, sink: int, size: int) -> None:
-    """Copy by copy_file_range(2), which shares blocks where the file system can; by plain copying elsewhere."""
-    done = 0
-    try:
-        while done < size:
-            step = os.copy_file_range(source, sink, size - done)
-            if step == 0:
-                break
-            done += step
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise
-    if done < size:
-        os.lseek(source, done, os.SEEK_SET)
-        with os.fdopen(os.dup(source), "rb") as reader, os.fdopen(os.dup(sink), "wb") as writer:
-            shutil.copyfileobj(reader, writer, 1024**2)

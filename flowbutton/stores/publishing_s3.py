@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+from flowbutton.model.blocks import BLOCK
 from flowbutton.model.errors import OptionError
 from flowbutton.model.records import Artifact
 from flowbutton.stores.intermediates import Intermediates, durable_part
 from flowbutton.stores.layout import object_key
-from flowbutton.stores.objects import BLOCK, Objects, corrupt
+from flowbutton.stores.objects import Objects, corrupt
 from flowbutton.stores.publishing import Publisher, inside
 from flowbutton.stores.s3 import S3Store
 from flowbutton.stores.s3_bucket import Bucket

@@ -41,5 +41,5 @@ def store_one(encoded: Encoded, objects: Objects) -> Artifact:
         data = data.read_bytes()
     if isinstance(data, bytes) and len(data) <= INLINE_LIMIT:
         return Artifact(encoded.kind, digest_bytes(data), len(data), data, encoded.suffix)
-    digest, size = objects.put(data)
+    digest, size = objects.put(data, encoded.blocks)
     return Artifact(encoded.kind, digest, size, None, encoded.suffix)

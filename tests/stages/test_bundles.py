@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from flowbutton.model.bundle import BundleKey, Interval, KeySchema
 from flowbutton.model.errors import CorruptObject
 from flowbutton.stages.bundles import Bundle, Footer, MemoryParts
+from flowbutton.stores.objects import blocks_of
 
 SCHEMA = KeySchema(("sample", "start"), 4)
 keys = st.tuples(st.text(max_size=3), st.integers(0, 2**40).map(lambda n: n * 4))
@@ -26,6 +27,7 @@ def written(parts: list[tuple[BundleKey, bytes]]) -> bytes:
             made.add(key, data)
         place = made.close()
         assert made.close() == place, "closing twice changes nothing"
+        assert made.blocks == blocks_of(place)
         return place.read_bytes()
 
 

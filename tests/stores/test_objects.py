@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowbutton.model.blocks import BLOCK, BlocksWritten
 from flowbutton.model.errors import CorruptObject, NotInStore
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import blocks_key, object_key
 from flowbutton.stores.local import LocalStore
 from flowbutton.stores.memory import MemoryStore
-from flowbutton.stores.objects import BLOCK, Objects, digest_of
+from flowbutton.stores.objects import Objects, blocks_of, digest_of
 from flowbutton.testing.faulty import WrappedStore
 
 _numbers = itertools.count()
@@ -39,6 +40,15 @@ def test_what_is_put_is_got(store: Store, tmp_path: Path, content: bytes) -> Non
     assert Objects(store).present({digest}) == {digest}
     assert Objects(store).get(digest) == content
     assert Objects(store).fetch(digest, tmp_path / "cache").read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"y" * BLOCK, b"z" * (BLOCK + 1), LARGE], ids=len)
+@pytest.mark.parametrize("step", [3_000_017, BLOCK, 4 * BLOCK])
+def test_digests_made_while_bytes_are_written_are_those_of_the_object(content: bytes, step: int) -> None:
+    written = BlocksWritten()
+    for start in range(0, len(content), step):
+        written.add(content[start : start + step])
+    assert written.blocks() == blocks_of(content)
 
 
 def test_a_small_object_has_the_digest_of_its_bytes() -> None:
