@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowbutton.dag.graph import Graph
 from flowbutton.dag.load import load as load_yaml
-from flowbutton.dag.pipeline import Pipeline as PipelineFile
-from flowbutton.dag.pipeline import prepare, read_pipeline
+from flowbutton.dag.pipeline import PipelineFile, prepare, read_pipeline
 from flowbutton.dag.problems import Positions
 from flowbutton.dag.spec import Profile
 from flowbutton.engine.settings import Settings, Site
@@ -73,14 +72,14 @@ class RunFailed(FlowbuttonError):
         return type(self), (self.report,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Pipeline:
     """A pipeline that has been read and checked, with a value for each param. `load` makes it.
 
     Nothing of it changes: other params mean another `load`, which costs milliseconds.
 
     >>> pipeline = flowbutton.load("words.yaml")
-    >>> print(pipeline.plan())  # doctest: +ELLIPSIS
+    >>> pipeline.plan()  # doctest: +ELLIPSIS
     stage  tasks  done  to run...
     >>> report = pipeline.run(executor="serial")
     >>> report.status
@@ -108,6 +107,9 @@ class Pipeline:
         """What is no mistake for certain, but looks like one."""
         return self.graph.warnings
 
+    def __repr__(self) -> str:
+        return f"<Pipeline {self.name} of {self.file.path}: {', '.join(self.graph.stages)}>"
+
     def settings(
         self,
         *,
@@ -122,8 +124,10 @@ class Pipeline:
         """Return where and with what to run: what is given, then what the profile says, then the defaults.
 
         Raises:
-            OptionError: there is no such executor.
+            OptionError: there is no such executor, or the number of workers is below 1.
         """
+        if workers is not None and workers < 1:
+            raise OptionError(f"{workers} is no number of workers", why="", hint="write a whole number, 1 or more")
         place = os.fspath(results or self.profile.results or "results")
         chosen = executor or self.profile.executor or "processes"
         apart = {} if executor else self.profile.executors  # who chooses one now, wants that for all

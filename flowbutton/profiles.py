@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from flowbutton.dag.explain import explain
 from flowbutton.dag.load import load
-from flowbutton.dag.pipeline import Pipeline
+from flowbutton.dag.pipeline import PipelineFile
 from flowbutton.dag.spec import ExecutorSpec, Model, Name, Profile
 from flowbutton.model.errors import OptionError
 from flowbutton.model.near import did_you_mean
@@ -62,7 +62,7 @@ def read_config(text: str, file: str) -> Config:
     return Config(said, file, document.positions.of_value(("default_profile",)).line)
 
 
-def choose(pipeline: Pipeline, name: str | None, config: Config) -> Profile | None:
+def choose(pipeline: PipelineFile, name: str | None, config: Config) -> Profile | None:
     """Return the profile called ``name``, or the default one; None if there is neither.
 
     Raises:
@@ -89,6 +89,6 @@ def choose(pipeline: Pipeline, name: str | None, config: Config) -> Profile | No
     return known[wanted].model_copy(update={"resources": resources, "executors": executors})
 
 
-def _only(given: ExecutorSpec, pipeline: Pipeline) -> ExecutorSpec:
+def _only(given: ExecutorSpec, pipeline: PipelineFile) -> ExecutorSpec:
     stages = tuple(stage for stage in given.stages if stage in pipeline.spec.stages)
     return given.model_copy(update={"stages": stages})

@@ -22,7 +22,7 @@ from flowbutton.model.errors import SpecError
 
 
 @dataclass(frozen=True, slots=True)
-class Pipeline:
+class PipelineFile:
     """A pipeline file that was read. ``digest`` is that of its text.
 
     ``problems`` are those of the text alone; ``spec`` is without what they are about. `prepare` tells them.
@@ -40,7 +40,7 @@ class Pipeline:
         return self.problems.positions
 
 
-def read_pipeline(path: Path, text: str) -> Pipeline:
+def read_pipeline(path: Path, text: str) -> PipelineFile:
     """Read a pipeline file's text.
 
     Raises:
@@ -50,11 +50,11 @@ def read_pipeline(path: Path, text: str) -> Pipeline:
     spec = read_spec(document)
     if spec is None:
         raise SpecError(document.problems.sorted())
-    return Pipeline(path, text, digest_bytes(text.encode()), spec, document.problems)
+    return PipelineFile(path, text, digest_bytes(text.encode()), spec, document.problems)
 
 
 def prepare(
-    pipeline: Pipeline,
+    pipeline: PipelineFile,
     *,
     find_stage: FindStage,
     find_partitioner: FindPartitioner,

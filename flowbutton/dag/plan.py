@@ -84,7 +84,7 @@ class StagePlan:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """The stages in the order of the graph, and what `when` dropped."""
 
@@ -108,6 +108,9 @@ class Plan:
             "stages": stages,
             "dropped": list(self.dropped),
         }
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         rows = [_HEAD, *(_row(stage) for stage in self.stages)]

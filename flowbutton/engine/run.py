@@ -67,7 +67,7 @@ class Status(StrEnum):
     DRAINED = "stopped"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
     """What a run came to. ``errors`` are the failures as ``error.json`` has them."""
 
@@ -105,6 +105,9 @@ class Report:
         done = f"{self.status.value}: {self.ran} tasks ran, {self.reused} reused"
         outputs = f"{len(self.outputs)} output{'' if len(self.outputs) == 1 else 's'}"
         return f"{done}; {outputs}; run folder {self.folder}"
+
+    def __repr__(self) -> str:
+        return f"<Report {self}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowbutton.api import Pipeline as LoadedPipeline
-from flowbutton.api import load
+from flowbutton.api import Pipeline, load
 from flowbutton.dag.graph import Graph
-from flowbutton.dag.pipeline import Pipeline
+from flowbutton.dag.pipeline import PipelineFile
 from flowbutton.engine.settings import Settings
 from flowbutton.pipeline_files import find_pipeline, make_importable
 from flowbutton.ui.options import Asked
@@ -21,11 +20,11 @@ from flowbutton.ui.options import Asked
 class Prepared:
     """A pipeline that is ready to be planned or run."""
 
-    loaded: LoadedPipeline
+    loaded: Pipeline
     settings: Settings
 
     @property
-    def pipeline(self) -> Pipeline:
+    def file(self) -> PipelineFile:
         """The pipeline file."""
         return self.loaded.file
 

@@ -22,5 +22,5 @@ def validate_command(asked: Asked) -> int:
     parts = (("source", graph.sources), ("stage", graph.stages), ("output", graph.outputs))
     counts = ", ".join(counted(len(found_parts), word) for word, found_parts in parts)
     dropped = f"; dropped by 'when': {', '.join(graph.dropped)}" if graph.dropped else ""
-    click.echo(f"{found.pipeline.path}: ok: {graph.name}, {counts}{dropped}")
+    click.echo(f"{found.file.path}: ok: {graph.name}, {counts}{dropped}")
     return 0

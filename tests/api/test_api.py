@@ -29,13 +29,15 @@ WHERE: dict[str, Any] = {"executor": "serial"}
 def test_a_pipeline_is_loaded_planned_and_run(place: Path) -> None:
     pipeline = flowbutton.load("local.yaml", params={"least": 4})
     assert (pipeline.name, pipeline.params["least"], pipeline.warnings) == ("words", 4, ())
-    assert "count" in str(pipeline.plan())
+    assert repr(pipeline).startswith("<Pipeline words of local.yaml: ")
+    assert "count" in repr(pipeline.plan())
     assert not (place / "results").exists()
     heard: list[str] = []
     report = pipeline.run(**WHERE, listener=lambda kind, _: heard.append(kind))
     assert report.status is flowbutton.Status.DONE
     assert json.loads(report.files["total.json"].read_text()) == 2
     assert str(report) == f"done: 5 tasks ran, 0 reused; 1 output; run folder {report.folder}"
+    assert repr(report) == f"<Report {report}>"
     assert heard[0] == "planned"
     assert heard[-1] == "ended"
     assert pipeline.plan().nothing_to_run
@@ -67,6 +69,8 @@ def test_settings_come_from_the_call_then_the_profile_then_defaults(place: Path)
     assert (pipeline.settings().wait_s, pipeline.settings(wait=True).wait_s) == (0.0, None)
     with pytest.raises(OptionError, match="no executor called 'clouds'"):
         pipeline.settings(executor="clouds")
+    with pytest.raises(OptionError, match="0 is no number of workers"):
+        pipeline.settings(workers=0)
 
 
 def test_a_failed_run_raises_with_its_report(place: Path) -> None:
