@@ -93,6 +93,7 @@ th{font-weight:600}thead th{color:var(--soft);font-size:.85rem}th[scope=row],the
 figure{margin:0;background:var(--card);border:1px solid var(--rule);border-radius:6px;padding:12px 14px}
 figcaption{font-weight:600;margin-bottom:4px}svg{width:100%;height:auto;display:block}
 .wide{margin-bottom:16px}
+summary{cursor:pointer}summary h3{display:inline-block;margin:.7rem 0 .3rem}
 .good{color:var(--soft);font-size:.87rem}
 .grid{stroke:var(--rule)}.axis{stroke:var(--soft)}.edge{stroke:var(--e);stroke-dasharray:3 3}
 .tick,.label{fill:var(--soft);font-size:11.5px}.label{font-size:12px}

@@ -19,6 +19,7 @@ from flowbutton.stages.genomics.alignment_summary import AlignmentSummary
 from flowbutton.stages.genomics.evaluate import Evaluation, Score
 from flowbutton.stages.genomics.quality_figures import quantiles
 from flowbutton.stages.genomics.quality_table import FileQuality, QualityTable, SampleQuality, Sketch
+from flowbutton.stages.genomics.variant_figures import drawn_contigs
 from flowbutton.stages.genomics.variant_summary import summarize_variants
 
 VCF = """##fileformat=VCFv4.2
@@ -175,6 +176,26 @@ def test_a_run_that_found_nothing_says_so(tmp_path: Path) -> None:
     assert "no read aligned" not in page
     assert "No variant was called" in page
     assert 'href="#truth"' not in page
+
+
+def test_many_contigs_and_many_samples_stay_readable(tmp_path: Path, summary: AlignmentSummary) -> None:
+    short, long = summary.contigs[2], summary.contigs[0]
+    contigs = tuple(short.model_copy(update={"name": f"k{n}"}) for n in range(60))
+    wide = summary.model_copy(update={"contigs": (*contigs[:30], long, *contigs[30:])})
+    assert [contig.name for contig in drawn_contigs(wide)] == [
+        *(f"k{n}" for n in range(30)),
+        "c",
+        *(f"k{n}" for n in range(30, 39)),
+    ]
+    reads = quality().samples[SAMPLE]
+    page = written(tmp_path / "few", QualityTable(samples={"a": reads}), VCF, [summary, wide])
+    assert "21 shorter contigs not drawn; those drawn are 66.6 % of the reference." in page
+    assert page.count("<details open>") == 1
+    many = QualityTable(samples={f"s{n}": reads for n in range(7)})
+    page = written(tmp_path / "many", many, VCF, [summary])
+    checker = PageChecker()
+    checker.feed(page)
+    assert (checker.seen["details"], page.count("<details open>")) == (7, 0)
 
 
 def test_quartiles_of_a_cycle() -> None:

@@ -21,6 +21,7 @@ from flowbutton.stages.genomics.variant_summary import VariantSummary, summarize
 from flowbutton.stages.page import figures, good, page, table
 
 _UNCOVERED_SHOWN = 10
+_OPENED = 6  # samples whose charts of reads are shown at once
 
 
 @gather_stage("genomics.report", version=2)
@@ -92,7 +93,9 @@ def _page(
     }
     if evaluation is not None:
         sections["truth"] = ("Against the known variants", [_scores(evaluation)])
-    sections["reads"] = ("Reads", [_reads(name, sample) for name, sample in sorted(quality.samples.items())])
+    opened = len(quality.samples) <= _OPENED
+    reads = [_reads(name, sample, opened=opened) for name, sample in sorted(quality.samples.items())]
+    sections["reads"] = ("Reads", reads)
     lead = f"{_count(len(alignments), 'sample')}, {_count(found.sites, 'variant site')}."
     return page("Genomics report", lead, sections, warnings_of(quality, found, alignments))
 
@@ -122,10 +125,12 @@ def _sample_table(quality: QualityTable, alignments: Sequence[AlignmentSummary])
 
 
 def _depth(summary: AlignmentSummary) -> str:
-    left_out = len(summary.contigs) - len(drawn_contigs(summary))
-    note = good(f"The {left_out} shortest contigs are not drawn.") if left_out else ""
+    drawn = drawn_contigs(summary)
+    left_out = len(summary.contigs) - len(drawn)
+    share = _percent(sum(contig.length for contig in drawn), sum(contig.length for contig in summary.contigs))
+    note = good(f"{_count(left_out, 'shorter contig')} not drawn; those drawn are {share} of the reference.")
     chart = depth_chart(summary).html() if summary.contigs else ""
-    return f'<h3>{escape(summary.sample)}</h3><div class="wide">{chart}{note}</div>'
+    return f'<h3>{escape(summary.sample)}</h3><div class="wide">{chart}{note if left_out else ""}</div>'
 
 
 def _variants(found: VariantSummary) -> Iterator[str]:
@@ -167,13 +172,15 @@ def _scores(evaluation: Evaluation) -> str:
     return table("Called against known alternatives, both normalized", head, rows) + good(about)
 
 
-def _reads(name: str, sample: SampleQuality) -> str:
+def _reads(name: str, sample: SampleQuality, *, opened: bool) -> str:
     head = ("file", "reads", "bases", "mean length")
     rows = [
         (file, f"{one.reads:,}", f"{one.bases:,}", f"{one.bases / one.reads:.1f}" if one.reads else "–")
         for file, one in sorted(sample.files.items())
     ]
-    return f"<h3>{escape(name)}</h3>{table('Files, all lanes', head, rows)}{figures(quality_charts(sample))}"
+    # Folded where there are many: each sample has some ten charts.
+    shown = table("Files, all lanes", head, rows) + figures(quality_charts(sample))
+    return f"<details{' open' if opened else ''}><summary><h3>{escape(name)}</h3></summary>{shown}</details>"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -20,8 +20,8 @@ _LONGEST_INDEL = 30
 
 def drawn_contigs(summary: AlignmentSummary) -> list[ContigDepth]:
     """Return the contigs that are drawn: all, or the longest."""
-    longest = sorted(summary.contigs, key=lambda contig: -contig.length)[:_CONTIGS]
-    return [contig for contig in summary.contigs if contig in longest]
+    numbers = sorted(range(len(summary.contigs)), key=lambda number: -summary.contigs[number].length)[:_CONTIGS]
+    return [summary.contigs[number] for number in sorted(numbers)]
 
 
 def depth_chart(summary: AlignmentSummary) -> Chart:
