@@ -14,9 +14,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from earthquakes.json_lines import JsonLinesReader
-from flowbutton.model.errors import BadInput
-from flowbutton.model.stage import Tally, conserves
-from flowbutton.stages.define import gather_stage, map_stage
+from flowbutton import BadInput, Tally, conserves, gather_stage, map_stage
 
 
 class Magnitudes(BaseModel):

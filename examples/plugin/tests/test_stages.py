@@ -13,7 +13,7 @@ from earthquakes import stages
 from earthquakes.json_lines import JsonLines
 from earthquakes.stages import Magnitudes
 
-from flowbutton.model.errors import BadInput
+from flowbutton import BadInput
 from flowbutton.model.pieces import Source
 from flowbutton.model.stage import StageDefinition
 from flowbutton.testing.partitioners import CutSource, MemoryAccess

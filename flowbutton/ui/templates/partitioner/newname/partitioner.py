@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
+from flowbutton import OptionError
 from flowbutton.model.canonical import Json, digest_json
-from flowbutton.model.errors import OptionError
 from flowbutton.model.partitioner import Partitioner, Reader
 from flowbutton.model.pieces import Group, IndexPart, Layout, Piece, Source
 from flowbutton.model.store import DataAccess

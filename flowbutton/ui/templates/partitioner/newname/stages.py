@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-from flowbutton.model.stage import reduces
-from flowbutton.stages.define import gather_stage, map_stage
+from flowbutton import gather_stage, map_stage, reduces
 from newname.partitioner import NewNameReader
 
 

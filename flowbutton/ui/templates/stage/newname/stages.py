@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-from flowbutton.model.stage import reduces
+from flowbutton import gather_stage, map_stage, reduces
 from flowbutton.partitioners.whole import WholeFile
-from flowbutton.stages.define import gather_stage, map_stage
 
 
 class Count(BaseModel):
