@@ -15,6 +15,7 @@ from enum import StrEnum
 from flowbutton.model.errors import NotInStore
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._=-]+")
+_KEY = re.compile(r"(?:(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._=-]+(?:/(?!\Z)|\Z))+")
 _OBJECT = re.compile(r"(?:objects/[0-9a-f]{2}/)?([0-9a-f]{64})(?:\.blocks)?")
 _DURABLE = re.compile(r"(leases|manifests)/|records/[^/]+/segments/")
 
@@ -30,9 +31,8 @@ def check_key(key: str) -> str:
     Raises:
         ValueError: it is not a relative path of ``[A-Za-z0-9._=-]`` segments, or would leave the prefix.
     """
-    for segment in key.split("/"):
-        if not is_segment(segment):
-            raise ValueError(f"{key!r} is not a key: segments of A-Z a-z 0-9 . _ = - joined by '/', none '.' or '..'")
+    if _KEY.fullmatch(key) is None:
+        raise ValueError(f"{key!r} is not a key: segments of A-Z a-z 0-9 . _ = - joined by '/', none '.' or '..'")
     return key
 
 

@@ -12,8 +12,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from flowbutton.model.errors import FlowbuttonError, NoSpace, OptionError, Throttled
@@ -50,6 +49,9 @@ os.register_at_fork(after_in_child=forget_clients)  # the connections are the pa
 
 def once(name: Hashable, make: Callable[[], T]) -> T:
     """Return what ``make`` makes, the same for all of this process who ask by that name."""
+    quick: T | None = _made.get(name)  # a lock is what a small read waits for longest
+    if quick is not None:
+        return quick
     with _lock:
         if name not in _made:
             _made[name] = make()
@@ -165,17 +167,21 @@ def _told(error: Exception) -> str:
     return code_of(error) or f"{type(error).__name__}: {error}"
 
 
-@contextmanager
-def explaining(place: S3Place, key: str) -> Iterator[None]:
+class explaining:  # noqa: N801  It stands after `with`, where a generator would take longer.
     """Say what errors of S3 mean to who runs the pipeline; all others pass as they are."""
-    try:
-        yield
-    except FlowbuttonError:
-        raise
-    except Exception as error:
-        if not is_of_s3(error):
-            raise
-        raise _explained(error, place, key) from error
+
+    __slots__ = ("_key", "_place")
+
+    def __init__(self, place: S3Place, key: str) -> None:
+        self._place, self._key = place, key
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise what an error of S3 means, if there is one."""
+        if isinstance(error, Exception) and not isinstance(error, FlowbuttonError) and is_of_s3(error):
+            raise _explained(error, self._place, self._key) from error
 
 
 def _explained(error: Exception, place: S3Place, key: str) -> FlowbuttonError:

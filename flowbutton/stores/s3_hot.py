@@ -30,7 +30,7 @@ ANSWER_S = 20
 TOKEN, SIZE = "flowbutton-token", "flowbutton-size"
 """Metadata of what is put: whose put it was, and how many bytes, so that a whole get needs no range to be checked."""
 _IN_A_ROW, _REST_S = 3, 30.0
-_PLAIN = re.compile(r"[A-Za-z0-9._=~-]+(/[A-Za-z0-9._=~-]+)*")
+_PLAIN = re.compile(r"(?:(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._=~-]+(?:/(?!\Z)|\Z))+")
 """Keys that obstore takes as they are: it reads others as paths, and may tidy or escape them."""
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 
@@ -70,14 +70,15 @@ class Hot:
     """
 
     def __init__(self, store: Any) -> None:
-        self._store, self._failed, self._resting_until_s = store, 0, 0.0
+        import obstore
+
+        self._obstore, self._store = obstore, store
+        self._failed, self._resting_until_s = 0, 0.0
 
     def head(self, name: str) -> Head | None:
         """Return the head of an object, None if there is none."""
-        import obstore
-
         try:
-            found = self._ask(name, lambda: obstore.get(self._store, name, options={"head": True}))
+            found = self._ask(name, lambda: self._obstore.get(self._store, name, options={"head": True}))
         except FileNotFoundError:
             return None
         return Head(found.meta["size"], (found.meta["e_tag"] or "").strip('"'), found.attributes.get(TOKEN))
@@ -97,19 +98,16 @@ class Hot:
 
     def _read_all(self, name: str) -> bytes:
         """Read without a range, which takes Ceph a look into its disks less; the metadata tell the size then."""
-        import obstore
-
-        found = obstore.get(self._store, name)
+        found = self._obstore.get(self._store, name)
         said = found.attributes.get(SIZE)
         return self._read(name, 0, None) if said is None else _whole(found, int(said))
 
     def _read(self, name: str, start: int, stop: int | None) -> bytes:
-        import obstore
         from obstore.exceptions import BaseError
 
         span: Any = {"offset": start} if stop is None else (start, stop)
         try:
-            found = obstore.get(self._store, name, options={"range": span})
+            found = self._obstore.get(self._store, name, options={"range": span})
             low, high = found.range  # as the server says in Content-Range
             return _whole(found, high - low)
         except BaseError as error:
@@ -123,13 +121,14 @@ class Hot:
         Raises:
             Taken: there is something, perhaps by this very call.
         """
-        import obstore
         from obstore.exceptions import AlreadyExistsError
 
         def send() -> bool:
             try:
                 mode: Any = "create" if first else "overwrite"
-                obstore.put(self._store, name, data, attributes=signs(token, len(data)), mode=mode, use_multipart=False)
+                self._obstore.put(
+                    self._store, name, data, attributes=signs(token, len(data)), mode=mode, use_multipart=False
+                )
             except AlreadyExistsError:
                 return False
             except FileNotFoundError as error:
@@ -170,7 +169,7 @@ def signs(token: str, size: int) -> dict[str, str]:
 
 def is_plain(name: str) -> bool:
     """Return whether obstore takes a key as it is."""
-    return bool(_PLAIN.fullmatch(name)) and not any(part in (".", "..") for part in name.split("/"))
+    return _PLAIN.fullmatch(name) is not None
 
 
 def hot_for(place: S3Place) -> Hot | None:
