@@ -27,7 +27,7 @@ _SPECIAL = (
 _HOSTED = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 """Buckets that Amazon takes as a part of the host's name, also over https."""
 _LOOKED_AT_AGAIN = timedelta(minutes=6)
-"""Credentials that can change are asked for again after this; boto3 renews them 10 minutes before they end."""
+"""Credentials that can change are said to end after this; obstore asks again 5 minutes before, boto3 renews them 10."""
 
 Credentials = Callable[[], dict[str, Any]]
 

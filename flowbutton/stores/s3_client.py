@@ -34,7 +34,9 @@ _CREDENTIALS = {
 }  # fmt: skip
 _FORBIDDEN = {"AccessDenied", "403", "AllAccessDisabled", "AccountProblem", "Forbidden"}
 _FULL = {"QuotaExceeded", "InsufficientStorage", "EntityTooLarge", "507", "XMinioStorageFull"}
-_BUSY = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "RequestTimeTooSkewed", "OperationAborted"}
+_DISTRUST = ("CERTIFICATE_VERIFY_FAILED", "[X509", "[Errno 2]", "[Errno 13]", "invalid path")
+_SKEWED = "RequestTimeTooSkewed"
+_BUSY = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", _SKEWED, "OperationAborted"}
 
 
 def forget_clients() -> None:
@@ -152,11 +154,20 @@ def _may_pass(error: Exception) -> bool:
     from botocore.exceptions import ConnectionError as NoConnection
     from urllib3.exceptions import HTTPError
 
+    if is_distrust(error):
+        return False
     if isinstance(error, ClientError):
         status = status_of(error)
         return (status >= 500 and status != 507) or status == 429 or code_of(error) in _BUSY
     cut = (HTTPClientError, NoConnection, IncompleteReadError, ResponseStreamingError, HTTPError, ShortAnswer)
     return isinstance(error, (*cut, ConnectionError))
+
+
+def is_distrust(error: Exception) -> bool:
+    """Return whether a server's certificate is not trusted here, or the file of authorities can't be read."""
+    from botocore.exceptions import SSLError
+
+    return isinstance(error, SSLError) and any(sign in str(error) for sign in _DISTRUST)
 
 
 class ShortAnswer(Exception):
@@ -187,6 +198,12 @@ class explaining:  # noqa: N801  It stands after `with`, where a generator would
 def _explained(error: Exception, place: S3Place, key: str) -> FlowbuttonError:
     """Return what an error of S3 means to who runs the pipeline. It names no credential."""
     where = {"key": key, "bucket": place.bucket}
+    if str(error) == _SKEWED:
+        hint = "set the clock by the network: timedatectl set-ntp true"
+        return OptionError("the clock of this machine, or the S3 server's, is wrong", why=_SKEWED, hint=hint, **where)
+    if is_distrust(error):
+        hint = "let AWS_CA_BUNDLE, or the profile's ca_bundle, name a file with the certificate of your authority"
+        return OptionError("the S3 server's certificate is not trusted", why=_told(error), hint=hint, **where)
     if isinstance(error, Unanswered):
         why, hint = str(error), "look whether the endpoint is right and the server is up, then run again"
         return Throttled("the S3 server does not answer", why=why, hint=hint, **where)
