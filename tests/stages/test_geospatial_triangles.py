@@ -56,6 +56,16 @@ def test_circles_are_empty_and_polygons_are_fans_from_their_first_corner(cloud: 
         assert np.abs(area(x, y, triangles)).sum() == pytest.approx(2 * hull)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_circles_far_larger_than_the_cloud_are_empty(turned: bool) -> None:
+    """On a parabola three points in turn have a circle far beyond the cloud; all its points are on the hull."""
+    across = np.arange(24, dtype=np.int64) * 900
+    x, y, _ = sorted_points(*((across**2, across) if turned else (across, across**2)), across)
+    triangles = triangulate(x, y)
+    assert len(triangles) == len(x) - 2
+    assert all(max(_in_circle(x, y, triangle, point) for point in range(len(x))) == 0 for triangle in triangles)
+
+
 def test_points_without_an_area_have_no_triangle() -> None:
     for count in range(4):
         line = np.arange(count, dtype=np.int64)
