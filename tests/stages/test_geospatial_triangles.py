@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial import ConvexHull
 
-from flowbutton.stages.geospatial.delaunay import area, circumradius, sorted_points, triangulate
+from flowbutton.stages.geospatial.delaunay import area, circumradius, sorted_points, triangulate, within
 from flowbutton.stages.geospatial.opening import halo_of, objects, radii
 from flowbutton.stages.geospatial.triangles import Window, heights
 from flowbutton.stages.geospatial.weights import weighted_heights
@@ -54,6 +54,17 @@ def test_circles_are_empty_and_polygons_are_fans_from_their_first_corner(cloud: 
     if len(triangles):
         hull = ConvexHull(np.column_stack((x, y)).astype(float)).volume
         assert np.abs(area(x, y, triangles)).sum() == pytest.approx(2 * hull)
+
+
+def test_all_triangles_of_a_circle_of_just_the_largest_radius_are_taken() -> None:
+    quarter = [(0, 25), (7, 24), (15, 20), (20, 15), (24, 7), (25, 0)]
+    circle = np.array([(s * 4 * x, t * 4 * y) for x, y in quarter for s in (-1, 1) for t in (-1, 1)], np.int64)
+    x, y, _ = sorted_points(circle[:, 0], circle[:, 1], circle[:, 0])
+    triangles = triangulate(x, y, 100.0)
+    assert len(triangles) == len(x) - 2
+    assert within(x, y, triangles, 100.0).all()
+    assert not (circumradius(x, y, triangles) <= 100.0).all(), "rounding moves some"
+    assert not within(x, y, triangles, np.nextafter(100.0, 0)).any()
 
 
 @pytest.mark.parametrize("turned", [False, True])

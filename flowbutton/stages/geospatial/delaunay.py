@@ -12,6 +12,8 @@ Imports numpy.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -29,6 +31,7 @@ AT_ONCE = 1 << 14
 _APART = 1e-2  # units: centres as far from each other are not the same, with what rounding may add
 _ROUNDED = 1e-15  # of a difference of two rounded products of rounded factors, against their magnitudes
 _ERROR = 1e-15  # of a sum of two products of rounded integers, against their magnitudes: 4.5 roundings of 2**-53
+_NEAR = 1e-14  # of a radius: rounding moves it by less
 _EXACT = 1 << 31  # factors below it have such sums in 64 bits
 
 
@@ -50,8 +53,7 @@ def triangulate(x: Ints, y: Ints, radius: float = np.inf) -> Numbers:
     Args:
         x: Distinct points, less their minimum below `REACH`. Fastest in the order of `curve_order`.
         y: Likewise.
-        radius: Triangles of a circumradius clearly above it may be missing. Which ones are within is told by
-            `circumradius`.
+        radius: Triangles of a circumradius clearly above it may be missing. `within` tells which ones are not.
     """
     if len(x) < 3:
         return np.zeros((0, 3), np.int32)
@@ -77,6 +79,24 @@ def circumradius(x: Ints, y: Ints, triangles: Numbers) -> Floats:
     sides = [_squared(x, y, p, q) for p, q in ((a, b), (a, c), (b, c))]
     found: Floats = np.sqrt(sides[0]) * np.sqrt(sides[1]) * np.sqrt(sides[2])
     return found / (2.0 * np.abs(area(x, y, triangles)).astype(np.float64))
+
+
+def within(x: Ints, y: Ints, triangles: Numbers, radius: float) -> Mask:
+    """Return which triangles have a circumradius of at most ``radius``, exactly: all of one circle, or none."""
+    found = circumradius(x, y, triangles)
+    inside: Mask = found <= radius
+    if np.isfinite(radius):
+        over, under = (part**2 for part in radius.as_integer_ratio())
+        for number in np.flatnonzero(np.abs(found - radius) <= _NEAR * radius).tolist():
+            corners = triangles[number]
+            product = math.prod(_exact_square(x, y, *corners[pair]) for pair in ([0, 1], [0, 2], [1, 2]))
+            doubled = int(area(x, y, corners[None])[0])
+            inside[number] = product * under <= 4 * doubled**2 * over
+    return inside
+
+
+def _exact_square(x: Ints, y: Ints, p: int, q: int) -> int:
+    return (int(x[q]) - int(x[p])) ** 2 + (int(y[q]) - int(y[p])) ** 2
 
 
 def _squared(x: Ints, y: Ints, p: Numbers, q: Numbers) -> Floats:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from flowbutton.stages.geospatial.delaunay import AT_ONCE, circumradius
+from flowbutton.stages.geospatial.delaunay import AT_ONCE, circumradius, within
 from flowbutton.stages.geospatial.mesh import Numbers
 
 Ints = npt.NDArray[np.int64]
@@ -89,8 +89,8 @@ def _values(
 ) -> tuple[Ints, Ints, Floats]:
     """Return (cell, triangle, height) of each centre in each triangle whose circumradius is small enough."""
     corners = _ordered(x, y, corners)
-    within = np.flatnonzero(circumradius(x, y, corners.T) <= radius)
-    corners, spans = corners[:, within], spans[:, within]
+    small = np.flatnonzero(within(x, y, corners.T, radius))
+    corners, spans = corners[:, small], spans[:, small]
     xs, ys = x[corners], y[corners]
     number, row, column = _covered(xs, ys, spans, cell)
     (ax, bx, cx), (ay, by, cy) = xs[:, number], ys[:, number]
@@ -99,7 +99,7 @@ def _values(
     twice = 2 * ((bx - ax) * (cy - ay) - (cx - ax) * (by - ay))
     second = (east * (cy - ay) - (cx - ax) * north) / twice
     third = ((bx - ax) * north - east * (by - ay)) / twice
-    return row * columns + column, within[number], a + (second * (b - a) + third * (c - a))
+    return row * columns + column, small[number], a + (second * (b - a) + third * (c - a))
 
 
 def _ordered(x: Ints, y: Ints, corners: Numbers) -> Numbers:
