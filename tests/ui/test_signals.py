@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 
 import pytest
+
+from flowbutton.ui.exits import Exit
 
 
 @pytest.mark.parametrize("to_group", [True, False], ids=["terminal", "kill"])
@@ -22,6 +26,23 @@ def test_ctrl_c_stops_at_once_and_running_again_goes_on(place, to_group):
     # The first five, and 'waited', which adds up the same numbers as 'total'.
     assert "done: 2 tasks ran, 6 reused" in again.stdout
     assert "interrupted, " in place.call("status", "--all").stdout.splitlines()[0]
+
+
+INTERRUPTED_IMPORT = """
+import sys
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, CtrlC())
+from flowbutton.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_while_modules_are_imported_is_one_line_too():
+    ended = subprocess.run([sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (Exit.INTERRUPTED, "stopped. Nothing has run\n")
 
 
 def test_term_lets_running_tasks_end_and_starts_no_others(place):
