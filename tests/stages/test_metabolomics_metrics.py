@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metabolomics_reference import labelled_chaos
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import minimum_spanning_tree
 
 from flowbutton.stages.metabolomics.fdr import by_medians, by_one_ranking
 from flowbutton.stages.metabolomics.images import IonImages
 from flowbutton.stages.metabolomics.metrics import chaos, spatial, spectral
+from flowbutton.stages.metabolomics.spanning_forest import forest_weight
 
 Image = npt.NDArray[np.float32]
 
@@ -35,6 +38,19 @@ def test_one_forest_counts_as_many_parts_as_all_labelings(image: Image, levels: 
     rows, columns = np.nonzero(image)
     found = chaos(rows, columns, image[rows, columns], image.shape, levels=levels)  # type: ignore[arg-type]
     assert found == pytest.approx(labelled_chaos(image, levels), abs=1e-12)
+
+
+@settings(deadline=None)
+@given(image=images())
+def test_the_forest_weighs_what_scipy_says(image: Image) -> None:
+    ranks = np.searchsorted([0, 20, 50, 90, 200], image)
+    number = np.arange(image.size).reshape(image.shape)
+    ends = (number[:, :-1], number[:, 1:]), (number[:-1], number[1:])
+    first, second = (np.concatenate([pair[end].ravel() for pair in ends]) for end in (0, 1))
+    lower = np.minimum(ranks.ravel()[first], ranks.ravel()[second])
+    there = lower > 0
+    graph = csr_array((-1.0 * lower[there], (first[there], second[there])), shape=(image.size, image.size))
+    assert forest_weight(ranks) == -minimum_spanning_tree(graph).data.sum()
 
 
 def test_chaos_of_few_pixels() -> None:

@@ -3,7 +3,7 @@
 An image is kept as the pixels that have points; a pixel's value is float32, as METASPACE's images are.
 Here: the three metrics of both analysis versions. Not here: images (`images`), their product and what it is for
 (`annotate`, `fdr`). Method: Palmer et al. 2017, doi:10.1038/nmeth.4072; Alexandrov & Bartels 2013,
-doi:10.1093/bioinformatics/btt388 (chaos). Imports numpy; scipy only inside functions.
+doi:10.1093/bioinformatics/btt388 (chaos). Imports numpy.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from flowbutton.stages.metabolomics.spanning_forest import forest_weight
 
 Floats32 = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -79,7 +81,7 @@ def chaos(rows: Ints, columns: Ints, values: Floats32, shape: tuple[int, int], *
     if not len(values):
         return 0.0
     ranks = _ranks(closed(cropped(rows, columns, values, shape)), float(values.max()), levels)
-    parts = int(ranks.sum()) - _forest_weight(ranks, levels)
+    parts = int(ranks.sum()) - forest_weight(ranks)
     found = 1.0 - parts / levels / len(values)
     return 0.0 if abs(found - 1.0) <= _SAME_ABSOLUTE + _SAME_RELATIVE else found
 
@@ -124,24 +126,3 @@ def _ranks(image: Floats32, highest: float, levels: int) -> Ints:
     bounds = (np.float32(highest) * np.arange(levels, dtype=np.float32)) / np.float32(levels)
     found: Ints = np.searchsorted(bounds, image, side="left")
     return found
-
-
-def _forest_weight(ranks: Ints, levels: int) -> int:
-    """Return the weight of the heaviest spanning forest of neighbours; an edge weighs what its lower pixel ranks."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import minimum_spanning_tree
-
-    number = np.cumsum((ranks > 0).ravel()).reshape(ranks.shape) - 1
-    pairs = []
-    for one, other in (((slice(None), slice(None, -1)), (slice(None), slice(1, None))), (slice(-1), slice(1, None))):
-        lower = np.minimum(ranks[one], ranks[other])
-        there = lower > 0
-        pairs.append((number[one][there], number[other][there], lower[there]))
-    first, second, lower = (np.concatenate(columns) for columns in zip(*pairs, strict=True))
-    if not len(lower):
-        return 0
-    nodes = int(number[-1, -1]) + 1
-    # The tree is the lightest, and takes an edge of 0 for none: so heavy becomes light, and at least 1.
-    graph = csr_array((levels + 1.0 - lower, (first, second)), shape=(nodes, nodes))
-    tree = minimum_spanning_tree(graph, overwrite=True).data
-    return int(len(tree) * (levels + 1) - tree.sum())
