@@ -70,12 +70,13 @@ class Driver:
 
     def peaks(self, ions: Path) -> Path:
         """Compute the isotope peaks, in groups in random order."""
-        groups = [group for _, group in metabolomics.group_ions(ions, **self._of("groups")).rows]
+        groups = [group for _, group in metabolomics.group_ions(ions).rows]
         found = {
             number: metabolomics.isotope_peaks(groups[number], **self._of("isotopes"))
             for number in self._random.sample(range(len(groups)), len(groups))
         }
-        return cast(Path, metabolomics.collect_peaks([found[number] for number in sorted(found)], self.scratch()))
+        parts = [found[number] for number in sorted(found)]
+        return cast(Path, metabolomics.collect_peaks(parts, ions, self.scratch()))
 
     def cut(self, size: int) -> list[Piece]:
         """Cut the spectra."""

@@ -91,9 +91,7 @@ def test_no_cut_shows(tmp_path: Path, layout: FileLayout) -> None:
         (333, {"size": 20_000}),
     ]
     for number, (piece_size, segments) in enumerate(cuts):
-        run = Driver(
-            tmp_path / f"run{number}", imzml, (formulas,), {"groups": {"ions_per_task": number + 1}}, seed=number
-        )
+        run = Driver(tmp_path / f"run{number}", imzml, (formulas,), {}, seed=number)
         answers.append(digests(run.annotate(piece_size=piece_size, **segments)))
     assert answers.count(answers[0]) == len(answers)
     assert len(json.loads(answers[0][0])) >= (1 if layout.polarity == "negative" else 3)

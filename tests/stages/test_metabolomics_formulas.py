@@ -204,12 +204,38 @@ def test_resolving_powers(power: int, sigma: float) -> None:
     assert sigma_of(power) == sigma
 
 
+FORMULAS = tuple(f"C{carbon}H{hydrogen}O3" for carbon in range(3, 9) for hydrogen in range(2, 9))
+
+
 @settings(deadline=None, max_examples=20)
-@given(size=st.integers(1, 500))
-def test_every_ion_is_in_one_group(tmp_path_factory: pytest.TempPathFactory, size: int) -> None:
+@given(
+    formulas=st.lists(st.sampled_from(FORMULAS), min_size=1, unique=True),
+    more=st.sampled_from([*FORMULAS, "CCl4", "Zn"]),
+    adducts=st.lists(st.sampled_from(["+H", "+Na", "+NH4", "-H2O+H"]), min_size=1, unique=True),
+    size=st.integers(1, 70),
+    seed=st.integers(0, 9),
+)
+def test_one_formula_more_and_another_draw_change_one_group(
+    tmp_path_factory: pytest.TempPathFactory,
+    formulas: list[str],
+    more: str,
+    adducts: list[str],
+    size: int,
+    seed: int,
+) -> None:
     folder = tmp_path_factory.mktemp("ions")
-    ions = choose(folder, ["C3H6O3", "C3H5O3Na", "CCl4"])
-    groups = metabolomics.group_ions(folder / "ions.json", ions_per_task=size)
-    listed = [ion for _, group in groups.rows for ion in group.ions]
-    assert len(listed) == len(set(listed))
-    assert set(listed) == {ion for ion in ions.adduct_ions.values() if ion is not None}
+    ions = choose(folder, formulas, adducts=adducts)
+    groups = {group for _, group in metabolomics.group_ions(folder / "ions.json").rows}
+    assert ions.wanted <= {ion for group in groups for ion in group.ions}
+    choose(folder, [*formulas, more], adducts=adducts, decoy_sample_size=size, decoy_seed=seed)
+    then = {group for _, group in metabolomics.group_ions(folder / "ions.json").rows}
+    kinds = 2 if {"+NH4", "-H2O+H"} & {*adducts} else 1
+    assert len(groups - then) <= kinds
+    assert len(then - groups) <= 2 * kinds  # the one that it falls into may become two
+
+
+def test_formulas_of_the_same_atoms_are_one(tmp_path: Path) -> None:
+    choose(tmp_path, ["C3H6O3", "C3O3H6"])
+    ((key, group),) = metabolomics.group_ions(tmp_path / "ions.json").rows
+    assert key == {"first": "C3H6O3", "adducts": "usual"}
+    assert len(group.ions) == 83

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from IsoSpecPy import IsoThreshold
 
 from flowbutton.model.errors import OptionError
+from flowbutton.model.stage import Scratch
 from flowbutton.stages import metabolomics
 from flowbutton.stages.metabolomics.envelope import peaks_of
 from flowbutton.stages.metabolomics.envelope_grid import FWHM, Floats, Isotopologues, grid_runs
-from flowbutton.stages.metabolomics.ions import IonGroup
+from flowbutton.stages.metabolomics.fine_structure import FineStructures
+from flowbutton.stages.metabolomics.ions import FormulaIons, IonGroup, IonList
 from flowbutton.stages.metabolomics.isotope_table import ELECTRON_MASS, ISOTOPES
 from flowbutton.stages.metabolomics.peak_table import PeakTable
 
@@ -53,6 +56,39 @@ def test_an_ion_does_not_depend_on_its_group() -> None:
     alone = [PeakTable.decode(metabolomics.isotope_peaks(IonGroup(ions=(ion,), charge=1, sigma=0.001))) for ion in ions]
     joined = PeakTable.joined(alone)
     assert joined.encode() == together.encode()
+
+
+def test_the_peaks_collected_are_those_of_the_ions_looked_for(tmp_path: Path) -> None:
+    rows = tuple(FormulaIons(formula=formula, decoys=(("+He", "+Li"),)) for formula in ("C3H5O3Na", "C3H6O3"))
+    listed = IonList(charge=1, adducts=("+Na",), sigma=0.001, formulas=rows)
+    (tmp_path / "ions.json").write_text(listed.model_dump_json())
+    groups = [
+        IonGroup(ions=("C3H5O3HeNa", "C3H5O3LiNa", "C3H5O3Na2", "C3H6O3Na"), charge=1, sigma=0.001),
+        IonGroup(ions=("C3H7O3", "C3H6O3Na", "C3H6O3He", "C3H6O3Li", "C3H6O3Ne"), charge=1, sigma=0.001),
+    ]
+    parts = [metabolomics.isotope_peaks(group) for group in groups]
+    twice = {*groups[0].ions} & {*groups[1].ions}
+    assert twice == {"C3H6O3Na"}  # the one with H is the other with Na
+    first, second = (PeakTable.decode(part) for part in parts)
+    for ion in twice:
+        assert first.take([first.ions.index(ion)]).encode() == second.take([second.ions.index(ion)]).encode()
+    table = PeakTable.read(metabolomics.collect_peaks(parts, tmp_path / "ions.json", Scratch(str(tmp_path))))
+    assert len(table) == 6
+    assert {*table.ions} == listed.wanted
+    assert table.lowest.tolist() == sorted(table.lowest)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.dictionaries(st.sampled_from(["C", "H", "O", "S", "Cl", "Se"]), st.integers(1, 6), min_size=1))
+def test_fine_structures_are_those_of_isospec(atoms: dict[str, int]) -> None:
+    masses, shares = (tuple(tuple(isotope[n] for isotope in ISOTOPES[one]) for one in atoms) for n in (0, 1))
+    wanted = IsoThreshold(
+        1e-4, absolute=False, atomCounts=[*atoms.values()], isotopeMasses=masses, isotopeProbabilities=shares
+    )
+    found = FineStructures().of(atoms)
+    np.testing.assert_allclose(np.sort(found.mass), np.sort(wanted.np_masses()), rtol=1e-14)
+    heights = wanted.np_probs() / wanted.np_probs().max()
+    np.testing.assert_allclose(np.sort(found.height), np.sort(heights), rtol=1e-13)
 
 
 def test_a_lone_isotopologue_is_the_answer() -> None:

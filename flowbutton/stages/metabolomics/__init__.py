@@ -1,7 +1,7 @@
 """The stages of the metabolomics domain, under the names that a pipeline's ``uses`` finds."""
 
 from flowbutton.stages.metabolomics.annotate import annotate
-from flowbutton.stages.metabolomics.annotations import list_images, rank
+from flowbutton.stages.metabolomics.annotations import list_images, rank, write_parquet
 from flowbutton.stages.metabolomics.databases import read_database
 from flowbutton.stages.metabolomics.evaluate import evaluate
 from flowbutton.stages.metabolomics.ions import choose_ions, group_ions, list_decoys
@@ -31,4 +31,5 @@ __all__ = [
     "report",
     "scatter",
     "survey",
+    "write_parquet",
 ]

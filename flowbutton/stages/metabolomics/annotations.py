@@ -1,7 +1,7 @@
 """The table of annotations: all targets with an MSM above 0, ranked, with their molecules.
 
-Here: the stages `metabolomics.rank`, `metabolomics.list_images`. Not here: the rates (`fdr`), pictures (`pictures`).
-Imports `flowbutton.model`, numpy; pyarrow only inside functions.
+Here: the stages `metabolomics.rank`, `metabolomics.write_parquet`, `metabolomics.list_images`. Not here: the rates
+(`fdr`), pictures (`pictures`). Imports `flowbutton.model`, numpy; pyarrow only inside functions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, RootModel
 from flowbutton.model.bundle import Parts
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.columns import read
-from flowbutton.stages.define import gather_stage
+from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.metabolomics.databases import Database
 from flowbutton.stages.metabolomics.fdr import by_medians, by_one_ranking
 from flowbutton.stages.metabolomics.images import IonImages
@@ -62,11 +62,10 @@ class Annotations(RootModel[tuple[Annotation, ...]]):
 
 
 class Ranked(NamedTuple):
-    """The annotations, as they are for other stages, as CSV and as Parquet; and the decoys' scores."""
+    """The annotations, as they are for other stages and as CSV; and the decoys' scores."""
 
     table: Path
     csv: Path
-    parquet: Path
     decoys: Path
 
 
@@ -105,9 +104,34 @@ def rank(
     return Ranked(
         folder / "annotations.json",
         _write_csv(folder / "annotations.csv", annotations),
-        _write_parquet(folder / "annotations.parquet", annotations),
         _write_decoys(folder / "decoy_scores.csv", found, listed),
     )
+
+
+@map_stage("metabolomics.write_parquet")
+def write_parquet(annotations: Path, scratch: Scratch) -> Path:
+    """Write the annotations as Parquet: the columns of the CSV, names and ids as lists.
+
+    Args:
+        annotations: The table by `metabolomics.rank`.
+        scratch: Where it is written.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    kinds = {"float": pa.float64(), "str": pa.string()}
+    schema = pa.schema(
+        [
+            (name, kinds.get(getattr(field.annotation, "__name__", ""), pa.list_(pa.string())))
+            for name, field in Annotation.model_fields.items()
+            if name in _FIELDS
+        ]
+    )
+    listed = Annotations.model_validate_json(annotations.read_bytes()).root
+    rows = [{name: getattr(one, name) for name in _FIELDS} for one in listed]
+    path = Path(scratch) / "annotations.parquet"
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    return path
 
 
 @gather_stage("metabolomics.list_images")
@@ -233,23 +257,6 @@ def _write_csv(path: Path, annotations: Sequence[Annotation]) -> Path:
         for one in annotations:
             values = (getattr(one, name) for name in _FIELDS)
             rows.writerow(["; ".join(value) if isinstance(value, tuple) else value for value in values])
-    return path
-
-
-def _write_parquet(path: Path, annotations: Sequence[Annotation]) -> Path:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    kinds = {"float": pa.float64(), "str": pa.string()}
-    schema = pa.schema(
-        [
-            (name, kinds.get(getattr(field.annotation, "__name__", ""), pa.list_(pa.string())))
-            for name, field in Annotation.model_fields.items()
-            if name in _FIELDS
-        ]
-    )
-    rows = [{name: getattr(one, name) for name in _FIELDS} for one in annotations]
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), path)
     return path
 
 

@@ -21,6 +21,7 @@ from flowbutton.stages.metabolomics.envelope_grid import (
     Isotopologues,
     Runs,
     grid_runs,
+    ranges,
 )
 
 _AT_ONCE = 24  # ions: their points stay in the processor's cache
@@ -112,7 +113,7 @@ class _Batch:
         """Return the ion, the m/z and the height of each peak."""
         begins, lengths = self._clusters()
         kept = np.cumsum(lengths) - lengths  # the place of a cluster's first point among those kept
-        numbers = _ranges(begins, lengths)
+        numbers = ranges(begins, lengths)
         run = np.searchsorted(self._offset, numbers, side="right") - 1
         points = self._first[run] + (numbers - self._offset[run]) * self._step[run]
 
@@ -164,7 +165,7 @@ class _Batch:
 
     def _heights(self, points: Floats, at_hand: Floats, first: Ints, count: Ints) -> Floats:
         """Return the sum of the isotopologues' Gaussians at each point, of the deviation at hand there."""
-        places = _ranges(first, count)
+        places = ranges(first, count)
         away = np.repeat(self._mz, count)
         away -= points[places]
         away /= at_hand[places]
@@ -176,12 +177,6 @@ class _Batch:
             terms[(away > self._width) | (away <= -self._width)] = 0.0
         summed: Floats = np.bincount(places, weights=terms, minlength=len(points)).astype(np.float64, copy=False)
         return summed
-
-
-def _ranges(starts: Ints, lengths: Ints) -> Ints:
-    """Return the numbers of all ranges, one range after the other."""
-    found: Ints = np.arange(int(lengths.sum())) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
-    return found
 
 
 def _centroids(points: Floats, heights: Floats, numbers: Ints) -> tuple[Ints, Floats]:

@@ -117,3 +117,9 @@ def grid_runs(of: Isotopologues, width: float) -> Runs:
     order = np.argsort(ion, kind="stable")
     starts = np.append(0, np.cumsum(np.bincount(ion, minlength=len(of))))
     return Runs(first[order], step[order], count[order].astype(np.int64), deviation[order], starts)
+
+
+def ranges(starts: Ints, lengths: Ints) -> Ints:
+    """Return the numbers of all ranges, one range after the other."""
+    found: Ints = np.arange(int(lengths.sum())) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
+    return found

@@ -9,6 +9,7 @@ numpy inside the function that draws.
 from __future__ import annotations
 
 import csv
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from flowbutton.model.errors import BadInput, OptionError
 from flowbutton.model.stage import Items, Scratch
 from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.metabolomics.databases import Database
-from flowbutton.stages.metabolomics.formulas import NO_ATOMS, ion_of, parse_adduct, parse_formula
+from flowbutton.stages.metabolomics.formulas import NO_ATOMS, ion_of, parse_adduct, parse_formula, write_formula
 
 Instrument = Literal["Orbitrap", "FTICR", "TOF"]
 
@@ -46,6 +47,7 @@ _SIGMAS = (
 )
 _SMALLEST_SIGMA = 0.000173
 DEFAULT_SIGMA = 0.001238
+_FORMULAS_PER_GROUP = 4  # on average: fewer would be slower for each ion, more would be kept for fewer databases
 
 
 class DatasetRow(BaseModel):
@@ -93,6 +95,11 @@ class IonList(BaseModel):
             wanted = dict.fromkeys((*self.adducts, *(name for drawn in row.decoys for name in drawn)))
             found.update(((row.formula, adduct), ion_of(atoms, adduct)) for adduct in wanted)
         return found
+
+    @cached_property
+    def wanted(self) -> frozenset[str]:
+        """The ion formulas of the targets and of the decoys that were drawn."""
+        return frozenset(ion for ion in self.adduct_ions.values() if ion is not None)
 
     @cached_property
     def targets(self) -> frozenset[str]:
@@ -148,7 +155,7 @@ def choose_ions(
         what = f"decoy_sample_size {decoy_sample_size} with analysis_version {analysis_version} can't be used"
         raise OptionError(what, why="", hint="take 1 or more decoys, and version 1 or 3")
     chosen = _charge(datasets, charge)
-    named = tuple(adducts) if adducts else _ADDUCTS.get(1 if chosen > 0 else -1, ())
+    named = tuple(adducts) if adducts else _usual(chosen)
     _check_adducts(named, chosen, decoy_sample_size)
     formulas = sorted({molecule.formula for database in databases for molecule in database.molecules})
     draws = _draw(len(formulas), named, decoy_sample_size, decoy_seed, shared=analysis_version == 3)
@@ -167,28 +174,37 @@ def choose_ions(
 
 
 @map_stage("metabolomics.group_ions")
-def group_ions(ions: Path, *, ions_per_task: int = 200) -> Items[IonGroup]:
-    """Divide the distinct ion formulas, in the order of their formulas, into groups whose peaks one task computes.
+def group_ions(ions: Path) -> Items[IonGroup]:
+    """Put together the ions of a few formulas: with the usual adducts, and with all that a decoy may have.
+
+    So a group depends on the charge and its formulas alone: another seed or another number of decoys draws other ions
+    of the same groups. Where a group ends is told by its last formula, so one formula more changes the group that it
+    falls into, and no other. Adducts that are not usual make groups of their own.
 
     Args:
         ions: The list by `metabolomics.choose_ions`.
-        ions_per_task: Ions of a group, at least 1. Peaks are kept by group: one formula more in the database changes
-            the groups that follow it, and with 1 only its own ions are new, but each costs a task.
-
-    Raises:
-        OptionError: ``ions_per_task`` is below 1.
     """
-    if ions_per_task < 1:
-        raise OptionError(f"a group of {ions_per_task} ions can't be made", why="", hint="give 1 or more")
     listed = IonList.model_validate_json(ions.read_bytes())
-    distinct = [*dict.fromkeys(ion for ion in listed.adduct_ions.values() if ion is not None)]
-    groups = [distinct[start : start + ions_per_task] for start in range(0, len(distinct), ions_per_task)]
-    return Items(
-        tuple(
-            ({"ordinal": number}, IonGroup(ions=tuple(group), charge=listed.charge, sigma=listed.sigma))
-            for number, group in enumerate(groups)
-        )
-    )
+    usual = (*_usual(listed.charge), *DECOY_ADDUCTS)
+    others = tuple(adduct for adduct in listed.adducts if adduct not in usual)
+    molecules = {write_formula(atoms): atoms for atoms in (parse_formula(row.formula) for row in listed.formulas)}
+    groups = []
+    for formulas in _few(sorted(molecules)):
+        for kind, adducts in (("usual", usual), ("other", others)):
+            made = (ion_of(molecules[formula], adduct) for formula in formulas for adduct in adducts)
+            if distinct := tuple(dict.fromkeys(ion for ion in made if ion is not None)):
+                group = IonGroup(ions=distinct, charge=listed.charge, sigma=listed.sigma)
+                groups.append(({"first": formulas[0], "adducts": kind}, group))
+    return Items(tuple(groups))
+
+
+def _few(formulas: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the formulas in groups, each up to one whose checksum says that it is the last: each fourth, by chance."""
+    start = 0
+    for stop, formula in enumerate(formulas, 1):
+        if zlib.crc32(formula.encode()) % _FORMULAS_PER_GROUP == 0 or stop == len(formulas):
+            yield formulas[start:stop]
+            start = stop
 
 
 @map_stage("metabolomics.list_decoys")
@@ -252,6 +268,10 @@ def _charge(datasets: DatasetTable, charge: int | None) -> int:
             file=dataset.file,
         )
     return charge if charge is not None else told or 0
+
+
+def _usual(charge: int) -> tuple[str, ...]:
+    return _ADDUCTS[1 if charge > 0 else -1]
 
 
 def _check_adducts(adducts: Sequence[str], charge: int, decoys: int) -> None:

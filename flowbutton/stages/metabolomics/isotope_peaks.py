@@ -1,8 +1,7 @@
 """Theoretical isotope peaks of ions: fine structure, envelope, centroids.
 
-Here: the stages `metabolomics.isotope_peaks`, `collect_peaks` and `list_peaks`. Not here: the grid (`envelope`).
-Fine structure: Lacki et al. 2017, doi:10.1021/acs.analchem.6b01459 (IsoSpecPy). Imports `flowbutton.model`, numpy;
-IsoSpecPy only inside functions.
+Here: the stages `metabolomics.isotope_peaks`, `collect_peaks` and `list_peaks`. Not here: isotopologues
+(`fine_structure`), the grid (`envelope`). Imports `flowbutton.model`, numpy.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.metabolomics.envelope import Peaks, peaks_of
 from flowbutton.stages.metabolomics.envelope_grid import FWHM, Floats, Isotopologues
+from flowbutton.stages.metabolomics.fine_structure import LEAST, FineStructures
 from flowbutton.stages.metabolomics.formulas import parse_formula
-from flowbutton.stages.metabolomics.ions import Instrument, IonGroup
-from flowbutton.stages.metabolomics.isotope_table import ELECTRON_MASS, ISOTOPES
+from flowbutton.stages.metabolomics.ions import Instrument, IonGroup, IonList
+from flowbutton.stages.metabolomics.isotope_table import ELECTRON_MASS
 from flowbutton.stages.metabolomics.peak_table import PeakTable
 
-_LEAST = 1e-4  # of the most probable isotopologue, and of the highest peak
 _WIDTHS = {1: 12.0, 3: 6.0}  # deviations that a term of the envelope reaches, by analysis version
 
 
@@ -54,14 +53,20 @@ def isotope_peaks(
 
 
 @gather_stage("metabolomics.collect_peaks", resources=Resources(memory_base_bytes=512 << 20))
-def collect_peaks(parts: Sequence[bytes], scratch: Scratch) -> Path:
-    """Join the peaks of all ions into one table, by lowest m/z.
+def collect_peaks(parts: Sequence[bytes], ions: Path, scratch: Scratch) -> Path:
+    """Join the peaks of the ions that are looked for into one table, by lowest m/z.
 
     Args:
-        parts: Tables by `metabolomics.isotope_peaks`.
+        parts: Tables by `metabolomics.isotope_peaks`, of these ions and others.
+        ions: The list by `metabolomics.choose_ions`.
         scratch: Where the table is written.
     """
-    table = PeakTable.joined([PeakTable.decode(part) for part in parts])
+    left = {*IonList.model_validate_json(ions.read_bytes()).wanted}
+    tables = []
+    for table in map(PeakTable.decode, parts):
+        tables.append(table.take([row for row, ion in enumerate(table.ions) if ion in left]))
+        left.difference_update(tables[-1].ions)
+    table = PeakTable.joined(tables)
     order = sorted(range(len(table)), key=lambda row: (table.lowest[row], table.ions[row]))
     path = Path(scratch) / "peaks.table"
     path.write_bytes(table.take(order).encode())
@@ -87,29 +92,16 @@ def list_peaks(peaks: Path, scratch: Scratch) -> Path:
 
 
 def _isotopologues(group: IonGroup, version: int, instrument: Instrument) -> Isotopologues:
-    """Return all isotopologues with a probability of at least 1e-4 of the most probable one's."""
-    from IsoSpecPy import IsoThreshold
-
-    masses = {element: [mass for mass, _ in isotopes] for element, isotopes in ISOTOPES.items()}
-    shares = {element: [share for _, share in isotopes] for element, isotopes in ISOTOPES.items()}
-    fine: list[tuple[Floats, Floats]] = []
-    for ion in group.ions:
-        atoms = parse_formula(ion)
-        found = IsoThreshold(
-            _LEAST,
-            absolute=False,
-            atomCounts=list(atoms.values()),
-            isotopeMasses=[masses[element] for element in atoms],
-            isotopeProbabilities=[shares[element] for element in atoms],
-        )
-        fine.append((np.array(found.np_masses()), np.array(found.np_probs())))
+    """Return the isotopologues of all ions of a group, by m/z."""
+    structures = FineStructures()
+    fine = [structures.of(parse_formula(ion)) for ion in group.ions]
     mass, height = (np.concatenate(column) for column in zip(*fine, strict=True))
-    counts = [len(one) for one, _ in fine]
+    counts = [len(one.mass) for one in fine]
     starts = np.append(0, np.cumsum(counts))
     number = np.repeat(np.arange(len(fine)), counts)
     mz = mass - group.charge * ELECTRON_MASS
     order = np.lexsort((mz, number))
-    mz, height = mz[order], (height / np.maximum.reduceat(height, starts[:-1])[number])[order]
+    mz, height = mz[order], height[order]
     tops = np.flatnonzero(height == 1.0)
     main = mz[tops[np.searchsorted(tops, starts[:-1])]]  # the most probable of each ion, the lightest of equal ones
     return Isotopologues(mz, height, _deviation(mz, main[number], group.sigma, version, instrument), starts)
@@ -137,7 +129,7 @@ def _strongest(peaks: Peaks, ions: int, count: int) -> tuple[Floats, Floats]:
     height = peaks.height / highest[peaks.ion]
     order = np.lexsort((-height, peaks.ion))
     rank = np.arange(len(order)) - np.searchsorted(peaks.ion, peaks.ion[order])
-    chosen = np.sort(order[(rank < count) & (height[order] >= _LEAST)])  # peaks come by m/z, so their places do too
+    chosen = np.sort(order[(rank < count) & (height[order] >= LEAST)])  # peaks come by m/z, so their places do too
     ion = peaks.ion[chosen]
     place = np.arange(len(chosen)) - np.searchsorted(ion, ion)
     mz, intensity = np.zeros((ions, count)), np.zeros((ions, count))
