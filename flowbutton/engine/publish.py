@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from flowbutton.dag.graph import OutputNode
 from flowbutton.dag.outputs import SUFFIX
@@ -18,6 +19,8 @@ from flowbutton.model.errors import OptionError
 from flowbutton.model.records import Artifact
 from flowbutton.stores.objects import Objects
 from flowbutton.stores.publishing import Publisher
+
+_LONGEST = 200  # bytes of a key's value in a file name, of which a system takes 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,10 @@ def publications(output: OutputNode, nodes: Mapping[str, Node]) -> Iterator[Publ
                 hint="use one of these in braces",
                 line=output.line,
             )
-        kept = {SUFFIX: f"{{{SUFFIX}}}"}  # known when the artifact is
-        name = output.name.format(**kept, **{column: _safe(str(key[column])) for column in columns})
+        values = {column: str(key[column]) for column in columns}
+        name = _named(output.name, values, _safe)
+        if name in taken:
+            name = _named(output.name, values, _escaped)
         if name in taken:
             raise OptionError(
                 f"two results would be published as '{name}'",
@@ -66,10 +71,21 @@ def publications(output: OutputNode, nodes: Mapping[str, Node]) -> Iterator[Publ
         yield Publication(name, result, producer.output or "")
 
 
+def _named(name: str, values: Mapping[str, str], spelled: Callable[[str], str]) -> str:
+    suffix = {SUFFIX: f"{{{SUFFIX}}}"}  # known when the artifact is
+    return name.format(**suffix, **{column: spelled(value) for column, value in values.items()})
+
+
 def _safe(text: str) -> str:
-    """Make a key's value fit for a file name."""
+    """Make a key's value fit for a file name: of letters that every system takes, and not too long."""
     cleaned = "".join(char if char not in '/\\:*?"<>|' and char.isprintable() else "_" for char in text)
+    cleaned = cleaned.encode()[:_LONGEST].decode(errors="ignore")
     return cleaned if cleaned.strip(".") else "_"
+
+
+def _escaped(text: str) -> str:
+    """Make a key's value fit for a file name, and unlike any other's: for two that are one name when made safe."""
+    return quote(text, safe="").replace(".", "%2E").replace("_", "%5F")
 
 
 def settled_names(outputs: Sequence[OutputNode]) -> list[str]:

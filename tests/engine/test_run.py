@@ -124,6 +124,14 @@ def test_one_result_of_a_fan_out_needs_a_column_in_its_name(bench: Bench) -> Non
     ]
 
 
+def test_names_that_are_one_when_made_safe_are_kept_apart(bench: Bench) -> None:
+    for name in ("a:b.txt", "a_b.txt", "é" * 120 + ".txt"):
+        bench.file(name, "text\n")
+    bench.run(WHOLE.replace("  total.json: total\n", '  total.json: total\n  "counts/{file}.json": count\n'))
+    names = {place.name for place in (bench.folder / "results" / "counts").iterdir()}
+    assert names >= {"a_b.txt.json", "a%5Fb%2Etxt.json", "é" * 100 + ".json"}
+
+
 def test_two_drivers_on_one_target_do_not_meet(bench: Bench) -> None:
     seen: list[FlowbuttonError] = []
 

@@ -81,8 +81,9 @@ def check_names(sample: str, read_groups: Sequence[str]) -> None:
         if not _READ_GROUP.fullmatch(name):
             raise BadInput(
                 f"the read group {name!r} can't be written to BAM",
-                why="a read group is printable ASCII, at least one character, and not just '*' or '?'",
-                hint=hint,
+                why="a read group is printable ASCII, at least one character, and not just '*' or '?'; without a "
+                "column 'read_group' it is the sample's name",
+                hint="name it in a column 'read_group' of the sample sheet; the sample keeps its name",
             )
 
 
