@@ -46,5 +46,10 @@ def shared_memory(places: int) -> int:
     else:
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    os.truncate(fd, max(places * _WIDTH, mmap.PAGESIZE))
+    grow(fd, places)
     return fd
+
+
+def grow(fd: int, places: int) -> None:
+    """Make memory for so many places; before it is mapped."""
+    os.truncate(fd, max(places * _WIDTH, mmap.PAGESIZE))

@@ -28,6 +28,7 @@ from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
 from flowbutton.executors.marks import Marks
 from flowbutton.model.executor import Work
@@ -53,18 +54,36 @@ _PR_SET_PDEATHSIG = 1
 _HEAP = 16 << 20
 
 
-def main(requests_fd: int, reports_fd: int, marks_fd: int, places: int) -> None:
-    """Be a nursery until the driver closes the requests. The pickled work function comes by standard input."""
+class Order(NamedTuple):
+    """What a nursery reads first from its standard input; the pickled work function follows.
+
+    Search path and environment are the driver's at that time: the nursery may have been born before they were settled.
+    """
+
+    places: int
+    path: tuple[str, ...]
+    environ: dict[str, str]
+
+
+def main(requests_fd: int, reports_fd: int, marks_fd: int) -> None:
+    """Be a nursery until the driver closes the requests. What it is for comes by standard input."""
     # What these mean is the driver's business. The driver blocked them until we could say so.
     for number in DRIVERS_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DRIVERS_SIGNALS)
     requests, reports = socket.socket(fileno=requests_fd), Connection(reports_fd, readable=False)
-    marks = Marks(marks_fd, places)
-    os.close(marks_fd)
     with requests, reports, contextlib.suppress(BrokenPipeError):
         try:
-            work: Work = pickle.load(sys.stdin.buffer)
+            with open(0, "rb", closefd=False) as orders:
+                order: Order = pickle.load(orders)
+                marks = Marks(marks_fd, order.places)
+                os.close(marks_fd)
+                sys.path[:] = order.path
+                os.environ.clear()
+                os.environ.update(order.environ)
+                work: Work = pickle.load(orders)
+        except EOFError:
+            return  # the driver had no use for it, or has ended
         except BaseException:  # noqa: BLE001  A wall: importing the work function runs code that is not ours.
             reports.send_bytes(BROKEN + traceback.format_exc().encode())
             return

@@ -1,7 +1,7 @@
 """Running calls in warm worker processes of this machine, each on a pipe of its own.
 
 Here: which worker has which call, its time limit, and what became of it. One thread, no locks.
-Not here: how workers are made and killed (`executors.nursery`).
+Not here: how workers are made and killed (`executors.nursery`), and who makes them (`executors.births`).
 Not the standard pools: there one killed process breaks the pool, and with it all calls (bugs.python.org/issue22393).
 Imports `flowbutton.model`.
 """
@@ -12,9 +12,6 @@ import contextlib
 import os
 import selectors
 import signal
-import socket
-import subprocess
-import sys
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +20,9 @@ from multiprocessing.connection import Connection, Pipe
 from time import monotonic
 
 from flowbutton.executors import nursery
+from flowbutton.executors.births import Nursery, new_nursery
 from flowbutton.executors.carry import packed
-from flowbutton.executors.marks import Marks, shared_memory
+from flowbutton.executors.marks import Marks
 from flowbutton.executors.serial import take
 from flowbutton.model.errors import Bug, WorkerLost
 from flowbutton.model.executor import (
@@ -41,7 +39,6 @@ from flowbutton.model.executor import (
     Work,
 )
 
-_CLOSE_S = 5.0  # a killed process is gone in milliseconds, unless the kernel holds it in a dead file system
 _CALL_S = 0.002  # what a call costs driver and worker beside its tasks: order, messages, pack and segment
 _VAIN_STARTS = 5  # processes that ended, one after the other, without ever having finished a call
 
@@ -74,7 +71,7 @@ class ProcessExecutor(Executor):
         self._numbers = count()
         self._happened: list[Event] = []
         self._vain = 0
-        self._nursery: _Nursery | None = None
+        self._nursery: Nursery | None = None
         self._selector = selectors.DefaultSelector()
         self._closed = False
 
@@ -131,12 +128,13 @@ class ProcessExecutor(Executor):
 
     def _start(self) -> None:
         """Start the nursery, and ask for all workers that are missing."""
-        self._nursery = _Nursery(self._work, self._capacity.slots)
+        self._nursery = new_nursery()
+        self._nursery.begin(self._work, self._capacity.slots)
         self._selector.register(self._nursery.reports, selectors.EVENT_READ)
         for _ in range(self._capacity.slots):
             self._ask_for_worker(self._nursery)
 
-    def _ask_for_worker(self, home: _Nursery) -> None:
+    def _ask_for_worker(self, home: Nursery) -> None:
         number = next(self._numbers)
         ours, theirs = Pipe()
         place = home.places.pop()
@@ -236,7 +234,7 @@ class ProcessExecutor(Executor):
         worker.pipe.close()
         del self._workers[worker.number]
 
-    def _bury_nursery(self, home: _Nursery) -> None:
+    def _bury_nursery(self, home: Nursery) -> None:
         """The nursery was killed: its workers end with it. Start again."""
         self._nursery = None
         self._selector.unregister(home.reports)
@@ -324,60 +322,6 @@ class _Worker:
         """When that item was begun, or the call."""
         mark = self.marks.get(self.place)
         return self.started_s if mark is None else mark[1]
-
-
-class _Nursery:
-    """The driver's hold on a nursery process; ``places`` are those of the marks that no worker has."""
-
-    def __init__(self, work: bytes, slots: int) -> None:
-        self._requests, their_requests = socket.socketpair()
-        self.reports, their_reports = Pipe(duplex=False)
-        memory = shared_memory(slots)
-        self.marks, self.places = Marks(memory, slots), list(range(slots))
-        fds = their_requests.fileno(), their_reports.fileno(), memory
-        code = (
-            "import gc, sys; gc.disable(); sys.path[:] = sys.argv[5:]; "
-            "from flowbutton.executors.nursery import main; main(*map(int, sys.argv[1:5]))"
-        )
-        # A Ctrl-C between its birth and its first line must not end it: it inherits the mask, and lifts it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, nursery.DRIVERS_SIGNALS)
-        try:
-            with their_requests, their_reports:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-c", code, *map(str, (*fds, slots)), *sys.path],
-                    stdin=subprocess.PIPE,
-                    pass_fds=fds,
-                )
-        finally:
-            os.close(memory)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        assert self._process.stdin
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
-            stdin.write(work)
-
-    def fork(self, number: int, place: int, end: Connection) -> None:
-        """Ask for a worker on this end of a pipe. A dead nursery is heard of in its reports, not here."""
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            socket.send_fds(self._requests, [nursery.REQUEST.pack(nursery.FORK, number, place)], [end.fileno()])
-
-    def kill(self, number: int) -> None:
-        """Ask for a worker's end."""
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._requests.send(nursery.REQUEST.pack(nursery.KILL, number, 0))
-
-    def abandon(self) -> None:
-        """Kill it: it may be deep in an import, and hear nothing. Workers that it has made end with it."""
-        self._process.kill()
-
-    def close(self) -> None:
-        """End it and all its workers."""
-        self._requests.close()
-        self.reports.close()
-        try:
-            self._process.wait(_CLOSE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 def _how(exit_code: int) -> str:

@@ -6,7 +6,6 @@ Imports click, `flowbutton.ui`.
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Sequence
 
@@ -30,10 +29,6 @@ from flowbutton.ui.status_command import status_command
 from flowbutton.ui.try_command import try_command
 from flowbutton.ui.validate_command import validate_command
 from flowbutton.ui.verify_command import verify_command
-
-_COLLECT_AT = 50_000
-"""New objects after which cycles are looked for. At Python's 700 that takes a fifth of a short command's time: it
-imports a thousand modules, and makes few cycles."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -69,7 +64,6 @@ for _command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code (`ui.exits`)."""
-    gc.set_threshold(_COLLECT_AT)
     sys.exit(call(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,7 +67,8 @@ def run_command(
     files.check()
     style = "quiet" if quiet and log_format == "text" else log_format
     try:
-        return _run(asked, style, outcome, wait=on_conflict == "wait")
+        with _workers_at_hand(asked):
+            return _run(asked, style, outcome, wait=on_conflict == "wait")
     except FlowbuttonError as error:
         outcome.end_with(error)
         raise
@@ -106,6 +108,16 @@ def _run(asked: Asked, style: str, outcome: Outcome, *, wait: bool) -> int:
     if style != "json":
         click.echo(line)
     return exit_after(report)
+
+
+def _workers_at_hand(asked: Asked) -> AbstractContextManager[None]:
+    """Fork what workers are forked from while nothing but flowbutton is loaded; they need what this process needs."""
+    if asked.executor not in (None, "processes"):
+        return nullcontext()
+    import flowbutton.worker.entry  # noqa: F401
+    from flowbutton.executors.births import forked_ahead
+
+    return forked_ahead()
 
 
 def _leave(*_: object) -> None:
