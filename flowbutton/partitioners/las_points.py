@@ -49,7 +49,6 @@ _FORMATS: tuple[_Fields, ...] = (
     [*_NEW, *_WAVE],
     [*_NEW, *_COLOUR, *_NIR, *_WAVE],
 )
-_FIRST_NEW_FORMAT = 6
 _EXTRA = ("LASF_Spec", 4)
 _EXTRA_RECORD = struct.Struct("<2xBB32s156x")
 _EXTRA_TYPES = ("u1", "i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f4", "<f8")

@@ -21,7 +21,6 @@ from flowbutton.model.extras import missing_extra
 from flowbutton.model.pieces import ObjectInfo
 from flowbutton.stores.globs import key_pattern, literal_prefix
 
-SCHEMES = ("http", "https", "gs", "az")
 _TRIES = 4
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _stores: dict[str, Any] = {}

@@ -5,14 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench import HERE, Bench
+from bench import Bench, bench_with_files
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A bench with five files, whose stages workers can import."""
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
-    made = Bench(tmp_path)
-    for number in range(1, 6):
-        made.file(f"f{number}.txt", f"abc{number} hello world\n")
-    return made
+    return bench_with_files(tmp_path, monkeypatch)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from bench import HERE, Bench
+from bench import Bench, bench_with_files
 from recovery import OUTPUTS
 from servers import free_port, losing_first_answer, running
 
@@ -71,12 +71,8 @@ def small(shared: Path, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
     monkeypatch.chdir(tmp_path)
-    made = Bench(tmp_path)
-    for number in range(1, 6):
-        made.file(f"f{number}.txt", f"abc{number} hello world\n" * 400)
-    return made
+    return bench_with_files(tmp_path, monkeypatch, lines=400)
 
 
 def test_what_is_put_or_looked_for_lives_for_its_time(client: Any, redis_server: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowbutton.dag.graph import Graph
 from flowbutton.dag.pipeline import prepare, read_pipeline
@@ -14,6 +14,9 @@ from flowbutton.engine.run import Report, plan, run
 from flowbutton.engine.settings import Settings
 from flowbutton.stages.define import find_stage
 from flowbutton.worker.context import partitioner_named
+
+if TYPE_CHECKING:
+    import pytest
 
 HERE = Path(__file__).parent
 
@@ -104,3 +107,12 @@ class Bench:
 def _listed(fields: dict[str, Any]) -> list[int]:
     tasks = fields.get("tasks")
     return tasks if isinstance(tasks, list) else []
+
+
+def bench_with_files(folder: Path, monkeypatch: pytest.MonkeyPatch, *, files: int = 5, lines: int = 1) -> Bench:
+    """Return a bench with files ``f1.txt`` and so on, whose stages workers can import."""
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    made = Bench(folder)
+    for number in range(1, files + 1):
+        made.file(f"f{number}.txt", f"abc{number} hello world\n" * lines)
+    return made

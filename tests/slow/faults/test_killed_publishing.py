@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from bench import HERE, WHOLE, Bench
+from bench import WHOLE, Bench, bench_with_files
 from driver import start
 
 from flowbutton.stores.objects import blocks_of
@@ -32,10 +32,7 @@ In the bucket four outputs follow at once."""
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
-    made = Bench(tmp_path)
-    made.file("f1.txt", "abc1 hello world\n")
-    return made
+    return bench_with_files(tmp_path, monkeypatch, files=1)
 
 
 def published(s3: str) -> dict[str, str]:

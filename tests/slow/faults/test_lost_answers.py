@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench import HERE, Bench
+from bench import Bench, bench_with_files
 
 from flowbutton.engine.run import Status
 from flowbutton.model.errors import Throttled
@@ -14,12 +14,8 @@ from flowbutton.model.errors import Throttled
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A bench with three files; its folder is the current one."""
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
     monkeypatch.chdir(tmp_path)
-    made = Bench(tmp_path)
-    for number in range(1, 4):
-        made.file(f"f{number}.txt", f"abc{number} hello world\n")
-    return made
+    return bench_with_files(tmp_path, monkeypatch, files=3)
 
 
 @pytest.mark.slow

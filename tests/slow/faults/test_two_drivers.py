@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from bench import HERE, WHOLE, Bench
+from bench import WHOLE, Bench, bench_with_files
 from driver import Driver, events, runs, start, until
 from recovery import OUTPUTS, answers, damaged_objects, recorded
 
@@ -31,12 +31,8 @@ outputs:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
     (tmp_path / "gate").mkdir()
-    made = Bench(tmp_path)
-    for number in range(1, 6):
-        made.file(f"f{number}.txt", f"abc{number} hello world\n")
-    return made
+    return bench_with_files(tmp_path, monkeypatch)
 
 
 @pytest.fixture(params=["local", "s3"])
