@@ -15,6 +15,7 @@ _HOMES = {
     "dag.plan": ("Plan",),
     "engine.run": ("Report", "Status"),
     "model.bundle": ("KeySchema", "Parts"),
+    "model.composite": ("Composite", "Stored"),
     "model.errors": ("BadInput", "FlowbuttonError", "MissingInput", "OptionError", "SpecError"),
     "model.executor": ("Executor",),
     "model.partitioner": ("Partitioner", "Reader", "WritesFiles"),

@@ -8,6 +8,8 @@ from flowbutton.engine.run import Report as Report
 from flowbutton.engine.run import Status as Status
 from flowbutton.model.bundle import KeySchema as KeySchema
 from flowbutton.model.bundle import Parts as Parts
+from flowbutton.model.composite import Composite as Composite
+from flowbutton.model.composite import Stored as Stored
 from flowbutton.model.errors import BadInput as BadInput
 from flowbutton.model.errors import FlowbuttonError as FlowbuttonError
 from flowbutton.model.errors import MissingInput as MissingInput

@@ -13,10 +13,12 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from flowbutton.model.bundle import BundleSink, Parts
+from flowbutton.model.composite import Composite, Stored
 from flowbutton.model.partitioner import Reader
 from flowbutton.model.stage import AnyFile, Items
 
 _NO_TABLE = (str, int, float, bool, bytes, Path, Reader)
+_FILES = (Path, bytes, Composite)
 
 
 def fits(made: Any, wanted: Any) -> bool:
@@ -24,6 +26,10 @@ def fits(made: Any, wanted: Any) -> bool:
     if wanted == AnyFile:
         return bare(made) is Any or not is_bundle(made)
     made, wanted = bare(made), bare(wanted)
+    if wanted is Stored:
+        return made is Any or made in _FILES
+    if made is Composite and wanted in (Path, bytes):
+        return True
     if made is Any or wanted is Any or wanted is object or isinstance(wanted, TypeVar) or made == wanted:
         return True
     if get_origin(made) in (Union, UnionType):

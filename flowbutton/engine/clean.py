@@ -27,8 +27,9 @@ from flowbutton.engine.folders import (
 )
 from flowbutton.engine.journal import CALLS, point_latest
 from flowbutton.model.errors import CorruptObject, NotInStore
-from flowbutton.model.records import KEPT, TaskRecord
+from flowbutton.model.records import TaskRecord
 from flowbutton.model.store import Entry, Store
+from flowbutton.stores.artifacts import needed_objects
 from flowbutton.stores.layout import Kind, lease_prefix, pack_key, run_key, written
 from flowbutton.stores.leases import CLEANING, held_names, hold, renewing
 from flowbutton.stores.objects import Objects
@@ -146,17 +147,10 @@ class _Survey:
         with suppress(CorruptObject, NotInStore):
             data = self.store.get(key)
             for row in read_head(self.store, place.digest, place.name) if place else ():
-                with suppress(CorruptObject):
-                    found |= self._objects_in(TaskRecord.decode(data[row.offset : row.offset + row.length], key=key))
+                with suppress(CorruptObject, NotInStore):
+                    record = TaskRecord.decode(data[row.offset : row.offset + row.length], key=key)
+                    found.update(needed_objects(record, Objects(self.store)))
         return frozenset(found)
-
-    def _objects_in(self, record: TaskRecord) -> set[str]:
-        found = {item.digest for item in record.artifacts.values() if item.inline is None}
-        kept = record.artifacts.get(KEPT)
-        if kept is not None:
-            listed = kept.inline if kept.inline is not None else Objects(self.store).get(kept.digest)
-            found |= {*listed.decode().split()}
-        return found
 
 
 def _facts(folder: Path) -> RunFacts:

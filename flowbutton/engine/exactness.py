@@ -26,6 +26,7 @@ from flowbutton.engine.run import Status, run, settled
 from flowbutton.engine.settings import Settings
 from flowbutton.engine.source_node import SourceNode
 from flowbutton.model.canonical import Json
+from flowbutton.model.composite import COMPOSITE
 from flowbutton.model.errors import MissingInput, OptionError
 from flowbutton.model.pieces import Key
 from flowbutton.model.records import ASIDE, KEPT
@@ -34,7 +35,7 @@ from flowbutton.worker.context import partitioner_named
 PIECE_OPTIONS = ("size", "window")
 """The options of a partitioner that say how large its pieces are."""
 
-_JOINED = ("bytes", "file")
+_JOINED = ("bytes", "file", COMPOSITE)
 _BLOCK = 8 * 1024**2
 
 

@@ -15,6 +15,7 @@ from flowbutton.dag.graph import OutputNode
 from flowbutton.dag.outputs import SUFFIX
 from flowbutton.engine.nodes import Node
 from flowbutton.engine.tasks import Result
+from flowbutton.model.composite import COMPOSITE
 from flowbutton.model.errors import OptionError
 from flowbutton.model.records import Artifact
 from flowbutton.stores.objects import Objects
@@ -109,6 +110,8 @@ def _told(name: str, artifact: Artifact, publisher: Publisher) -> dict[str, obje
         "digest": artifact.digest,
         "bytes": artifact.size,
     }
+    if artifact.kind == COMPOSITE:
+        told["kind"] = COMPOSITE  # its digest is that of its list, not of its bytes
     if artifact.kind == "json" and artifact.inline is not None:
         value = json.loads(artifact.inline)
         if isinstance(value, dict) and "headline" in value:

@@ -18,6 +18,7 @@ from flowbutton.engine.tasks import RangeReader, Result, Task
 from flowbutton.model.outlines import Outlined
 from flowbutton.model.records import Artifact, Row
 from flowbutton.model.store import Store
+from flowbutton.stores.artifacts import Artifacts
 from flowbutton.stores.layout import digest_in
 from flowbutton.stores.objects import Objects
 from flowbutton.stores.records import RecordLog
@@ -29,6 +30,7 @@ class Records:
 
     def __init__(self, store: Store) -> None:
         self.store, self.objects = store, Objects(store)
+        self._artifacts = Artifacts(self.objects)
         self._logs: dict[str, RecordLog] = {}
 
     def log(self, stage_digest: str) -> RecordLog:
@@ -79,10 +81,7 @@ class Records:
 
     def reader(self, artifact: Artifact) -> RangeReader:
         """Return ``read(start, stop)`` for an artifact."""
-        inline = artifact.inline
-        if inline is not None:
-            return lambda start, stop: inline[start:stop]
-        return lambda start, stop: self.objects.get(artifact.digest, start, stop)
+        return lambda start, stop: self._artifacts.read(artifact, start, stop)
 
     def drop_damaged(self, key: str) -> None:
         """Delete an object that is damaged for good, so that the next run makes it again; other keys are left alone."""

@@ -43,7 +43,7 @@ from flowbutton.engine.tasks import Result, Task
 from flowbutton.executors.machine import cpu_slots, memory_bytes
 from flowbutton.executors.opening import open_executor
 from flowbutton.model.canonical import Json, digest_json
-from flowbutton.model.errors import FlowbuttonError, OptionError
+from flowbutton.model.errors import CorruptObject, FlowbuttonError, OptionError
 from flowbutton.model.executor import Executor
 from flowbutton.model.store import Store
 from flowbutton.stages.by_value import Carried, carried
@@ -348,7 +348,11 @@ def _publish(expansion: Expansion, records: Records, publisher: Publisher) -> li
             for item, record in zip(items, read, strict=True):
                 artifact = record.artifacts[item.output]
                 found[item.name_of(artifact)] = artifact
-    return publish(found, publisher, records.objects)
+    try:
+        return publish(found, publisher, records.objects)
+    except CorruptObject as error:
+        records.drop_damaged(str(error.where.get("key", "")))
+        raise
 
 
 def _asked(graph: Graph, settings: Settings, opened: _Opened, journal: Journal) -> dict[str, Json]:

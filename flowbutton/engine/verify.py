@@ -6,6 +6,7 @@ Not here: whether other pieces give the same results (`engine.exactness`). Impor
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -13,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowbutton.engine.folders import MARK_DIGITS, read_asked, read_json, read_trace
+from flowbutton.model.blocks import BLOCK
 from flowbutton.model.canonical import digest_bytes
+from flowbutton.model.composite import COMPOSITE, Composition, Span, length_of
 from flowbutton.model.errors import CorruptObject, MissingInput, NotInStore
-from flowbutton.model.records import KEPT, Row, TaskRecord
+from flowbutton.model.records import Row, TaskRecord
 from flowbutton.model.store import Store
+from flowbutton.stores.artifacts import needed_objects
 from flowbutton.stores.layout import Kind, digest_in, object_key, pack_key, segments_prefix, written
 from flowbutton.stores.objects import GONE, Objects, blocks_in, damages
 from flowbutton.stores.publishing import Publisher, publisher_for
@@ -56,7 +60,7 @@ def verify(folder: Path, store: Store) -> Verified:
     if asked is None:
         raise MissingInput("the run left nothing to verify", why="it was killed at once", hint="", file=str(folder))
     found = Verified(folder.name)
-    _outputs(folder, publisher_for(asked.results, asked.pipeline), found)
+    _outputs(folder, publisher_for(asked.results, asked.pipeline), store, found)
     marks: dict[str, dict[str, str]] = defaultdict(dict)
     for task in read_trace(folder):
         if task.status in ("done", "reused"):
@@ -94,16 +98,74 @@ def drop(found: Verified, store: Store) -> tuple[int, int]:
     return len(digests), records
 
 
-def _outputs(folder: Path, publisher: Publisher, found: Verified) -> None:
+def _outputs(folder: Path, publisher: Publisher, store: Store, found: Verified) -> None:
     outputs: Mapping[str, Mapping[str, str]] = read_json(folder / "outputs.json") or {}
     for name, output in outputs.items():
         found.outputs += 1
-        blocks = publisher.read(name)
+        place, expected, blocks = output["path"], output["digest"], publisher.read(name)
+        if blocks is not None and output.get("kind") == COMPOSITE:
+            found.mismatches += [
+                Mismatch("output", place, *told) for told in _composite(expected, blocks, store, found)
+            ]
+            continue
         read = None if blocks is None else blocks_in(blocks)
         found.bytes += 0 if read is None else read.size
         digest = GONE if read is None else read.digest
-        if digest != output["digest"]:
-            found.mismatches.append(Mismatch("output", output["path"], output["digest"], digest))
+        if digest != expected:
+            found.mismatches.append(Mismatch("output", place, expected, digest))
+
+
+def _composite(
+    digest: str, blocks: Iterator[bytes], store: Store, found: Verified
+) -> Iterator[tuple[str, str, int | None]]:
+    """Hold published bytes against the parts of a composite; yield what is expected and found, and at which byte."""
+    objects = Objects(store)
+    try:
+        composition = Composition.decode(objects.get(digest))
+    except (CorruptObject, NotInStore):  # told as an object of its own
+        yield digest, "no list of its parts to hold it against", None
+        return
+    stream = _Stream(blocks)
+    for begin, part in composition.placed():
+        read = blocks_in(stream.take(length_of(part)))
+        found.bytes += read.size
+        if isinstance(part, Span) and read.digest == part.digest:
+            continue  # a whole object, as most parts are: its name says that these are its bytes
+        expected = digest_bytes(part) if isinstance(part, bytes) else _digest_of(part, objects)
+        if read.digest != expected:
+            yield expected, read.digest if read.size else GONE, begin
+    rest = blocks_in(stream.take(None)).size
+    if rest:
+        yield f"{composition.size} bytes", f"{composition.size + rest} bytes", composition.size
+
+
+def _digest_of(span: Span, objects: Objects) -> str:
+    """Return the digest of the bytes of a range; where they are not in the store any more, that of their object."""
+    starts = range(span.start, span.stop, BLOCK)
+    try:
+        return blocks_in(objects.get(span.digest, start, min(start + BLOCK, span.stop)) for start in starts).digest
+    except (CorruptObject, NotInStore):
+        return span.digest
+
+
+class _Stream:
+    """Bytes that come in blocks, taken by numbers of bytes. Memory: two blocks."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self._held = blocks, b""
+
+    def take(self, size: int | None) -> Iterator[bytes]:
+        """Yield the next ``size`` bytes, or all, in blocks of `BLOCK` bytes; fewer where they end."""
+        left = sys.maxsize if size is None else size
+        while left:
+            wanted = min(left, BLOCK)
+            while len(self._held) < wanted and (more := next(self._blocks, b"")):
+                self._held += more
+            block, self._held = self._held[:wanted], self._held[wanted:]
+            if not block:
+                return
+            left -= len(block)
+            yield block
 
 
 def _records(store: Store, stage: str, tasks: Mapping[str, str], found: Verified) -> set[str]:
@@ -144,13 +206,10 @@ def _lines(store: Store, stage: str, rows: Iterable[Row]) -> Iterator[tuple[Row,
 
 def _named(store: Store, record: TaskRecord, key: str, found: Verified) -> set[str]:
     """Return the objects that a record names; hold what lies in the record itself against its digests."""
-    objects = {item.digest for item in record.artifacts.values() if item.inline is None}
+    objects = set[str]()
     for item in record.artifacts.values():
         if item.inline is not None and digest_bytes(item.inline) != item.digest:
             found.mismatches.append(Mismatch("result", key, item.digest, digest_bytes(item.inline)))
-    kept = record.artifacts.get(KEPT)
-    if kept is not None:
-        with suppress(CorruptObject, NotInStore):  # told as an object of its own
-            listed = kept.inline if kept.inline is not None else Objects(store).get(kept.digest)
-            objects |= {*listed.decode().split()}
+    with suppress(CorruptObject, NotInStore):  # told as an object of its own
+        objects.update(needed_objects(record, Objects(store)))
     return objects

@@ -18,6 +18,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from flowbutton.model.blocks import Blocks
 from flowbutton.model.canonical import canonical
+from flowbutton.model.composite import COMPOSITE, Composite, Stored
 from flowbutton.model.errors import Bug
 from flowbutton.model.pieces import Item
 from flowbutton.model.stage import Items
@@ -25,12 +26,16 @@ from flowbutton.stages.bundles import Bundle
 
 
 class Encoded(NamedTuple):
-    """A value as an artifact's bytes: in memory or in a file, with the kind of its codec, and digests if known."""
+    """A value as an artifact's bytes: in memory or in a file, with the kind of its codec, and digests if known.
+
+    ``size`` is told of a composite, whose bytes are a list of where those of the artifact lie.
+    """
 
     kind: str
     data: bytes | Path
     suffix: str = ""
     blocks: Blocks | None = None
+    size: int | None = None
 
 
 def bare(annotation: Any) -> Any:
@@ -62,6 +67,8 @@ def encode(value: object, annotation: Any) -> Encoded:
         return Encoded("file", value, "".join(value.suffixes[-2:]) if value.suffix == ".gz" else value.suffix)
     if isinstance(value, Bundle):
         return Encoded("bundle", value.close(), blocks=value.blocks)
+    if isinstance(value, Composite):
+        return Encoded(COMPOSITE, value.composition.encode(), value.suffix, size=value.composition.size)
     if isinstance(value, Items):
         rows = [{"key": [list(pair) for pair in item.key], "value": item.value} for item in value.items()]
         return Encoded("items", canonical(rows))
@@ -77,7 +84,7 @@ def encode(value: object, annotation: Any) -> Encoded:
         raise Bug(
             f"a result of type {type(value).__name__} can't be stored",
             why=str(error),
-            hint="return a path, bytes, a pydantic model, Items, a Bundle, or plain JSON values",
+            hint="return a path, bytes, a pydantic model, Items, a Bundle, a Composite, or plain JSON values",
         ) from error
 
 
@@ -87,7 +94,7 @@ def _check_kind(value: object, annotation: Any) -> None:
     if value is None and get_origin(annotation) in (Union, UnionType):
         return
     named = get_origin(wanted) or wanted
-    for kind in (Path, Bundle, Items, bytes, BaseModel, NoneType):
+    for kind in (Path, Bundle, Composite, Items, bytes, BaseModel, NoneType):
         if isinstance(value, kind) and isinstance(named, type) and not isinstance(value, named):
             raise Bug(
                 f"a stage returned {type(value).__name__}, its annotation says {named.__name__}",
@@ -96,9 +103,16 @@ def _check_kind(value: object, annotation: Any) -> None:
             )
 
 
-def decode(annotation: Any, *, read: Callable[[], bytes], fetch: Callable[[], Path]) -> object:
-    """Turn an artifact into what ``annotation`` asks for: ``read`` returns its bytes, ``fetch`` a local file."""
+def decode(
+    annotation: Any, *, read: Callable[[], bytes], fetch: Callable[[], Path], hold: Callable[[], Stored]
+) -> object:
+    """Turn an artifact into what ``annotation`` asks for.
+
+    ``read`` returns its bytes, ``fetch`` a local file, ``hold`` where it lies.
+    """
     wanted = bare(annotation)
+    if wanted is Stored:
+        return hold()
     if wanted is Path:
         return fetch()
     if wanted is bytes:

@@ -147,7 +147,7 @@ class LocalStore(Store):
         with os.fdopen(descriptor, "wb") as file:
             if isinstance(data, Path):
                 with data.open("rb") as source:
-                    copy_bytes(source.fileno(), descriptor, os.fstat(source.fileno()).st_size)
+                    copy_bytes(source.fileno(), descriptor, 0, os.fstat(source.fileno()).st_size)
             else:
                 file.write(data)
             if durable:

@@ -147,9 +147,7 @@ class Objects:
             NotInStore, CorruptObject: as `get`.
             ValueError: ``cache`` is None, and a suffix is wanted or the store has no files.
         """
-        place = self.store.local_path(object_key(digest))
-        if place is not None:
-            self._check_file(digest, place)
+        place = self.local_file(digest)
         if place is not None and not suffix:
             return place
         if cache is None:
@@ -161,6 +159,13 @@ class Objects:
             self._make(digest, place, cached)
             self._sound_files.add(cached)
         return cached
+
+    def local_file(self, digest: str) -> Path | None:
+        """Return the object in place, checked, where the store has files; else None. Never write to it."""
+        place = self.store.local_path(object_key(digest))
+        if place is not None:
+            self._check_file(digest, place)
+        return place
 
     def _put_sound(self, key: str, data: bytes | Path, digest: str) -> None:
         if self.store.put_if_absent(key, data):

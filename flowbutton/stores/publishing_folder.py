@@ -2,7 +2,7 @@
 
 Published files are copies (by reflink where the file system can), never links into the store: an edited result must
 not corrupt it. All are written beside their places first, then renamed.
-Imports `flowbutton.model`, `stores.publishing`, `stores.objects`.
+Imports `flowbutton.model`, `stores`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from flowbutton.model.blocks import BLOCK
 from flowbutton.model.errors import NoSpace, OptionError
 from flowbutton.model.records import Artifact
-from flowbutton.stores.copying import copy_bytes
+from flowbutton.stores.artifacts import Artifacts
 from flowbutton.stores.objects import Objects
 from flowbutton.stores.publishing import Publisher, inside
 
@@ -64,7 +63,7 @@ class FolderPublisher(Publisher):
         Raises:
             NoSpace: the disk is full; nothing was renamed, the results of an earlier run stand.
         """
-        results = self.folder
+        results, artifacts = self.folder, Artifacts(objects)
         staged: list[tuple[Path, Path]] = []
         results.mkdir(parents=True, exist_ok=True)
         known = _Published(results)
@@ -75,7 +74,7 @@ class FolderPublisher(Publisher):
                     place.parent.mkdir(parents=True, exist_ok=True)
                     fresh = place.with_name(f".{place.name}.partial")
                     staged.append((fresh, place))
-                    _write(artifact, fresh, objects)
+                    _write(artifact, fresh, artifacts)
             for fresh, place in staged:
                 fresh.replace(place)
             known.note(found)
@@ -133,15 +132,8 @@ class _Published:
         return [artifact.digest, status.st_size, status.st_mtime_ns]
 
 
-def _write(artifact: Artifact, place: Path, objects: Objects) -> None:
+def _write(artifact: Artifact, place: Path, artifacts: Artifacts) -> None:
     with place.open("wb") as sink:
-        if artifact.inline is not None:
-            sink.write(artifact.inline)
-        else:
-            with (
-                TemporaryDirectory(prefix=".fetched-", dir=place.parent) as folder,
-                objects.fetch(artifact.digest, Path(folder)).open("rb") as source,
-            ):
-                copy_bytes(source.fileno(), sink.fileno(), artifact.size)
+        artifacts.write(artifact, sink)
         sink.flush()
         os.fsync(sink.fileno())

@@ -2,7 +2,7 @@
 
 Every published object has its digest as the token in its metadata: so it is known as ours, an equal one is left as it
 is, and what somebody else put there is never replaced. Where the store is on the same server, outputs are copied from
-it there, large ones in parts, and no byte of them passes the driver; all else goes up in parts, read by its digest.
+it there, large ones in parts (`stores.s3_assembly`); all else goes up in parts, read by its digest.
 Parts are sent first, and only then does one output after the other become visible. A note beside
 them names the uploads that are on their way; where a publishing was killed, the next one ends them.
 Not here: copying and sending parts (`stores.s3_parts`), errors and repeats (`stores.s3_client`).
@@ -21,17 +21,20 @@ from functools import cached_property, partial
 from typing import Any
 
 from flowbutton.model.blocks import BLOCK
+from flowbutton.model.composite import COMPOSITE, Composition, Span
 from flowbutton.model.errors import OptionError
 from flowbutton.model.records import Artifact
+from flowbutton.stores.artifacts import Artifacts
 from flowbutton.stores.intermediates import Intermediates, durable_part
 from flowbutton.stores.layout import object_key
 from flowbutton.stores.objects import Objects, corrupt
 from flowbutton.stores.publishing import Publisher, inside
 from flowbutton.stores.s3 import S3Store
+from flowbutton.stores.s3_assembly import assembled_parts, assembly
 from flowbutton.stores.s3_bucket import Bucket
 from flowbutton.stores.s3_client import explaining, repeated
 from flowbutton.stores.s3_hot import TOKEN, Head
-from flowbutton.stores.s3_parts import abort, begin, complete, copied_parts, sent_parts
+from flowbutton.stores.s3_parts import abort, begin, complete, sent_parts
 from flowbutton.stores.s3_places import S3Place, s3_store
 from flowbutton.stores.uris import scheme_of
 
@@ -52,10 +55,16 @@ class _Output:
 
     call: Mapping[str, Any]
     artifact: Artifact
-    source: Mapping[str, str] | None  # of the store's object in a bucket of the same server
+    composition: Composition
+    source: Callable[[str], Mapping[str, str]] | None  # where an object lies, if all are on the same server
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether one call copies it whole: it is an object of the store."""
+        return self.source is not None and self.artifact.kind != COMPOSITE
 
     def is_large(self, sizes: Sizes) -> bool:
-        return self.artifact.inline is None and self.artifact.size > (sizes.copy if self.source else sizes.send)
+        return self.artifact.inline is None and self.artifact.size > (sizes.copy if self.is_copied else sizes.send)
 
 
 class S3Publisher(Publisher):
@@ -144,20 +153,29 @@ class S3Publisher(Publisher):
         call = self._call(name)
         call["Metadata"] = {TOKEN: artifact.digest}
         call["ContentType"] = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return _Output(call, artifact, None if artifact.inline is not None else self._source(artifact, objects))
+        composition = Artifacts(objects).composition(artifact)
+        return _Output(call, artifact, composition, self._source(composition, artifact, objects))
 
-    def _source(self, artifact: Artifact, objects: Objects) -> dict[str, str] | None:
-        """Return the store's object, for copies on the server; None where it can't be reached there."""
+    def _source(
+        self, composition: Composition, artifact: Artifact, objects: Objects
+    ) -> Callable[[str], Mapping[str, str]] | None:
+        """Return what tells where objects lie, for copies on the server; None where they can't be reached there."""
         store = objects.store.durable if isinstance(objects.store, Intermediates) else objects.store
         if not isinstance(store, S3Store) or _reach(store.place) != _reach(self._place):
             return None
-        key = object_key(artifact.digest)
-        size = store.head(key)
-        if size is None:  # in the faster store, or gone: reading it tells
+        ends: dict[str, int] = {}
+        for part in composition.parts:
+            if isinstance(part, Span):
+                ends[part.digest] = max(part.stop, ends.get(part.digest, 0))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            sizes = [*pool.map(lambda digest: store.head(object_key(digest)), ends)]
+        if not ends or None in sizes:  # in the record, in the faster store, or gone: reading it tells
             return None
-        if size != artifact.size:
-            raise corrupt(key, f"{artifact.size} bytes", f"{size} bytes")
-        return {"Bucket": store.place.bucket, "Key": store.place.key + key}
+        for (digest, end), size in zip(ends.items(), sizes, strict=True):
+            if size is not None and (size < end or (artifact.kind != COMPOSITE and size != end)):
+                raise corrupt(object_key(digest), f"{end} bytes", f"{size} bytes")
+        place = store.place
+        return lambda digest: {"Bucket": place.bucket, "Key": place.key + object_key(digest)}
 
     def _put_all(self, outputs: Sequence[_Output], objects: Objects) -> None:
         large = [output for output in outputs if output.is_large(self._sizes)]
@@ -184,29 +202,29 @@ class S3Publisher(Publisher):
         """Bring the parts of a large output there; return what makes it visible."""
         plain, key, digest = self._bucket.call(output.call["Key"]), output.call["Key"], output.artifact.digest
         client, size = self._bucket.client, output.artifact.size
+        read = self._reader(output.artifact, objects)
         if output.source is not None:
-            parts = copied_parts(client, plain, upload_id, output.source, size, self._sizes.copy)
+            steps = assembly(output.composition, self._sizes.copy)
+            parts = assembled_parts(client, plain, upload_id, steps, output.source, read)
         else:
-            read = self._reader(output.artifact, objects)
             parts = sent_parts(client, plain, upload_id, read, size, self._sizes.send)
         return lambda: complete(client, plain, upload_id, parts, lambda: self._bucket.is_mine(key, digest) is True)
 
     def _whole(self, output: _Output, objects: Objects) -> Callable[[], None]:
-        if output.source is not None:
-            copy = {**output.call, "CopySource": output.source, "MetadataDirective": "REPLACE"}
+        if output.source is not None and output.is_copied:
+            source = output.source(output.artifact.digest)
+            copy = {**output.call, "CopySource": source, "MetadataDirective": "REPLACE"}
             return lambda: repeated(lambda: self._bucket.client.copy_object(**copy)) and None
-        if output.artifact.inline is not None:
-            data = output.artifact.inline
-            return lambda: self._put(output.call, data)
         read = self._reader(output.artifact, objects)
         return lambda: self._put(output.call, read(0, output.artifact.size))
 
     def _reader(self, artifact: Artifact, objects: Objects) -> Callable[[int, int], bytes]:
-        """Return what reads a range of an artifact by its digest, for several threads."""
+        """Return what reads a range of an artifact, checked, for several threads."""
+        artifacts = Artifacts(objects)
 
         def read(start: int, stop: int) -> bytes:
             with self._reading:
-                return objects.get(artifact.digest, start, stop)
+                return artifacts.read(artifact, start, stop)
 
         return read
 

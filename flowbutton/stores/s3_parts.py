@@ -1,4 +1,4 @@
-"""Large objects in S3, in parts: sent several at once, or copied on the server. Imports `stores.s3_client`.
+"""Large objects in S3, sent in parts, several at once. Imports `stores.s3_client`.
 
 Parts go by boto3, whose uploads can be conditional, repeated part by part, and aborted: obstore's can't. They cost as
 little for two reasons: a thread reads into the same memory again and again, and a part is bytes, not a file, for which
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flowbutton.stores.s3_client import code_of, repeated
 
@@ -21,6 +21,8 @@ LARGE = 16 * 1024**2
 PART, MOST_PARTS, AT_ONCE = 8 * 1024**2, 9_000, 8
 IN_MEMORY = 64 * 1024**2
 """Bytes of the parts that are on their way at once; a part that is larger goes alone."""
+
+PartT = TypeVar("PartT")
 
 Parts = list[dict[str, Any]]
 """What the last call of an upload names: numbers and ETags."""
@@ -70,27 +72,22 @@ def abort(client: Any, call: Mapping[str, Any], upload_id: str) -> None:
 def sent_parts(client: Any, call: Mapping[str, Any], upload_id: str, read: Read, size: int, part: int) -> Parts:
     """Send ``size`` bytes in parts of ``part`` bytes; memory: as `upload`."""
 
-    def send(number: int, start: int, stop: int) -> str:
-        body = read(start, stop)
-        sent = repeated(lambda: client.upload_part(**call, UploadId=upload_id, PartNumber=number, Body=body))
-        return str(sent["ETag"])
+    def send(number: int, span: tuple[int, int]) -> str:
+        return sent_part(client, call, upload_id, number, read(*span))
 
     length = _length(size, part)
-    return _each(_spans(size, length), send, max(1, min(AT_ONCE, IN_MEMORY // length)))
+    return each_part(_spans(size, length), send, at_once(length))
 
 
-def copied_parts(
-    client: Any, call: Mapping[str, Any], upload_id: str, source: Mapping[str, str], size: int, part: int
-) -> Parts:
-    """Let the server copy an object of ``size`` bytes in parts of ``part`` bytes (at least 5 MiB, but the last)."""
+def sent_part(client: Any, call: Mapping[str, Any], upload_id: str, number: int, body: bytes | bytearray) -> str:
+    """Send one part; return its ETag."""
+    sent = repeated(lambda: client.upload_part(**call, UploadId=upload_id, PartNumber=number, Body=body))
+    return str(sent["ETag"])
 
-    def copy(number: int, start: int, stop: int) -> str:
-        span = f"bytes={start}-{stop - 1}"
-        order = {**call, "UploadId": upload_id, "PartNumber": number, "CopySource": source, "CopySourceRange": span}
-        done = repeated(lambda: client.upload_part_copy(**order))
-        return str(done["CopyPartResult"]["ETag"])
 
-    return _each(_spans(size, _length(size, part)), copy, AT_ONCE)
+def at_once(length: int) -> int:
+    """Return how many parts of up to ``length`` bytes may be in memory."""
+    return max(1, min(AT_ONCE, IN_MEMORY // max(length, 1)))
 
 
 def complete(client: Any, call: Mapping[str, Any], upload_id: str, parts: Parts, is_there: Callable[[], bool]) -> None:
@@ -132,10 +129,10 @@ def _spans(size: int, length: int) -> Iterator[tuple[int, int]]:
     return ((start, min(start + length, size)) for start in range(0, size, length))
 
 
-def _each(spans: Iterator[tuple[int, int]], do: Callable[[int, int, int], str], at_once: int) -> Parts:
+def each_part(parts: Iterable[PartT], do: Callable[[int, PartT], str], at_once: int) -> Parts:
     """Do something with each part, several at once; return their numbers and ETags."""
     with ThreadPoolExecutor(at_once) as pool:
-        doing = [pool.submit(do, number, *span) for number, span in enumerate(spans, start=1)]
+        doing = [pool.submit(do, number, part) for number, part in enumerate(parts, start=1)]
         try:
             return [{"PartNumber": number, "ETag": one.result()} for number, one in enumerate(doing, start=1)]
         except BaseException:

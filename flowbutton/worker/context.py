@@ -11,11 +11,13 @@ from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
+from flowbutton.model.composite import Stored
 from flowbutton.model.errors import FlowbuttonError
 from flowbutton.model.partitioner import Partitioner
 from flowbutton.model.records import Artifact, Row, TaskRecord
 from flowbutton.model.registry import load
 from flowbutton.stores.access import StoreAccess
+from flowbutton.stores.artifacts import Artifacts
 from flowbutton.stores.layout import object_key
 from flowbutton.stores.objects import Objects
 from flowbutton.stores.opening import open_store
@@ -31,6 +33,7 @@ class WorkerContext:
     def __init__(self, store_uri: str) -> None:
         self.store = open_store(store_uri)
         self.objects = Objects(self.store)
+        self._artifacts = Artifacts(self.objects)
         self._files, self._records = FetchCache(), RecordCache()
         self.transposed_head = lru_cache(maxsize=8)(self._transposed_head)
 
@@ -71,9 +74,7 @@ class WorkerContext:
 
     def read(self, artifact: Artifact, start: int = 0, stop: int | None = None) -> bytes:
         """Return bytes ``[start, stop)`` of an artifact."""
-        if artifact.inline is not None:
-            return artifact.inline[start:stop]
-        return self.objects.get(artifact.digest, start, stop)
+        return self._artifacts.read(artifact, start, stop)
 
     def reader(self, artifact: Artifact) -> Callable[[int, int], bytes]:
         """Return ``read(start, stop)`` for an artifact."""
@@ -81,16 +82,11 @@ class WorkerContext:
 
     def fetch(self, artifact: Artifact) -> Path:
         """Return a local file with an artifact's bytes, kept once per process and digest; never write to it."""
-        folder = self._files.folder
-        if artifact.inline is None:
-            return self._files.used(self.objects.fetch(artifact.digest, folder, artifact.suffix))
-        place = folder / f"{artifact.digest}{artifact.suffix}"
-        if not place.exists():
-            # Named when whole: a full disk may cut it short.
-            fresh = place.with_name(f"~{place.name}")
-            fresh.write_bytes(artifact.inline)
-            fresh.replace(place)
-        return self._files.used(place)
+        return self._files.used(self._artifacts.fetch(artifact, self._files.folder))
+
+    def stored(self, artifact: Artifact) -> Stored:
+        """Return an artifact as it lies in the store; of a composite, its list is read."""
+        return Stored(self._artifacts.composition(artifact), self.reader(artifact))
 
 
 @cache

@@ -64,7 +64,12 @@ class Opened:
                 fingerprint=record.fingerprint,
             )
         context = self._context
-        return decode(annotation, read=lambda: context.read(artifact), fetch=lambda: context.fetch(artifact))
+        return decode(
+            annotation,
+            read=lambda: context.read(artifact),
+            fetch=lambda: context.fetch(artifact),
+            hold=lambda: context.stored(artifact),
+        )
 
     def _gather(self, reference: GatherInput, parameter: Parameter) -> list[object]:
         records = gathered(self._context, reference)

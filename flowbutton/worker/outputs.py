@@ -35,8 +35,10 @@ def store_outputs(value: object, outputs: Mapping[str, Any], objects: Objects) -
 
 
 def store_one(encoded: Encoded, objects: Objects) -> Artifact:
-    """Store one encoded value; bundles are never inline, since they are read by range."""
+    """Store one encoded value; bundles are never inline, since they are read by range; nor is a composite's list."""
     data = encoded.data
+    if encoded.size is not None:
+        return Artifact(encoded.kind, objects.put(data)[0], encoded.size, None, encoded.suffix)
     if isinstance(data, Path) and encoded.kind != "bundle" and data.stat().st_size <= INLINE_LIMIT:
         data = data.read_bytes()
     if isinstance(data, bytes) and len(data) <= INLINE_LIMIT:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from flowbutton.model.composite import COMPOSITE
 from flowbutton.model.errors import Bug
 from flowbutton.model.records import ASIDE, KEPT, NOTHING_COUNTED, Artifact, LedgerCounts, Measures, TaskRecord
 from flowbutton.model.stage import StageDefinition, Tally
@@ -75,7 +76,8 @@ class Performer:
                 done = _index(name, task, self.context)
             case TransposeWork():
                 done = _transpose(self.order, self.context)
-        measures = meter.stop(done.read_bytes, sum(item.size for item in done.artifacts.values()))
+        written = sum(item.size for item in done.artifacts.values() if item.kind != COMPOSITE)
+        measures = meter.stop(done.read_bytes, written)
         return TaskRecord(task.fingerprint, done.artifacts, done.ledger, measures)
 
     def _stage(self, uses: str) -> StageDefinition:

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from flowbutton.dag.fits import column_fits, fits, item_type, outputs_fit, show_type, table_fits
 from flowbutton.model.bundle import Parts
 from flowbutton.model.canonical import Json
-from flowbutton.model.stage import Items
+from flowbutton.model.composite import Composite, Stored
+from flowbutton.model.stage import AnyFile, Items
 from flowbutton.stages.bundles import Bundle
 
 
@@ -54,6 +55,12 @@ class SamePair(NamedTuple):
         (bytes, Any),
         (Any, bytes),
         (Bundle, Parts),
+        (Composite, Path),
+        (Composite, bytes),
+        (Composite, AnyFile),
+        (Composite, Stored),
+        (Path, Stored),
+        (bytes, Stored),
         (list[Wider], list[Table]),
         (dict[str, int], dict[str, float]),
         (Items[Wider], Items[Table]),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from flowbutton.model.bundle import KeySchema
+from flowbutton.model.composite import Composite, Composition, Stored
 from flowbutton.model.errors import Bug
 from flowbutton.model.pieces import Item
 from flowbutton.model.stage import Items
@@ -36,7 +37,7 @@ class Pair(NamedTuple):
 def there_and_back(value: object, annotation: Any) -> object:
     data = encode(value, annotation).data
     assert isinstance(data, bytes)
-    return decode(annotation, read=lambda: data, fetch=lambda: Path("unused"))
+    return decode(annotation, read=lambda: data, fetch=lambda: Path("unused"), hold=lambda: Stored.of(data))
 
 
 json_like = st.recursive(
@@ -96,9 +97,21 @@ def test_a_file_keeps_its_extension(name: str, suffix: str) -> None:
 
 
 def test_a_file_is_fetched_and_bytes_are_read() -> None:
-    assert decode(Path, read=lambda: b"", fetch=lambda: Path("here")) == Path("here")
-    assert decode(Path | None, read=lambda: b"", fetch=lambda: Path("here")) == Path("here")
-    assert decode(bytes, read=lambda: b"xyz", fetch=lambda: Path("here")) == b"xyz"
+    ways: dict[str, Any] = {"read": lambda: b"xyz", "fetch": lambda: Path("here"), "hold": lambda: Stored.of(b"xyz")}
+    assert decode(Path, **ways) == decode(Path | None, **ways) == Path("here")
+    assert decode(bytes, **ways) == b"xyz"
+    held = decode(Stored, **ways)
+    assert isinstance(held, Stored)
+    assert held.read(1, 3) == b"yz"
+
+
+def test_a_composite_is_stored_as_its_list() -> None:
+    made = Composite([b"head", Stored.of(b"abc").part(1, 3)], ".bin")
+    encoded = encode(made, Composite)
+    assert (encoded.kind, encoded.suffix, encoded.size) == ("composite", ".bin", 6)
+    assert Composition.decode(bytes(encoded.data)) == made.composition  # type: ignore[arg-type]
+    with pytest.raises(Bug, match="returned Composite"):
+        encode(made, Path)
 
 
 def test_items_are_rows_of_key_and_value() -> None:

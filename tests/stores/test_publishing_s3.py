@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from publishing import PublisherContract, inline, stored
+from publishing import PublisherContract, composite, inline, stored
 
-from flowbutton.model.errors import OptionError, Throttled
+from flowbutton.model.composite import Span
+from flowbutton.model.errors import CorruptObject, NotInStore, OptionError, Throttled
+from flowbutton.stores.layout import object_key
 from flowbutton.stores.local import LocalStore
 from flowbutton.stores.objects import Objects
 from flowbutton.stores.opening import open_store
@@ -106,7 +108,7 @@ def test_what_is_in_the_bucket_is_copied_there(s3: str, asked: Asked) -> None:
     publisher.publish(found, Objects(open_store(f"{s3}/work")))
     assert asked.sent < 2000, "only small results and lists pass the driver"
     assert asked.received < 2000
-    assert asked.calls.count("UploadPartCopy") == 5
+    assert asked.calls.count("UploadPartCopy") == 4
     assert asked.calls.count("CopyObject") == 1
     assert len(asked.calls) < 25
     assert (_content(publisher, "large.bin"), _content(publisher, "small.bin")) == (large, small)
@@ -117,6 +119,38 @@ def test_what_is_in_the_bucket_is_copied_there(s3: str, asked: Asked) -> None:
     publisher.publish(found, objects)
     assert set(asked.calls) == {"HeadObject", "GetObject"}, "what is there is not written again"
     assert len(asked.calls) == len(found) + 2
+
+
+def test_a_composite_is_assembled_in_the_bucket(s3: str, asked: Asked) -> None:
+    objects, publisher = Objects(open_store(f"{s3}/work")), S3Publisher(f"{s3}/out", "words")
+    data = [random.Random(number).randbytes(size * MIB + number) for number, size in enumerate((13, 2, 9))]
+    parts = [stored(objects, one) for one in data]
+    spans = [Span(part.digest, 0, part.size) for part in parts]
+    found = {"joined.bin": composite(objects, [b"header", *spans, b"end"])}
+    asked.clear()
+    publisher.publish(found, Objects(open_store(f"{s3}/work")))
+    assert asked.calls.count("UploadPartCopy") == 2
+    assert asked.calls.count("UploadPart") == 3, "header and the first 5 MiB, what is short with its neighbour, the end"
+    assert asked.sent < 11 * MIB
+    assert _content(publisher, "joined.bin") == b"header" + b"".join(data) + b"end"
+
+    asked.clear()
+    publisher.publish(found, objects)
+    assert set(asked.calls) == {"HeadObject", "GetObject"}, "what is there is not written again"
+
+
+def test_a_composite_that_lost_a_part_leaves_nothing(s3: str) -> None:
+    objects, publisher = Objects(open_store(f"{s3}/work")), S3Publisher(f"{s3}/out", "words")
+    large, lost = stored(objects, bytes(17 * MIB)), stored(objects, b"lost" * 9999)
+    spans = [Span(part.digest, 0, part.size) for part in (large, lost)]
+    found = {"joined.bin": composite(objects, spans)}
+    objects.store.put(object_key(lost.digest), b"cut")
+    with pytest.raises(CorruptObject):
+        publisher.publish(found, Objects(open_store(f"{s3}/work")))
+    objects.delete(lost.digest)
+    with pytest.raises(NotInStore):
+        publisher.publish(found, Objects(open_store(f"{s3}/work")))
+    assert (_uploads(s3), _keys(s3, "out/")) == ([], [])
 
 
 def test_a_local_store_is_sent_in_parts(s3: str, tmp_path: Any, asked: Asked) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from flowbutton.model.bundle import KeySchema, Parts
+from flowbutton.model.composite import Composite, Stored
 from flowbutton.model.stage import Items, Scratch, Tally, conserves, reduces
 from flowbutton.partitioners.whole import WholeFile
 from flowbutton.stages.bundles import Bundle
@@ -48,6 +49,26 @@ def add(parts: Sequence[Count]) -> Count:
 def join(parts: Sequence[Count]) -> str:
     """Join the letters of each part in the order of the files: shows order."""
     return "|".join("".join(part.letters) for part in parts)
+
+
+@map_stage("letters.copy")
+def copy(file: WholeFile) -> bytes:
+    """Return a file's bytes."""
+    return file.read()
+
+
+@gather_stage("letters.assemble")
+def assemble(parts: Sequence[Stored]) -> Composite:
+    """Join files, none of which is read, each without its last byte."""
+    return Composite([b"<", *(part.part(0, part.size - 1) for part in parts), b">"], ".txt")
+
+
+@map_stage("letters.size")
+def size(text: Path, again: Stored) -> int:
+    """Return the size of a file, held against what lies in the store."""
+    assert text.suffix == ".txt"
+    assert text.read_bytes() == again.read(0, again.size)
+    return text.stat().st_size
 
 
 @map_stage("letters.bundle")

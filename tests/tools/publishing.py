@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowbutton.model.canonical import digest_bytes
+from flowbutton.model.composite import COMPOSITE, Composition, Part, Span
 from flowbutton.model.errors import CorruptObject, NotInStore
 from flowbutton.model.records import Artifact
 from flowbutton.stores.layout import object_key
@@ -27,6 +28,12 @@ def stored(objects: Objects, data: bytes) -> Artifact:
     """Return an artifact whose bytes are an object of the store."""
     digest, size = objects.put(data)
     return Artifact("bytes", digest, size)
+
+
+def composite(objects: Objects, parts: Iterable[Part], suffix: str = "") -> Artifact:
+    """Return an artifact that is a list of parts."""
+    made = Composition.of(parts)
+    return Artifact(COMPOSITE, objects.put(made.encode())[0], made.size, None, suffix)
 
 
 class PublisherContract(ABC):
@@ -87,3 +94,21 @@ class PublisherContract(ABC):
             with pytest.raises(error):
                 publisher.publish({"a": inline(b"new"), "b": bad}, Objects(objects.store))
             assert self.content(publisher, "b") == b"2" * 9999
+
+    def test_a_composite_is_published_whole_or_not_at_all(self) -> None:
+        publisher, objects = self.publisher(), self.objects()
+        one, two = stored(objects, b"one" * 30_000), stored(objects, b"two" * 2000)
+        spans = [Span(one.digest, 10, 80_000), Span(two.digest, 0, two.size)]
+        whole = b"head" + (b"one" * 30_000)[10:80_000] + b"two" * 2000 + b"end"
+        good = composite(objects, [b"head", *spans, b"end"])
+        for _ in range(2):
+            publisher.publish({"a": good}, objects)
+            assert self.content(publisher, "a") == whole
+        altered = composite(objects, [b"new", *spans])
+        objects.store.put(object_key(two.digest), b"too" * 2000)
+        with pytest.raises(CorruptObject):
+            publisher.publish({"a": altered}, Objects(objects.store))
+        objects.delete(two.digest)
+        with pytest.raises(NotInStore):
+            publisher.publish({"a": altered}, Objects(objects.store))
+        assert self.content(publisher, "a") == whole
