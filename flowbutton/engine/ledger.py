@@ -79,12 +79,12 @@ def balance(graph: Graph, nodes: dict[str, Node], name: str) -> LedgerLine | Non
     producer = next((b.producer.name for b in stage.bindings if b.argument == rule.argument), None)
     if producer is None:
         return None
-    exact = all(b.overlap is None for b in stage.bindings if b.argument == rule.argument)
+    exact = rule.owned or all(b.overlap is None for b in stage.bindings if b.argument == rule.argument)
     upstream = nodes[producer]
     kinds = {b.kind for b in stage.bindings if b.argument == rule.argument}
     emitted = emitted_by(upstream) if exact or BindingKind.ITEM in kinds else None
     if emitted is not None:
-        emitted *= _times_handed_out(node, rule.argument)
+        emitted *= 1 if rule.owned else _times_handed_out(node, rule.argument)
     unit = upstream.unit if isinstance(upstream, SourceNode) else "records"
     line = LedgerLine(name, unit, emitted, node.counts.consumed.get(rule.argument, 0), node.counts)
     check(line, rule)

@@ -39,15 +39,20 @@ class Balance(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LedgerRule:
-    """The promise, and the argument whose records it is about."""
+    """The promise, and the argument whose records it is about.
+
+    ``owned``: where the argument is gathered by overlap, the tasks' intervals together hold each record once, so all
+    that the producer emitted must be consumed.
+    """
 
     balance: Balance
     argument: str
+    owned: bool = False
 
 
-def conserves(argument: str) -> LedgerRule:
-    """Each record of ``argument`` comes out, or is filtered or set aside with a reason."""
-    return LedgerRule(Balance.CONSERVES, argument)
+def conserves(argument: str, *, owned: bool = False) -> LedgerRule:
+    """Each record of ``argument`` comes out, or is filtered or set aside with a reason. ``owned``: see `LedgerRule`."""
+    return LedgerRule(Balance.CONSERVES, argument, owned)
 
 
 def reduces(argument: str) -> LedgerRule:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbutton.model.bundle import Interval
+from flowbutton.model.composite import Stored
 from flowbutton.model.pieces import Piece, Source
 from flowbutton.model.stage import Scratch, Tally
 from flowbutton.partitioners.fastq import Fastq, FastqReads
@@ -20,6 +21,7 @@ from flowbutton.stages.genomics.align import Alignments
 from flowbutton.stages.genomics.reference import Reference
 from flowbutton.stages.genomics.regions import Region
 from flowbutton.stages.genomics.samples import SampleTable
+from flowbutton.stages.genomics.sorted_bam import StoredWindow
 from flowbutton.stages.genomics.variants import Variants
 from flowbutton.stores.access import StoreAccess
 from flowbutton.stores.memory import MemoryStore
@@ -111,19 +113,32 @@ class Driver:
         return genomics.concat_variants(parts, self.index, self.samples, self.scratch(), **self.options)
 
     def bams(self) -> list[Path]:
-        """Merge the alignments of each sample."""
+        """Write the windows of all samples, in random order, and join those of each."""
+        return [bam for bam, _ in self.indexed_bams()]
+
+    def indexed_bams(self) -> list[tuple[Path, Path]]:
+        """Return the BAM of each sample and its index."""
         bundles = [result.alignments.path for result in self.aligned]
+        profiles = [result.profile for result in self.aligned]
+        rows = genomics.plan_windows(profiles, self.samples, self.index).rows
+        made: dict[int, StoredWindow] = {}
+        for number in self._random.sample(range(len(rows)), len(rows)):
+            window = rows[number][1]
+            wanted = [Interval({"sample": w.sample, "contig": w.contig}, w.start, w.stop) for w in window.window]
+            tally = Tally()
+            found = genomics.write_window(window, MemoryParts(bundles, wanted), self.index, self.scratch(), tally)
+            assert tally.consumed_by.get("alignments", 0) == tally.made
+            made[number] = StoredWindow(Stored.of(found.blocks.read_bytes()), found.index)
         return [
-            genomics.merge_alignments(
-                row.sample,
-                MemoryParts(bundles, [Interval({"sample": row.sample})]),
-                self.index,
-                self.samples,
-                self.scratch(),
-                Tally(),
-            ).bam
+            self._joined(row.sample, [made[n] for n in sorted(made) if rows[n][0]["sample"] == row.sample])
             for row in self.samples.root
         ]
+
+    def _joined(self, sample: str, windows: Sequence[StoredWindow]) -> tuple[Path, Path]:
+        tally, scratch = Tally(), self.scratch()
+        made = genomics.merge_alignments(sample, windows, self.index, self.samples, scratch, tally)
+        assert tally.consumed_by.get("windows", 0) == tally.made
+        return made.bam.write(Path(scratch) / "sorted.bam"), made.index
 
 
 def dataset(shared: Path, name: str, folder: Path, **more: Any) -> Driver:

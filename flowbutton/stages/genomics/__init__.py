@@ -9,7 +9,7 @@ from flowbutton.stages.genomics.read_quality import read_quality
 from flowbutton.stages.genomics.reference import index_reference
 from flowbutton.stages.genomics.regions import plan_regions
 from flowbutton.stages.genomics.report import report
-from flowbutton.stages.genomics.sorted_bam import merge_alignments
+from flowbutton.stages.genomics.sorted_bam import merge_alignments, plan_windows, write_window
 from flowbutton.stages.genomics.survey import merge_profiles, survey
 from flowbutton.stages.genomics.variants import concat_variants, normalize
 
@@ -25,7 +25,9 @@ __all__ = [
     "merge_quality",
     "normalize",
     "plan_regions",
+    "plan_windows",
     "read_quality",
     "report",
     "survey",
+    "write_window",
 ]

@@ -91,15 +91,20 @@ def pack(records: bytes) -> bytes:
     return zlib_packed(records)
 
 
+def unpacked(part: bytes) -> bytes:
+    """Return the records of a part of a bundle, in its order."""
+    from isal import isal_zlib
+
+    return bytes(isal_zlib.decompress(part))
+
+
 def merged(parts: Sequence[bytes]) -> bytes:
     """Return the records of the parts of one key in the order of a sorted BAM.
 
     Args:
         parts: In the order of the upstream items, which decides between records that are equal in the key.
     """
-    from isal import isal_zlib
-
-    data = b"".join([isal_zlib.decompress(part) for part in parts])
+    data = b"".join(map(unpacked, parts))
     if len(parts) < 2:
         return data
     records = Records.of(data)

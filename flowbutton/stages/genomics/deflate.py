@@ -6,6 +6,7 @@ Format: SAM/BAM specification (samtools/hts-specs), section 4.1. Imports `partit
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from types import TracebackType
@@ -35,6 +36,12 @@ class BgzfWriter:
             self._file.write(block(text[start : start + _TEXT]))
         self._held = text[whole:]
 
+    def flush(self) -> None:
+        """Write what is held as a block of its own."""
+        if self._held:
+            self._file.write(block(self._held))
+        self._held = b""
+
     def __enter__(self) -> BgzfWriter:
         return self
 
@@ -42,7 +49,17 @@ class BgzfWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._file.write((block(self._held) if self._held else b"") + EOF_BLOCK)
+            self.flush()
+            self._file.write(EOF_BLOCK)
+
+
+def blocks_of(text: bytes) -> bytes:
+    """Return ``text`` as blocks."""
+    file = io.BytesIO()
+    out = BgzfWriter(file)
+    out.write(text)
+    out.flush()
+    return file.getvalue()
 
 
 def block(text: bytes) -> bytes:

@@ -1,68 +1,190 @@
-"""The sorted BAM of a sample, from all pieces of its reads.
+"""The sorted BAM of a sample, from all pieces of its reads: made window by window, then joined by name.
 
-Here: the stage `genomics.merge_alignments`. Not here: sorting inside a bin (`alignments`), BGZF blocks (`deflate`).
-Imports `flowbutton.model`.
+Windows are those of the data: their seams lie between bins of alignments where a useful number of aligned bases is
+reached. No option moves them, so none shows in the file.
+Here: the stages `genomics.plan_windows`, `genomics.write_window` and `genomics.merge_alignments`. Not here: sorting
+inside a bin (`alignments`), BGZF blocks (`deflate`), the index (`alignment_index`). Imports `flowbutton.model`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
 from flowbutton.model.bundle import Parts
-from flowbutton.model.stage import Scratch, Tally, conserves
+from flowbutton.model.composite import Composite, Stored
+from flowbutton.model.pieces import Scalar
+from flowbutton.model.stage import Items, Resources, Scratch, Tally, conserves
+from flowbutton.partitioners.bgzf import EOF_BLOCK
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.genomics.alignments import bam_header, count_records, merged
-from flowbutton.stages.genomics.deflate import BgzfWriter
+from flowbutton.stages.genomics.alignment_index import BAI_LIMIT, PartIndex, depth_of, index_part, write_index
+from flowbutton.stages.genomics.alignments import BIN, bam_header, count_records, merged, unpacked
+from flowbutton.stages.genomics.deflate import BgzfWriter, blocks_of
+from flowbutton.stages.genomics.depth import BLOCK, ProfileFile, joined_under
 from flowbutton.stages.genomics.reference import Reference, contigs
 from flowbutton.stages.genomics.samples import SampleTable, read_group_line
-from flowbutton.stages.genomics.tools import run_samtools
 
-_BAI_LIMIT = 1 << 29  # a .bai index reaches this many bases of a contig
+WINDOW_BASES = 1 << 25
+"""Aligned bases from which on a window is full: about 20 MiB of BAM. Fixed: an option would show in the file."""
+
+
+class BinRange(BaseModel):
+    """Bins of a sample's alignments that begin in ``[start, stop)`` on a contig; the contig after the last is none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sample: str
+    contig: int
+    start: int
+    stop: int
+
+
+class Window(BaseModel):
+    """What one task writes of a BAM: ranges of bins, in the order of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    window: tuple[BinRange, ...]
+
+
+class WindowBlocks(NamedTuple):
+    """The BGZF blocks of one window, records only, and what it contributes to the index."""
+
+    blocks: Path
+    index: PartIndex  # type: ignore[assignment]  # nobody looks for a value in this tuple
+
+
+class StoredWindow(NamedTuple):
+    """The same, with the blocks where they lie."""
+
+    blocks: Stored
+    index: PartIndex  # type: ignore[assignment]
 
 
 class SortedBam(NamedTuple):
     """A BAM sorted by coordinate and its index: ``.bai``, or ``.csi`` where a contig is longer than 2^29 bases."""
 
-    bam: Path
-    index: Path  # type: ignore[assignment]  # nobody looks for a value in this tuple
+    bam: Composite
+    index: Path  # type: ignore[assignment]
 
 
-@gather_stage("genomics.merge_alignments", ledger=conserves("alignments"))
+@gather_stage("genomics.plan_windows", resources=Resources(memory_base_bytes=1 << 30))
+def plan_windows(profiles: Sequence[Path], samples: SampleTable, index: Reference) -> Items[Window]:
+    """Divide each sample's alignments into windows, in the order of a sorted BAM; the last is of reads without a place.
+
+    Args:
+        profiles: Depth profiles of all reads; none if there are no reads.
+        samples: The samples.
+        index: The reference.
+    """
+    files = [ProfileFile(path) for path in profiles]
+    lengths = [contig.length for contig in contigs(index)]
+    rows: list[tuple[Mapping[str, Scalar], Window]] = []
+    for row in samples.root:
+        placed = _windows(row.sample, files, lengths)
+        unplaced = (BinRange(sample=row.sample, contig=len(lengths), start=0, stop=1),)
+        for ordinal, ranges in enumerate((*placed, unplaced)):
+            rows.append(({"sample": row.sample, "ordinal": ordinal}, Window(window=ranges)))
+    return Items(tuple(rows))
+
+
+def _windows(sample: str, files: Sequence[ProfileFile], lengths: Sequence[int]) -> Iterator[tuple[BinRange, ...]]:
+    """Yield ranges that hold all bins of contigs with reads; each window but the last is full."""
+    found: list[BinRange] = []
+    held = 0
+    for contig, length in enumerate(lengths):
+        key = (sample, contig)
+        if all(key not in file.keys for file in files):
+            continue
+        start = 0
+        for number, bases in enumerate(_bases_per_bin(files, key, length)):
+            held += bases
+            if held >= WINDOW_BASES:
+                stop = (number + 1) * BIN
+                yield (*found, BinRange(sample=sample, contig=contig, start=start, stop=stop))
+                found, held, start = [], 0, stop
+        if start < length:
+            found.append(BinRange(sample=sample, contig=contig, start=start, stop=-(-length // BIN) * BIN))
+    if found:
+        yield tuple(found)
+
+
+def _bases_per_bin(files: Sequence[ProfileFile], key: tuple[str, int], length: int) -> list[int]:
+    bins, per_bin = -(-length // BIN), BIN // BLOCK
+    depth = joined_under(files, key).depth(bins * per_bin) * BLOCK
+    sums: list[int] = np.add.reduceat(depth, np.arange(bins) * per_bin).tolist()
+    return sums
+
+
+@gather_stage("genomics.write_window", ledger=conserves("alignments", owned=True))
+def write_window(window: Window, alignments: Parts, index: Reference, scratch: Scratch, tally: Tally) -> WindowBlocks:
+    """Write the records of one window as BGZF blocks, in the order of ``samtools sort`` over all reads, and index them.
+
+    One bin is held in memory at a time, of reads without a place one piece's.
+
+    Args:
+        window: Which bins.
+        alignments: Their parts, of all pieces of the sample's reads.
+        index: The reference.
+        scratch: Where the blocks are written.
+        tally: Counts records taken from the parts, and those that are read again from the blocks.
+    """
+    genome = contigs(index)
+    path = Path(scratch) / "window.blocks"
+    with path.open("wb") as file:
+        out = BgzfWriter(file)
+        for records in _records(alignments, is_placed=window.window[0].contig < len(genome)):
+            tally.consumed("alignments", count_records(records))
+            out.write(records)
+        out.flush()
+    found = index_part(path, depth_of(max((contig.length for contig in genome), default=0)))
+    tally.out(found.records)
+    return WindowBlocks(path, found)
+
+
+def _records(alignments: Parts, *, is_placed: bool) -> Iterator[bytes]:
+    """Yield records in the order of the file: bin by bin, and those without a place as they come."""
+    if is_placed:
+        yield from (merged(parts) for _, parts in alignments)
+    else:
+        yield from (unpacked(part) for _, part in alignments.each())
+
+
+@gather_stage(
+    "genomics.merge_alignments",
+    ledger=conserves("windows"),
+    resources=Resources(memory_base_bytes=1 << 30, memory_per_input_byte=0.0),
+)
 def merge_alignments(
-    sample: str, alignments: Parts, index: Reference, samples: SampleTable, scratch: Scratch, tally: Tally
+    sample: str, windows: Sequence[StoredWindow], index: Reference, samples: SampleTable, scratch: Scratch, tally: Tally
 ) -> SortedBam:
-    """Join a sample's alignments into one sorted BAM: the records and the order of ``samtools sort`` over all reads.
+    """Join a sample's windows into one sorted BAM: the records and the order of ``samtools sort`` over all reads.
 
-    One bin is held in memory at a time. The header holds contigs and read groups, nothing of how it was made.
+    No record is read here. The header holds contigs and read groups, nothing of how the file was made.
 
     Args:
         sample: The sample.
-        alignments: Its parts, of all pieces of its reads.
+        windows: Its windows, in the order of the file.
         index: The reference.
         samples: The table of samples, which names the read groups.
-        scratch: Where the files are written.
-        tally: Counts records taken from the parts, and those that the index says are in the file.
+        scratch: Where the index is written.
+        tally: Counts the records of the windows, and those of the whole's index.
     """
     genome = contigs(index)
     groups = [read_group_line(name, sample) for name in samples.row(sample).read_groups]
-    path = Path(scratch) / "sorted.bam"
-    with path.open("wb") as file, BgzfWriter(file) as out:
-        out.write(bam_header(genome, groups))
-        for _, parts in alignments:
-            records = merged(parts)
-            tally.consumed("alignments", count_records(records))
-            out.write(records)
-    long = any(contig.length >= _BAI_LIMIT for contig in genome)
-    place = path.with_name(path.name + (".csi" if long else ".bai"))
-    run_samtools("index", ["-c" if long else "-b", "-o", str(place), str(path)])
-    tally.out(_counted(path, place))
-    return SortedBam(path, place)
-
-
-def _counted(bam: Path, index: Path) -> int:
-    """Return how many records ``samtools index`` counted: a count of its own, from the file as it is."""
-    import pysam
-
-    with pysam.AlignmentFile(str(bam), "rb", index_filename=str(index)) as file:
-        return sum(contig.total for contig in file.get_index_statistics()) + int(file.nocoordinate)
+    header = blocks_of(bam_header(genome, groups))
+    depth = depth_of(max((contig.length for contig in genome), default=0))
+    is_long = any(contig.length >= BAI_LIMIT for contig in genome)
+    placed: list[tuple[int, PartIndex]] = []
+    at = len(header)
+    for window in windows:
+        placed.append((at, window.index))
+        at += window.blocks.size
+        tally.consumed("windows", window.index.records)
+    place = Path(scratch) / ("sorted.bam.csi" if is_long else "sorted.bam.bai")
+    tally.out(write_index(place, placed, len(genome), depth))
+    return SortedBam(Composite([header, *(window.blocks for window in windows), EOF_BLOCK], ".bam"), place)
