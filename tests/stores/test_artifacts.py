@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from publishing import composite, inline, stored
 
+from flowbutton.model.blocks import BLOCK
 from flowbutton.model.composite import Composite, Composition, Part, Span, Stored, length_of
 from flowbutton.model.errors import CorruptObject, NotInStore
 from flowbutton.model.store import Store
@@ -17,7 +18,7 @@ from flowbutton.stores.artifacts import Artifacts
 from flowbutton.stores.layout import object_key
 from flowbutton.stores.local import LocalStore
 from flowbutton.stores.memory import MemoryStore
-from flowbutton.stores.objects import BLOCK, Objects
+from flowbutton.stores.objects import Objects
 from flowbutton.stores.s3_assembly import LEAST, Sent, assembly
 from flowbutton.stores.s3_parts import MOST_PARTS
 
