@@ -72,3 +72,13 @@ def test_a_dataset_without_any_of_the_ions_has_an_empty_answer(tmp_path: Path) -
     told = (tmp_path / "out" / "report.html").read_text()
     assert "line 3: Qq" in told
     assert "line 3: C3H(6" in told
+
+
+def test_params_that_cannot_be_used_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    wrong = ("ppm=0", "fdr=1.5", "isocalc_sigma=0", "decoy_sample_size=81", "n_peaks=1")
+    command = [sys.executable, "-m", "flowbutton", "plan", str(ROOT / "pipelines" / "metabolomics.yaml")]
+    command += [word for given in wrong for word in ("-p", given)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode != 0
+    assert all(f"-p {given}: " in done.stderr for given in wrong)
+    assert not [*tmp_path.iterdir()]
