@@ -206,6 +206,14 @@ class _Scan:
                     file=self._file,
                     line=error.lineno,
                 ) from error
+            if self._root and error.code == expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]:
+                raise BadInput(
+                    "the imzML has a character that can't be read",
+                    why="that line is not in the encoding that the first line names; without a name it is UTF-8",
+                    hint="put right the line, or the encoding: 'µ' is often written in ISO-8859-1",
+                    file=self._file,
+                    line=error.lineno,
+                ) from error
             why = f"it is not XML: {expat.ErrorString(error.code)}"
             raise _not_imzml(self._file, why, line=error.lineno) from error
 

@@ -128,6 +128,23 @@ def test_a_missing_ibd(tmp_path: Path) -> None:
         read(path)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "windows-1252"])
+def test_an_xml_in_its_encoding(tmp_path: Path, encoding: str) -> None:
+    path = write_imzml(tmp_path / "x.imzML", GOOD)
+    text = re.sub(r'encoding="[^"]*"', f'encoding="{encoding.removesuffix("-sig")}"', path.read_text())
+    path.write_text(text.replace("<mzML", "<!-- 5 µm -->\r\n<mzML", 1), encoding=encoding, newline="")
+    read(path)
+
+
+def test_an_xml_in_another_encoding_than_it_says(tmp_path: Path) -> None:
+    path = write_imzml(tmp_path / "x.imzML", GOOD)
+    at = path.read_bytes().index(b"</fileDescription>")
+    path.write_bytes(path.read_bytes()[:at] + b"<!-- 5 \xb5m -->" + path.read_bytes()[at:])
+    with pytest.raises(BadInput, match="a character that can't be read") as caught:
+        read(path)
+    assert "line" in caught.value.where
+
+
 def test_an_ibd_in_capitals_is_found(tmp_path: Path) -> None:
     path = write_imzml(tmp_path / "x.imzML", GOOD)
     path.with_suffix(".ibd").rename(tmp_path / "x.IBD")
