@@ -6,8 +6,10 @@ import json
 import multiprocessing
 import os
 import pickle
+import socket
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,10 @@ from flowbutton.stores import s3_client, s3_hot, s3_parts, s3_sources
 from flowbutton.stores.objects import Objects, digest_of
 from flowbutton.stores.opening import open_store
 from flowbutton.stores.s3_account import account_of
+from flowbutton.stores.s3_bucket import Bucket
 from flowbutton.stores.s3_client import client_for, repeated
 from flowbutton.stores.s3_parts import LARGE, PART
-from flowbutton.stores.s3_places import S3Access
+from flowbutton.stores.s3_places import S3Access, s3_store
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +100,45 @@ def test_through_faults_the_first_wins_and_knows_it(
         assert [*store.list("k/")] == sorted(bodies)
         with pytest.raises(NotInStore):
             store.get("not/there")
+
+
+WHOLE = (
+    b'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: "abc"\r\nx-amz-meta-flowbutton-size: 5\r\n'
+    b"x-amz-meta-flowbutton-token: mine\r\nDate: Sun, 29 Nov 2026 10:00:00 GMT\r\n\r\n"
+)
+
+
+def test_a_head_that_is_cut_anywhere_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 takes what came of the headers for all of them: its own put would look like another's."""
+    for name, value in {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_CONFIG_FILE": os.devnull}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    monkeypatch.setattr(s3_client, "FIRST_PAUSE_S", 0.0)
+    s3_client.forget_clients()
+    cuts: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:  # closed: the test is over
+                    return
+                with connection:
+                    connection.recv(1 << 16)
+                    connection.sendall(cuts.pop() if cuts else WHOLE)
+
+        threading.Thread(target=serve, daemon=True).start()
+        bucket = Bucket(s3_store(f"s3://data?endpoint_url=http://127.0.0.1:{listener.getsockname()[1]}"))
+        for cut in range(0, len(WHOLE), 3):
+            cuts.append(WHOLE[:cut])
+            head = bucket.head("a")
+            assert head is not None
+            assert (head.size, head.etag) == (5, "abc")
+            cuts[:] = [WHOLE[:cut]]
+            assert bucket.is_mine("a", "mine") is True
+        listener.shutdown(socket.SHUT_RDWR)
+    s3_client.forget_clients()
 
 
 def test_a_large_file_goes_up_in_parts_and_is_whole(s3: str, tmp_path: Path) -> None:
