@@ -1,6 +1,6 @@
 """Small odd point clouds, made from a seed: what real surveys hold rarely, all of it often.
 
-Several files of different scale, offset, version and point format; points on lattices (on one circle, in line, on the
+Several files of different scale, offset, version and point format, with extra bytes, empty ones among them; points on lattices (on one circle, in line, on the
 borders of cells), doubled within a file and over files; negative coordinates; noise, withheld points, classes without
 ground. Shares no code with flowbutton.
 """
@@ -40,7 +40,7 @@ def generate(seed: int, folder: Path) -> RandomCloud:
     centre = (rng.choice((0, 0, 500_000, -70)), lift)
     files, returns = [], []
     for number in range(rng.choice((1, 1, 2, 3))):
-        count = rng.randrange(3, 22)
+        count = rng.choice((0, *range(3, 22))) if number else rng.randrange(3, 22)
         places = [(rng.randint(-reach, reach), rng.randint(-reach, reach)) for _ in range(count)]
         drawn = [(centre[0] + step * x, centre[1] + step * y, Fraction(rng.randint(-300, 900), 100)) for x, y in places]
         shared = rng.sample(returns, min(len(returns), rng.choice((0, 0, 3))))
@@ -67,14 +67,16 @@ def _write(
             for place in places
         ],
         dtype=np.int64,
-    )
+    ).reshape(-1, 3)
     for axis in range(2):  # what does not fit into 32 bits is brought near by the offset
-        if abs(stored[:, axis]).max() > 2**31 - 1:
+        if abs(stored[:, axis]).max(initial=0) > 2**31 - 1:
             near = int(places[0][axis])
             offsets[axis] = str(near)
             stored[:, axis] = [round((place[axis] - near) / Fraction(scales[axis])) for place in places]
     header = laspy.LasHeader(point_format=kind, version=version)
     header.scales, header.offsets = np.array([float(s) for s in scales]), np.array([float(o) for o in offsets])
+    if rng.random() < 0.3:
+        header.add_extra_dims([laspy.ExtraBytesParams("height above", "f4"), laspy.ExtraBytesParams("tag", "3u2")])
     las = laspy.LasData(header)
     las.X, las.Y, las.Z = stored.T.astype(np.int32)
     classes = [rng.choice(_CLASSES) for _ in places]
