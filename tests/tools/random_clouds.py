@@ -1,8 +1,8 @@
 """Small odd point clouds, made from a seed: what real surveys hold rarely, all of it often.
 
-Several files of different scale, offset, version and point format, with extra bytes, empty ones among them; points on lattices (on one circle, in line, on the
-borders of cells), doubled within a file and over files; negative coordinates; noise, withheld points, classes without
-ground. Shares no code with flowbutton.
+Several files of different scale, offset, version and point format, with extra bytes, empty ones among them; points on
+lattices (on one circle, in line, on the borders of cells), doubled within a file and over files; negative coordinates;
+noise, withheld points, classes without ground. Shares no code with flowbutton.
 """
 
 from __future__ import annotations
