@@ -3,7 +3,8 @@
 The digest is over syntax trees (without docstrings and positions) of the function and of everything in local modules
 that it names, directly or not; third-party libraries count by distribution version. A module that can't be followed
 name by name (``import *``, ``globals()``, a module used as a value) counts whole. "Local" is what shares the function's
-top-level package, or lies in its folder and belongs to no installed distribution. Imports `stages.syntax`.
+top-level package, or lies in its folder and belongs to no installed distribution.
+Imports `stages.syntax`, `stages.libraries`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
+from flowbutton.stages.libraries import names_of, providers
 from flowbutton.stages.syntax import bound_by, imported, imports_in, names_in, stripped
 
 
@@ -116,7 +118,7 @@ def follow(module: str, name: str) -> tuple[CodeIdentity, Witness]:
 def identify_module(name: str) -> CodeIdentity:
     """Return the identity of a module as a whole: a library by its version, a local one by all of its code."""
     top = name.partition(".")[0]
-    closure = _Closure("" if top in sys.stdlib_module_names or top in _distributions() else top)
+    closure = _Closure("" if top in sys.stdlib_module_names or top in providers() else top)
     closure.take_whole(name)
     return closure.identity()
 
@@ -221,14 +223,14 @@ class _Closure:
         top = module_name.partition(".")[0]
         if top in sys.stdlib_module_names:
             return
-        for distribution in _distributions().get(top, []):
+        for distribution in names_of(top):
             self._libraries[distribution] = _version(distribution)
 
     def _is_local(self, module_name: str) -> bool:
         top = module_name.partition(".")[0]
         if top == self._package:
             return True
-        installed = top in sys.stdlib_module_names or top in _distributions()
+        installed = top in sys.stdlib_module_names or top in providers()
         if installed or self._folder is None:
             return False
         self._looked.add(top)
@@ -251,11 +253,6 @@ def _facts(module_name: str, name: str | None) -> _Facts:
 @cache
 def _version(distribution: str) -> str:
     return version(distribution)
-
-
-@cache
-def _distributions() -> dict[str, list[str]]:
-    return {name: sorted(set(found)) for name, found in packages_distributions().items()}
 
 
 @cache

@@ -2,7 +2,7 @@
 
 A cache only, in the user's cache folder, thrown away at will. An entry holds while the same Python follows code by the
 same rules, the same distributions are installed, and each module that was read lies where it lay with the same bytes;
-no time or size of a file is trusted. Imports `stages.code`, `stages.syntax`.
+no time or size of a file is trusted. Imports `stages.code` and what that imports.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flowbutton.stages import code, syntax
+from flowbutton.stages import code, libraries, syntax
 from flowbutton.stages.code import CodeIdentity, Witness, follow, global_name
 
 
@@ -48,7 +48,7 @@ def identify_kept(function: Callable[..., Any]) -> CodeIdentity:
 @cache
 def _stamp(path: tuple[str, ...]) -> str:
     """Return what else an identity depends on: Python, the rules of following code, and the installed distributions."""
-    rules = Path(code.__file__).read_bytes() + Path(syntax.__file__).read_bytes()
+    rules = b"".join(Path(str(module.__file__)).read_bytes() for module in (code, syntax, libraries))
     places = filter(None, map(_installed, dict.fromkeys(path)))
     return _digest([sys.version, hashlib.sha256(rules).hexdigest(), *places])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flowbutton.stages import code
+from flowbutton.stages import code, libraries
 from flowbutton.stages.code import CodeIdentity, identify
 
 CACHES = (
@@ -18,7 +18,7 @@ CACHES = (
     code._facts,
     code._version,
     code._find,
-    code._distributions,
+    libraries.providers,
     code._source_digest,
 )
 Identify = Callable[..., CodeIdentity]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flowbutton.stages import code, kept_code
+from flowbutton.stages import code, kept_code, libraries
 from flowbutton.stages.code import CodeIdentity, identify
 from flowbutton.stages.kept_code import cache_folder, identify_kept
 
@@ -45,7 +45,7 @@ class Workshop:
                 del sys.modules[name]
         importlib.invalidate_caches()
         for cached in (*vars(code).values(), *vars(kept_code).values()):
-            if hasattr(cached, "cache_clear") and cached is not code._distributions:  # slow, and mostly as it was
+            if hasattr(cached, "cache_clear") and cached is not libraries.providers:  # slow, and mostly as it was
                 cached.cache_clear()
 
     def function(self) -> Callable[..., object]:
@@ -138,14 +138,14 @@ def test_another_version_of_a_library_is_followed_again(workshop: Workshop) -> N
             f"keptlib-{version}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: keptlib\nVersion: {version}\n"
         )
         workshop.write(f"keptlib-{version}.dist-info/top_level.txt", "keptlib\n")
-        code._distributions.cache_clear()
+        libraries.providers.cache_clear()
         found = workshop.identity()
         assert found.libraries == {"keptlib": version}
         digests.add(found.digest)
         (workshop.folder / f"keptlib-{version}.dist-info" / "METADATA").unlink()
         (workshop.folder / f"keptlib-{version}.dist-info" / "top_level.txt").unlink()
         (workshop.folder / f"keptlib-{version}.dist-info").rmdir()
-    code._distributions.cache_clear()
+    libraries.providers.cache_clear()
     assert len(digests) == 2
 
 
