@@ -12,6 +12,7 @@ import click
 from flowbutton.model.near import closest, did_you_mean
 
 _COMMAND = re.compile(r"No such command '([^']*)'")
+_NAMED = "write -p NAME=VALUE"
 _EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)")
 
 
@@ -30,6 +31,8 @@ def _words(error: click.ClickException, context: click.Context | None) -> tuple[
     message = error.format_message().rstrip(".")
     if isinstance(error, click.NoSuchOption):
         return f"there is no option '{error.option_name}'", _hint_of_option(error.option_name, context)
+    if isinstance(error, click.BadOptionUsage) and "requires an argument" in message:
+        return f"{error.option_name} needs a value", _NAMED if error.option_name == "-p" else ""
     if isinstance(error, click.MissingParameter):
         name = error.param.human_readable_name if error.param is not None else "something"
         ships = "a pipeline file, or the name of a pipeline that ships with flowbutton" if name == "PIPELINE" else ""
