@@ -43,6 +43,8 @@ from flowbutton.partitioners.tiff_image import TiffImage, decoded
 
 Array = npt.NDArray[Any]
 
+_WINDOW, _FEW_LAYERS = 2048, 4  # a task costs some ms besides its pixels; what it holds grows with both
+
 
 @dataclass(frozen=True, slots=True)
 class Band:
@@ -247,7 +249,7 @@ class Raster(Partitioner):
         self,
         layout: Layout,
         *,
-        window: int = 1024,
+        window: int | None = None,
         halo: int = 0,
         names: Sequence[str] | None = None,
         area: Limits | None = None,
@@ -259,8 +261,9 @@ class Raster(Partitioner):
 
         Args:
             layout: What `layout` found.
-            window: Pixels per side of a window, at least 1. It grows to whole stored tiles; where pixels are stored in
-                strips, a window has about ``window * window`` pixels in whole strips. Those at the edge may be smaller.
+            window: Pixels per side of a window, at least 1; without it 2048, of more than four layers 1024. It grows to
+                whole stored tiles; where pixels are stored in strips, a window has about ``window * window`` pixels in
+                whole strips. Those at the edge may be smaller.
             halo: Pixels that a window sees on each side beyond its own, as far as the raster reaches.
             names: Of the bands in the source's order; when all are used, the bands of the next scene begin.
             area: xmin, ymin, xmax, ymax in the raster's coordinate system: the pixels whose centres lie in it
@@ -270,11 +273,13 @@ class Raster(Partitioner):
             grid: The raster whose grid that is; without it that of the source.
             grid_of: Which of the source, counted from 1.
         """
+        body = cast(Mapping[str, Any], layout.group.body)
+        if window is None:
+            window = _WINDOW if len(body["layers"]) <= _FEW_LAYERS else _WINDOW // 2
         if window < 1 or halo < 0:
             what = f"windows of {window} pixels with a halo of {halo} can't be made"
             raise OptionError(what, why="", hint="a window has 1 pixel or more, a halo 0 or more")
         del names, area, warp, grid, grid_of  # `probe` has used them
-        body = cast(Mapping[str, Any], layout.group.body)
         indexes = cast(tuple[RasterIndex, ...], layout.body)
         rows, columns = body["rows"], body["columns"]
         clip = _clip(layout.group) or Clip(0, 0, rows, columns, (rows, columns))

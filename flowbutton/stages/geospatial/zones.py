@@ -28,6 +28,7 @@ from flowbutton.stages.geospatial.grid import BLOCK, Box, Grid, cut_axis
 
 ZoneId = str | int | float
 
+_WINDOW = 2048
 OUTSIDE, REPAIRED = "outside of the raster", "repaired"
 
 
@@ -127,17 +128,18 @@ def load_zones(path: Path) -> list[Zone]:
 
 
 @map_stage("geospatial.zone_windows")
-def zone_windows(zones: Path, grid: Grid, *, window: int = 2048) -> Items[ZoneWindow]:
+def zone_windows(zones: Path, grid: Grid, *, window: int | None = None) -> Items[ZoneWindow]:
     """Divide the pixels that zones touch into windows of whole blocks; results do not depend on their size.
 
     Args:
         zones: By `geospatial.read_zones`.
         grid: The raster's.
-        window: Pixels per side, at least 1; rounded up to blocks of 256.
+        window: Pixels per side, at least 1; rounded up to blocks of 256. Without it 2048.
 
     Raises:
         OptionError: ``window`` is below 1.
     """
+    window = _WINDOW if window is None else window
     if window < 1:
         raise OptionError(f"window is {window}", why="", hint="it is at least 1 pixel")
     step = -(-window // BLOCK) * BLOCK
