@@ -30,7 +30,7 @@ class Seams(BaseModel):
     differing: int
 
 
-@gather_stage("geospatial.check_seams", resources=Resources(memory_base_bytes=512 << 20, memory_per_input_byte=60.0))
+@gather_stage("geospatial.check_seams", resources=Resources(memory_base_bytes=256 << 20, memory_per_input_byte=60.0))
 def check_seams(
     tile: Tile,
     cloud: Cloud,

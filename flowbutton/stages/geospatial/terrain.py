@@ -34,7 +34,7 @@ _STRIP = 4 * BLOCK  # rows whose heights are computed at once
 NO_PARTS: Parts = MemoryParts([])
 
 
-@gather_stage("geospatial.terrain", resources=Resources(memory_base_bytes=512 << 20, memory_per_input_byte=60.0))
+@gather_stage("geospatial.terrain", resources=Resources(memory_base_bytes=256 << 20, memory_per_input_byte=60.0))
 def terrain(
     tile: Tile,
     cloud: Cloud,
