@@ -24,8 +24,15 @@ _MPILEUP: tuple[tuple[str, ...], ...] = (
     ("-m", "2", "-F", "0.1"), ("-a", "INFO/SCR"), ("-M", "100"), ("--indel-size", "200"),
     ("--seed", "7"), ("--max-BQ", "30"), ("--delta-BQ", "5"), ("--ar", "drop"), ("--ff", "0x400"), ("--rf", "0x2"),
     ("-h", "50"), ("--poly-mqual",), ("--indel-bias", "2.0"), ("--score-vs-ref", "0.5"), ("-A", "-x"), ("-A", "-D"),
+    ("-a", "-INFO/BQBZ,-FORMAT/AD,SP,INFO/FS"), ("-a", "ADF,ADR,QS,QM,NMBZ,SCR,INFO/AD,INFO/NM,-INFO/VDB"), ("-6",),
+    ("-m", "1", "-F", "0"), ("-e", "5", "-o", "10"), ("-P", "ILLUMINA"), ("--ar", "incAD"), ("--ar", "incAD0"),
+    ("--del-bias", "0.5"), ("--indels-cns", "--seqq-offset", "50"), ("--ns", "UNMAP,SUPPLEMENTARY"), ("--nu", "0x1"),
+    ("--ls", "PAIRED,REVERSE"), ("-M", "40"), ("-C", "10", "-E"), ("--indel-size", "20"), ("--max-BQ", "10"),
 )  # fmt: skip
-_CALL: tuple[tuple[str, ...], ...] = (("-A",), ("-a", "GQ"), ("-V", "indels"), ("-P", "0.01"), ("-M",), ("-*",))
+_CALL: tuple[tuple[str, ...], ...] = (
+    ("-A",), ("-a", "GQ"), ("-V", "indels"), ("-P", "0.01"), ("-M",), ("-*",), ("-a", "GP,PV4"), ("-V", "snps"),
+    ("-F", "AN,AC"), ("-P", "0"), ("-A", "-*"),
+)  # fmt: skip
 _ADAPTER = "AGATCGGAAGAGCACACGTCTGAACTCCAGTCAC" * 9
 _PAIRS = str.maketrans("ACGTNacgtn", "TGCANtgcan")
 _AMBIGUOUS = "RYSWKMBDHV"
@@ -59,6 +66,10 @@ class _Shape:
     strays: float
     duplicates: float
     stacks: float
+    tail: str
+    """What the sequencer reads behind the end of a fragment."""
+    jumps: float
+    """Of the fragments: their ends lie anywhere on the contig, or on both sides of its ends, as if it were a circle."""
     amplicons: tuple[tuple[int, int, int, int], ...]
     """(contig, start, stop, pairs)"""
 
@@ -105,9 +116,15 @@ def _options(rng: random.Random) -> WholeOptions:
         max_depth=rng.choice((1_000_000, 1_000_000, 1_000_000, 250, 250, 100, 300, 256, 2000, 30, 8)),
         min_mapping_quality=rng.choice((0, 0, 0, 1, 20, 60)),
         min_base_quality=rng.choice((1, 1, 1, 0, 13, 25)),
-        mpileup=rng.choice(_MPILEUP) if rng.random() < 0.4 else (),
+        mpileup=_some(rng, _MPILEUP) if rng.random() < 0.5 else (),
         call=rng.choice(_CALL) if rng.random() < 0.25 else (),
     )
+
+
+def _some(rng: random.Random, groups: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return up to three groups of options in a row, without those that contradict each other."""
+    found = [option for group in rng.sample(groups, rng.choice((1, 1, 2, 3))) for option in group]
+    return tuple(option for option in found if option != "-B" or "-E" not in found)
 
 
 def _bases(rng: random.Random, count: int) -> str:
@@ -187,7 +204,7 @@ def _mutated(rng: random.Random, genome: Sequence[tuple[str, str]]) -> list[str]
 
 def _shape(rng: random.Random, genome: Sequence[tuple[str, str]]) -> _Shape:
     lengths = rng.choice(
-        ((150,), (100,), (36,), (250, 251), (0, 1, 30, 75, 150, 300), tuple(range(20, 151)), tuple(range(60, 301)))
+        ((150,), (100,), (36,), (250, 251), (0, 1, 30, 75, 150, 300), tuple(range(20, 151)), tuple(range(36, 601)))
     )
     amplicons = []
     for _ in range(rng.choice((0, 0, 1, 1, 2, 4))):
@@ -198,11 +215,13 @@ def _shape(rng: random.Random, genome: Sequence[tuple[str, str]]) -> _Shape:
     return _Shape(
         lengths=lengths,
         insert=rng.choice((120, 200, 350, 500)),
-        levels=rng.choice(("I", "!#+5?I", "#?@F", "~I5", "'*.37=ABCDEFGH")),
+        levels=rng.choice(("I", "!#+5?I", "#?@F", "~I5", "'*.37=ABCDEFGH", "#", "BKTYdgh")),
         chimeras=rng.choice((0.0, 0.02, 0.2)),
         strays=rng.choice((0.0, 0.03)),
         duplicates=rng.choice((0.0, 0.05, 0.5)),
         stacks=rng.choice((0.0, 0.0, 0.3)),
+        tail=rng.choice((_ADAPTER, _ADAPTER[:33] + "G" * 600, "")),
+        jumps=rng.choice((0.0, 0.0, 0.02, 0.2)),
         amplicons=tuple(amplicons),
     )
 
@@ -225,7 +244,13 @@ def _lane_reads(
         size = max(1, int(rng.gauss(shape.insert, shape.insert / 5)))
         place = rng.choice(stacks) if rng.random() < shape.stacks else rng.random()
         start = int(place * max(len(text) - size // 2, 1))
-        fragments.append(text[start : start + size])
+        fragment = text[start : start + size]
+        if rng.random() < shape.jumps:
+            other = rng.randrange(len(text))
+            fragment = rng.choice(
+                (text[-size // 2 :] + text[: size // 2], fragment[:size] + text[other : other + size])
+            )
+        fragments.append(fragment)
     for contig, start, stop, count in shape.amplicons:
         for _ in range(count):
             shift = rng.choice((0, 0, 0, rng.randrange(-30, 31)))
@@ -252,7 +277,7 @@ def _reversed(text: str) -> str:
 
 def _sequenced(rng: random.Random, shape: _Shape, fragment: str) -> tuple[str, str]:
     length = rng.choice(shape.lengths)
-    bases = (fragment + _ADAPTER)[:length] if rng.random() < 0.9 else fragment[:length]
+    bases = (fragment + shape.tail)[:length] if rng.random() < 0.9 else fragment[:length]
     for _ in range(rng.choice((0, 0, 1, 2, 5))):
         if bases:
             at = rng.randrange(len(bases))
@@ -269,10 +294,11 @@ def _write_lane(
     # It aborts at a pair of which one read is empty.
     if kind != "single":
         reads = [read for read in reads if bool(read[0]) == bool(read[2])]
-    is_unix = rng.random() < 0.8 or any(not bases for read in reads for bases in (read[0], read[2]))
-    end = "\n" if is_unix else "\r\n"
+    is_unix = any(not bases for read in reads for bases in (read[0], read[2]))
+    ends = ["\n" if is_unix or rng.random() < 0.8 else "\r\n" for _ in range(2)]  # one of two mates may have CRLF
 
     def text(mate: int, number: int) -> str:
+        end = ends[0 if kind == "turn" else mate - 1]
         name = style.format(name=f"{prefix}{number}", mate=mate)
         bases, qualities = reads[number][2 * mate - 2 : 2 * mate]
         return end.join((f"@{name}", bases, f"+{name if plus else ''}", qualities, ""))
@@ -282,7 +308,7 @@ def _write_lane(
     for number, own in enumerate(mates, start=1):
         data = "".join(text(mate, read) for read in range(len(reads)) for mate in own).encode()
         if rng.random() < 0.2:
-            data = data.removesuffix(end.encode())
+            data = data.removesuffix(ends[number - 1].encode())
         files.append(_write_packed(rng, stem.with_name(f"{stem.name}_R{number}.fq"), data, mixed=True))
     return tuple(files)
 

@@ -10,7 +10,7 @@ Imports `flowbutton.model`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -66,12 +66,16 @@ def plan_regions(survey: Path, index: Reference, *, size: int = 1_000_000) -> It
         raise OptionError(f"a region of {size} bases can't be made", why="", hint="give a size of 1 or more")
     facts = Survey.model_validate_json(survey.read_bytes())
     lengths = [contig.length for contig in contigs(index)]
+    of_contig = {contig.contig: contig for contig in facts.contigs}
     deep = [Stretch(contig=c.contig, start=a, stop=b) for c in facts.contigs for a, b in c.deep]
     groups = [(deep, True)] if deep else []
     groups += [(group, False) for group in _free(facts, size)]
     return Items(
         tuple(
-            ({"ordinal": ordinal}, Region(intervals=tuple(group), window=_window(facts, group, lengths), deep=is_deep))
+            (
+                {"ordinal": ordinal},
+                Region(intervals=tuple(group), window=_window(facts, of_contig, group, lengths), deep=is_deep),
+            )
             for ordinal, (group, is_deep) in enumerate(groups)
         )
     )
@@ -112,8 +116,9 @@ def without(ranges: Iterable[Span], holes: Sequence[Span]) -> Iterator[Span]:
             yield at, stop
 
 
-def _window(survey: Survey, group: Sequence[Stretch], lengths: Sequence[int]) -> tuple[Stretch, ...]:
-    facts: dict[int, ContigFacts] = {contig.contig: contig for contig in survey.contigs}
+def _window(
+    survey: Survey, facts: Mapping[int, ContigFacts], group: Sequence[Stretch], lengths: Sequence[int]
+) -> tuple[Stretch, ...]:
     ranges: dict[int, list[Span]] = {}
     for piece in group:
         span = survey.longest_near(facts[piece.contig], piece.start, piece.stop)

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from flowbutton.model.bundle import BundleKey
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.genomics.depth import BLOCK, TILE, ProfileFile, joined_under, write_profiles
+from flowbutton.stages.genomics.depth import BLOCK, TILE, Profile, ProfileFile, joined_under, write_profiles
 from flowbutton.stages.genomics.neighbours import ReadEnds, refuse_namesakes
 from flowbutton.stages.genomics.reference import Contig, Reference, contigs
 
@@ -109,7 +109,11 @@ def survey(
     files = [ProfileFile(path) for path in profiles]
     lengths = contigs(index)
     near_cap = max(max_depth - _CAP_SLACK, 0)
-    found = [_facts(number, lengths[number], files, min(DRAWN_ABOVE, near_cap), near_cap) for number in _numbers(files)]
+    threshold = min(DRAWN_ABOVE, near_cap)
+    found = [
+        _facts(number, lengths[number], (joined_under(files, key) for key in keys), threshold, near_cap)
+        for number, keys in _by_contig(_keys(files))
+    ]
     longest = max((span for facts, _ in found for _, span in facts.spans), default=0)
     facts = Survey(longest_span=longest, contigs=tuple(facts for facts, _ in found))
     if any(capped for _, capped in found):
@@ -131,17 +135,14 @@ def joined_ranges(ranges: Iterable[Span], *, nearer_than: int = 1) -> list[Span]
 
 
 def _facts(
-    number: int, contig: Contig, files: Sequence[ProfileFile], threshold: int, near_cap: int
+    number: int, contig: Contig, profiles: Iterable[Profile], threshold: int, near_cap: int
 ) -> tuple[ContigFacts, bool]:
-    """Return the facts of one contig, and whether the depth cap may drop reads on it."""
+    """Return the facts of one contig, from each sample's profile of it, and whether the depth cap may drop reads."""
     blocks = -(-contig.length // BLOCK)
     covered, deep = np.zeros(blocks, dtype=np.bool_), np.zeros(blocks, dtype=np.bool_)
     longest: dict[int, int] = {}
     capped = False
-    for key in _keys(files):
-        if key[1] != number:
-            continue
-        profile = joined_under(files, key)  # one sample on one contig at a time: what memory is bounded by
+    for profile in profiles:  # one sample on one contig at a time: what memory is bounded by
         depth = profile.depth(blocks)
         covered |= depth > 0
         deep |= depth > threshold
@@ -177,8 +178,12 @@ def _runs(flags: npt.NDArray[np.bool_], length: int) -> list[Span]:
     return [(start, min(stop, length)) for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)]
 
 
-def _numbers(files: Sequence[ProfileFile]) -> list[int]:
-    return sorted({int(key[1]) for key in _keys(files)})
+def _by_contig(keys: Sequence[BundleKey]) -> list[tuple[int, list[BundleKey]]]:
+    """Return the numbers of the contigs in order, each with its keys in order."""
+    found: dict[int, list[BundleKey]] = {}
+    for key in keys:
+        found.setdefault(int(key[1]), []).append(key)
+    return sorted(found.items())
 
 
 def _keys(files: Sequence[ProfileFile]) -> list[BundleKey]:
