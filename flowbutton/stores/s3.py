@@ -181,8 +181,8 @@ class S3Store(Store):
             raise OptionError(
                 "this S3 server does not keep conditional writes",
                 why=f"of {_RACERS} writers of one key {sum(won)} were told that they were first",
-                hint="two drivers could lose results there: use another server, or, if only ever one driver uses this "
-                "store, add ?conditional=no to its URI",
+                hint="two drivers could lose results there: use another server (on Ceph a bucket without versions) or, "
+                "if only ever one driver uses this store, add ?conditional=no to its URI",
                 bucket=self._place.bucket,
             )
 
