@@ -13,7 +13,7 @@ from flowbutton.model.errors import BadInput, MalformedRecord, OptionError
 from flowbutton.model.stage import Scratch
 from flowbutton.stages import metabolomics
 from flowbutton.stages.metabolomics.databases import Database, Molecule
-from flowbutton.stages.metabolomics.formulas import ion_of, parse_adduct, parse_formula, write_formula
+from flowbutton.stages.metabolomics.formulas import ion_of, parse_adduct, parse_formula, read_written, write_formula
 from flowbutton.stages.metabolomics.ions import DECOY_ADDUCTS, DatasetTable, IonList, sigma_of
 from flowbutton.stages.metabolomics.isotope_table import ISOTOPES
 
@@ -21,6 +21,7 @@ from flowbutton.stages.metabolomics.isotope_table import ISOTOPES
 @given(atoms=st.dictionaries(st.sampled_from(sorted(ISOTOPES)), st.integers(1, 300), min_size=1))
 def test_a_formula_that_is_written_is_read_again(atoms: dict[str, int]) -> None:
     assert dict(parse_formula(write_formula(atoms))) == atoms
+    assert [*read_written(write_formula(atoms)).items()] == [*parse_formula(write_formula(atoms)).items()]
 
 
 def test_the_order_of_elements() -> None:
