@@ -162,7 +162,7 @@ def test_what_the_schema_refuses_is_refused(validator, place, value):
         (("stages", "align", "with", "preset"), "${params.preset}"),
         (("stages", "align", "resources"), {"memory": "4GiB", "timeout": "15m"}),
         (("stages", "align", "resources"), {"memory": {"base": "1GiB", "per_input_byte": 4}}),
-        (("stages", "bam", "gather", "alignments", "match"), ["sample"]),
+        (("stages", "bam", "gather", "windows", "match"), ["sample"]),
         (("outputs", "quality.json"), ["quality_summary"]),
         (("params", "chunk_size", "min"), "1KiB"),
     ],

@@ -18,6 +18,7 @@ from flowbutton.partitioners.fastq import Fastq, FastqReads
 from flowbutton.stages import genomics
 from flowbutton.stages.bundles import MemoryParts
 from flowbutton.stages.genomics.align import Alignments
+from flowbutton.stages.genomics.alignment_summary import AlignmentSummary
 from flowbutton.stages.genomics.reference import Reference
 from flowbutton.stages.genomics.regions import Region
 from flowbutton.stages.genomics.samples import SampleTable
@@ -40,6 +41,7 @@ class Driver:
     samples: SampleTable = field(init=False)
     aligned: list[Alignments] = field(init=False)
     tallies: list[Tally] = field(init=False)
+    summaries: list[AlignmentSummary] = field(init=False)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -117,22 +119,27 @@ class Driver:
         return [bam for bam, _ in self.indexed_bams()]
 
     def indexed_bams(self) -> list[tuple[Path, Path]]:
-        """Return the BAM of each sample and its index."""
+        """Return the BAM of each sample and its index; what is counted of them is known afterwards."""
         bundles = [result.alignments.path for result in self.aligned]
         profiles = [result.profile for result in self.aligned]
         rows = genomics.plan_windows(profiles, self.samples, self.index).rows
         made: dict[int, StoredWindow] = {}
         for number in self._random.sample(range(len(rows)), len(rows)):
             window = rows[number][1]
-            wanted = [Interval({"sample": w.sample, "contig": w.contig}, w.start, w.stop) for w in window.window]
+            wanted = [Interval({"sample": w.sample, "contig": w.contig}, w.start, w.stop) for w in window.reach]
             tally = Tally()
             found = genomics.write_window(window, MemoryParts(bundles, wanted), self.index, self.scratch(), tally)
             assert tally.consumed_by.get("alignments", 0) == tally.made
-            made[number] = StoredWindow(Stored.of(found.blocks.read_bytes()), found.index)
-        return [
-            self._joined(row.sample, [made[n] for n in sorted(made) if rows[n][0]["sample"] == row.sample])
+            made[number] = StoredWindow(Stored.of(found.blocks.read_bytes()), found.index, found.summary)
+        windows = {
+            row.sample: [made[n] for n in sorted(made) if rows[n][0]["sample"] == row.sample]
             for row in self.samples.root
+        }
+        self.summaries = [
+            genomics.alignment_summary(sample, [window.summary for window in found], self.index)
+            for sample, found in windows.items()
         ]
+        return [self._joined(sample, found) for sample, found in windows.items()]
 
     def _joined(self, sample: str, windows: Sequence[StoredWindow]) -> tuple[Path, Path]:
         tally, scratch = Tally(), self.scratch()

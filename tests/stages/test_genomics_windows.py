@@ -145,6 +145,7 @@ def test_neither_pieces_nor_windows_change_a_record_and_pieces_no_byte(
         run.align(size)
         made.append([(bam.read_bytes(), index.read_bytes()) for bam, index in run.indexed_bams()])
     assert made[0] == made[1]
+    counted = run.summaries
     monkeypatch.undo()
     for (bam, index), (whole, _) in zip(made[0], run.indexed_bams(), strict=True):
         place_of_it = tmp_path / "windows.bam"
@@ -153,3 +154,4 @@ def test_neither_pieces_nor_windows_change_a_record_and_pieces_no_byte(
         (tmp_path / "windows.bam.bai").write_bytes(index)
         pysam.index("-b", "-o", str(tmp_path / "oracle.bai"), str(place_of_it))
         assert read_index(tmp_path / "windows.bam.bai") == read_index(tmp_path / "oracle.bai")
+    assert counted == run.summaries

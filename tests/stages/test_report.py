@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import html
+import random
 import re
 from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pysam
@@ -15,10 +19,12 @@ from flowbutton.model.errors import BadInput
 from flowbutton.model.stage import Scratch, Tally
 from flowbutton.stages.charts import round_ticks
 from flowbutton.stages.genomics import alignment_summary, report
-from flowbutton.stages.genomics.alignment_summary import AlignmentSummary
+from flowbutton.stages.genomics.alignment_summary import AlignmentSummary, WindowCounter
+from flowbutton.stages.genomics.alignments import Records, header_size
 from flowbutton.stages.genomics.evaluate import Evaluation, Score
 from flowbutton.stages.genomics.quality_figures import quantiles
 from flowbutton.stages.genomics.quality_table import FileQuality, QualityTable, SampleQuality, Sketch
+from flowbutton.stages.genomics.reference import Reference
 from flowbutton.stages.genomics.variant_figures import drawn_contigs
 from flowbutton.stages.genomics.variant_summary import summarize_variants
 
@@ -34,12 +40,17 @@ c\t30\t.\tAC\tGT\t70\t.\t.\tGT:AD\t./.:.
 SAMPLE = "<b>&s"
 
 
-def write_bam(path: Path, reads: list[tuple[int, int, str, int]], *, samples: tuple[str, ...] = (SAMPLE,)) -> Path:
+CONTIGS = {"c": 2000, "bare": 10, "d": 700}
+READS = [(0, position % 1900, "50M3D20M5S", 0x3 | 0x40) for position in range(0, 1900, 7)]
+READS += [(0, 1950, "50M", 0x1), (0, 1950, "30M", 0x400), (0, 1960, "40M", 0x100), (0, 1960, "10M", 0x800)]
+READS += [(2, 300, "100M", 0x1), (2, 600, "100M", 0x1), (-1, -1, "*", 0x4)]
+
+
+def write_bam(path: Path, reads: Sequence[tuple[int, int, str, int]]) -> Path:
     """Write (contig, position, CIGAR, flag), sorted as given."""
     header = {
         "HD": {"VN": "1.6", "SO": "coordinate"},
-        "SQ": [{"SN": "c", "LN": 2000}, {"SN": "bare", "LN": 10}, {"SN": "d", "LN": 700}],
-        "RG": [{"ID": name, "SM": name} for name in samples],
+        "SQ": [{"SN": name, "LN": length} for name, length in CONTIGS.items()],
     }
     with pysam.AlignmentFile(str(path), "wb", header=header) as out:
         for number, (contig, position, cigar, flag) in enumerate(reads):
@@ -52,14 +63,33 @@ def write_bam(path: Path, reads: list[tuple[int, int, str, int]], *, samples: tu
     return path
 
 
-@pytest.fixture
-def summary(tmp_path: Path) -> AlignmentSummary:
-    reads = [(0, position % 1900, "50M3D20M5S", 0x3 | 0x40) for position in range(0, 1900, 7)]
-    reads += [(0, 1950, "50M", 0x1), (0, 1950, "30M", 0x400), (0, 1960, "40M", 0x100), (0, 1960, "10M", 0x800)]
-    reads += [(2, 300, "100M", 0x1), (2, 600, "100M", 0x1), (-1, -1, "*", 0x4)]
-    found = alignment_summary(write_bam(tmp_path / "a.bam", reads))
+def summarized(
+    folder: Path, reads: Sequence[tuple[int, int, str, int]], seams: Sequence[int] = (), *, reach: int = 73
+) -> AlignmentSummary:
+    """Count a BAM in windows: contigs with reads are cut at ``seams``, and the last window holds reads without one."""
+    data = gzip.decompress(write_bam(folder / "a.bam", reads).read_bytes())
+    all_reads = Records.of(data[header_size(data) :])
+    lengths = [*CONTIGS.values()]
+    windows = []
+    for contig in sorted({contig for contig, *_ in reads}):
+        length = lengths[contig] if contig >= 0 else 1
+        for start, stop in pairwise(sorted({0, *(seam for seam in seams if seam < length), length})):
+            counter = WindowCounter([(contig, start, stop)] if contig >= 0 else [], lengths)
+            here = (all_reads.contig == contig) & (all_reads.position < stop)
+            for is_own, chosen in ((False, all_reads.position < start), (True, all_reads.position >= start)):
+                seen = here & chosen & ((all_reads.position > start - reach) | (contig < 0))
+                counter.add(Records.of(all_reads.take(seen.nonzero()[0])), is_own=is_own or contig < 0)
+            windows.append(counter.summary())
+    fai = folder / "ref.fai"
+    fai.write_text("".join(f"{name}\t{length}\t0\t60\t61\n" for name, length in CONTIGS.items()))
+    found = alignment_summary(SAMPLE, windows, Reference(folder / "ref.fa", fai, folder / "ref.mmi"))
     assert isinstance(found, AlignmentSummary)
     return found
+
+
+@pytest.fixture
+def summary(tmp_path: Path) -> AlignmentSummary:
+    return summarized(tmp_path, READS)
 
 
 def file_quality() -> FileQuality:
@@ -120,10 +150,11 @@ def test_flags_are_counted_once_per_read(summary: AlignmentSummary) -> None:
     assert 0 < summary.share_at_least(11) < summary.share_at_least(1) < 1
 
 
-@pytest.mark.parametrize("samples", [(), ("a", "b")])
-def test_a_bam_of_no_or_several_samples_is_refused(tmp_path: Path, samples: tuple[str, ...]) -> None:
-    with pytest.raises(BadInput, match="one sample"):
-        alignment_summary(write_bam(tmp_path / "a.bam", [], samples=samples))
+@pytest.mark.parametrize("seed", range(4))
+def test_windows_add_up_to_the_whole(tmp_path: Path, summary: AlignmentSummary, seed: int) -> None:
+    rng = random.Random(seed)
+    seams = rng.sample(range(1, 2000), rng.choice([1, 5, 60]))
+    assert summarized(tmp_path, READS, seams, reach=100) == summary
 
 
 def test_variants_are_counted_by_alternative_and_site(tmp_path: Path) -> None:
@@ -167,7 +198,7 @@ def test_the_page_is_the_same_in_any_folder(tmp_path: Path, summary: AlignmentSu
 
 
 def test_a_run_that_found_nothing_says_so(tmp_path: Path) -> None:
-    empty = alignment_summary(write_bam(tmp_path / "a.bam", []))
+    empty = summarized(tmp_path, [])
     nothing = "".join(line + "\n" for line in VCF.splitlines() if line.startswith("#"))
     page = written(tmp_path / "one", QualityTable(samples={}), nothing, [empty])
     checker = PageChecker()

@@ -1,21 +1,19 @@
-"""What a sorted BAM holds, in few numbers: flags, and depth along the contigs.
+"""What a sorted BAM holds, in few numbers: flags, and depth along the contigs; counted window by window, then added.
 
 Depth counts, for each base of the reference, the primary and supplementary alignments that reach over it (deletions
-included), without those marked as duplicates or as failed. Here: the stage and its figures. Not here: how they are
-shown (`report`). Imports `flowbutton.model`, numpy; isal only inside functions.
+included), without those marked as duplicates or as failed. A window counts the bases of its own ranges, so it must see
+the alignments that reach into them from the left. Here: counting, the stage that adds, its figures. Not here: what
+windows are (`sorted_bam`), how figures are shown (`report`). Imports `flowbutton.model`, numpy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from flowbutton.model.errors import BadInput, TruncatedInput
-from flowbutton.model.stage import Resources
 from flowbutton.partitioners.bam_layout import (
     DUPLICATE,
     FAILED,
@@ -26,14 +24,14 @@ from flowbutton.partitioners.bam_layout import (
     UNMAPPED,
     Ints,
 )
-from flowbutton.stages.define import map_stage
-from flowbutton.stages.genomics.alignments import Records, header_size
+from flowbutton.stages.define import gather_stage
+from flowbutton.stages.genomics.alignments import Records
+from flowbutton.stages.genomics.reference import Reference, contigs
 
 DEEPEST = 1000
 """Depths above count as this one in the histogram."""
 
-_WINDOWS, _SHORTEST_WINDOW = 400, 50
-_BLOCK = 1 << 23
+_STEPS, _SHORTEST_STEP = 400, 50
 
 
 class ContigDepth(BaseModel):
@@ -47,6 +45,26 @@ class ContigDepth(BaseModel):
     aligned: tuple[int, ...]
     histogram: dict[int, int]
     """Depth → bases of the contig that have it."""
+
+
+class RangeDepth(BaseModel):
+    """Depth on a range of a contig, by its number: bases aligned from step ``first`` on, and a histogram."""
+
+    model_config = ConfigDict(frozen=True)
+
+    contig: int
+    first: int
+    aligned: tuple[int, ...]
+    histogram: dict[int, int]
+
+
+class WindowSummary(BaseModel):
+    """Of the alignments that begin in one window how many have each flag, and the depth of its ranges."""
+
+    model_config = ConfigDict(frozen=True)
+
+    flags: dict[int, int]
+    depths: tuple[RangeDepth, ...]
 
 
 class AlignmentSummary(BaseModel):
@@ -78,53 +96,96 @@ class AlignmentSummary(BaseModel):
         return covered / length if length else 0.0
 
 
-@map_stage("genomics.alignment_summary", version=1, resources=Resources(memory_base_bytes=512 << 20))
-def alignment_summary(bam: Path) -> AlignmentSummary:
-    """Count the flags of a sample's alignments and their depth along the reference.
+@gather_stage("genomics.alignment_summary", version=2)
+def alignment_summary(sample: str, windows: Sequence[WindowSummary], index: Reference) -> AlignmentSummary:
+    """Add up what was counted in the windows of a sample's alignments: their flags, their depth along the reference.
 
     Args:
-        bam: Sorted by coordinate, of one sample, which its read groups name.
-    Raises:
-        BadInput: not a BAM, or its read groups name no sample, or several.
+        sample: The sample.
+        windows: Its windows; together their ranges hold each base of the contigs with reads once.
+        index: The reference.
     """
-    from isal import igzip
-
-    opened: Any = igzip  # the library has no types
-    flags = np.zeros(1 << 12, np.int64)
-    with opened.open(bam, "rb") as file:
-        header, data = _read_header(file, shown=bam.name)
-        depths = [_ContigCounter(name, length) for name, length in _contigs_of(header)]
-        for records in _records(file, data, shown=bam.name):
-            flags += np.bincount(records.flag & 0xFFF, minlength=len(flags))
-            _count_depth(depths, records)
+    flags = Counter[int]()
+    found: dict[int, list[RangeDepth]] = {}
+    for window in windows:
+        flags.update(window.flags)
+        for depth in window.depths:
+            found.setdefault(depth.contig, []).append(depth)
     return AlignmentSummary(
-        sample=_sample_of(header, shown=bam.name),
-        contigs=tuple(depth.result() for depth in depths),
+        sample=sample,
+        contigs=tuple(
+            _contig(contig.name, contig.length, found.get(number, ())) for number, contig in enumerate(contigs(index))
+        ),
         **_of_flags(flags),
     )
 
 
-def _count_depth(depths: Sequence[_ContigCounter], records: Records) -> None:
-    counted = (records.flag & (UNMAPPED | SECONDARY | FAILED | DUPLICATE) == 0) & (records.contig >= 0)
-    for contig in np.unique(records.contig[counted]).tolist():
-        here = counted & (records.contig == contig)
-        depths[contig].add(records.position[here], records.span[here])
+def step_of(length: int) -> int:
+    """Return how many bases of a contig are one step of its depth."""
+    return max(_SHORTEST_STEP, -(-length // _STEPS))
 
 
-class _ContigCounter:
-    """Depth of one contig, from reads sorted by position: what lies before the last read's start is final."""
+def _contig(name: str, length: int, ranges: Iterable[RangeDepth]) -> ContigDepth:
+    step = step_of(length)
+    aligned, histogram = [0] * -(-length // step), Counter[int]()
+    for depth in ranges:
+        for number, bases in enumerate(depth.aligned, depth.first):
+            aligned[number] += bases
+        histogram.update(depth.histogram)
+    bare = length - histogram.total()  # of a contig without reads: no window holds it
+    if bare:
+        histogram[0] += bare
+    return ContigDepth(
+        name=name, length=length, window=step, aligned=tuple(aligned), histogram=dict(sorted(histogram.items()))
+    )
 
-    def __init__(self, name: str, length: int) -> None:
-        self._name, self._length = name, length
-        self._window = max(_SHORTEST_WINDOW, -(-length // _WINDOWS))
-        self._aligned = np.zeros(-(-length // self._window), np.int64)
+
+class WindowCounter:
+    """Counts the alignments of one window, given in the order of a sorted BAM.
+
+    ``ranges`` are (contig, start, stop), half-open, in bases; ``lengths`` are those of all contigs.
+    """
+
+    def __init__(self, ranges: Iterable[tuple[int, int, int]], lengths: Sequence[int]) -> None:
+        self._flags = np.zeros(1 << 12, np.int64)
+        self._depths = {
+            contig: _RangeCounter(contig, start, min(stop, lengths[contig]), step_of(lengths[contig]))
+            for contig, start, stop in ranges
+        }
+
+    def add(self, records: Records, *, is_own: bool) -> None:
+        """Count records; of those that are not the window's own only what reaches into its ranges."""
+        if is_own:
+            self._flags += np.bincount(records.flag & 0xFFF, minlength=len(self._flags))
+        counted = (records.flag & (UNMAPPED | SECONDARY | FAILED | DUPLICATE) == 0) & (records.contig >= 0)
+        for contig in np.unique(records.contig[counted]).tolist():
+            here = counted & (records.contig == contig)
+            self._depths[contig].add(records.position[here], records.span[here])
+
+    def summary(self) -> WindowSummary:
+        """Return what was counted."""
+        flags = {int(flag): int(self._flags[flag]) for flag in np.flatnonzero(self._flags)}
+        return WindowSummary(flags=flags, depths=tuple(depth.result() for depth in self._depths.values()))
+
+
+class _RangeCounter:
+    """Depth of one range, from reads sorted by position: what lies before the last read's start is final."""
+
+    def __init__(self, contig: int, start: int, stop: int, step: int) -> None:
+        self._contig, self._stop, self._step = contig, stop, step
+        self._first = start // step
+        self._aligned = np.zeros(-(-stop // step) - self._first, np.int64)
         self._histogram = np.zeros(DEEPEST + 1, np.int64)
-        self._done, self._level = 0, 0
+        self._done, self._level = start, 0
         self._changes = np.zeros(1, np.int64)  # of the depth, from `_done` on
 
     def add(self, position: Ints, span: Ints) -> None:
-        """Count reads that follow those counted before."""
-        ends = np.minimum(position + span, self._length)
+        """Count what lies in the range of reads that follow those counted before."""
+        ends = np.minimum(position + span, self._stop)
+        reaching = ends > self._done
+        if not reaching.any():
+            return
+        position, ends = np.maximum(position[reaching], self._done), ends[reaching]
         size = int(ends.max()) - self._done + 1
         changes = np.zeros(max(size, len(self._changes)), np.int64)
         changes[: len(self._changes)] = self._changes
@@ -133,13 +194,12 @@ class _ContigCounter:
         self._changes = changes
         self._finish(int(position[-1]))
 
-    def result(self) -> ContigDepth:
-        """Return the depth of the whole contig."""
-        self._finish(self._length)
-        return ContigDepth(
-            name=self._name,
-            length=self._length,
-            window=self._window,
+    def result(self) -> RangeDepth:
+        """Return the depth of the whole range."""
+        self._finish(self._stop)
+        return RangeDepth(
+            contig=self._contig,
+            first=self._first,
             aligned=tuple(self._aligned.tolist()),
             histogram={int(depth): int(self._histogram[depth]) for depth in np.flatnonzero(self._histogram)},
         )
@@ -151,17 +211,18 @@ class _ContigCounter:
         known = min(count, len(self._changes))
         depth = self._level + np.cumsum(self._changes[:known])
         self._level = int(depth[-1])
-        windows = (self._done + np.arange(known)) // self._window
-        sums = np.bincount(windows - windows[0], weights=depth).astype(np.int64)
-        self._aligned[windows[0] : windows[0] + len(sums)] += sums
+        steps = (self._done + np.arange(known)) // self._step
+        sums = np.bincount(steps - steps[0], weights=depth).astype(np.int64)
+        first = int(steps[0]) - self._first
+        self._aligned[first : first + len(sums)] += sums
         self._histogram += np.bincount(depth.clip(0, DEEPEST), minlength=DEEPEST + 1)
         self._histogram[0] += count - known  # no read reaches there
         self._changes = self._changes[known:] if known < len(self._changes) else np.zeros(1, np.int64)
         self._done = stop
 
 
-def _of_flags(flags: Ints) -> dict[str, int]:
-    value = np.arange(len(flags))
+def _of_flags(flags: Counter[int]) -> dict[str, int]:
+    value, count = (np.array([*column], np.int64) for column in (flags.keys(), flags.values()))
     primary = value & (SECONDARY | SUPPLEMENTARY) == 0
     mapped = primary & (value & UNMAPPED == 0)
     chosen = {
@@ -173,49 +234,4 @@ def _of_flags(flags: Ints) -> dict[str, int]:
         "secondary": value & SECONDARY != 0,
         "supplementary": (value & SUPPLEMENTARY != 0) & (value & SECONDARY == 0),
     }
-    return {name: int(flags[which].sum()) for name, which in chosen.items()}
-
-
-def _read_header(file: BinaryIO, *, shown: str) -> tuple[bytes, bytes]:
-    """Return a BAM's header, and what was read of the records behind it."""
-    data = file.read(_BLOCK)
-    while (size := header_size(data)) is None:
-        more = file.read(_BLOCK)
-        if not more:
-            raise BadInput("this is not a BAM", why="its header ends early", hint="give a BAM file", file=shown)
-        data += more
-    if not data.startswith(b"BAM\1"):
-        raise BadInput("this is not a BAM", why="it does not begin with 'BAM'", hint="give a BAM file", file=shown)
-    return data[:size], data[size:]
-
-
-def _records(file: BinaryIO, data: bytes, *, shown: str) -> Iterator[Records]:
-    """Yield blocks of whole records: those in ``data``, then those of the file."""
-    more = file.read(_BLOCK)
-    while data or more:
-        records = Records.of(data)
-        if len(records):
-            yield records
-        elif not more:
-            raise TruncatedInput("the BAM ends inside a record", why="", hint="fetch or make it again", file=shown)
-        data = data[records.size :] + more
-        more = file.read(_BLOCK)
-
-
-def _sample_of(header: bytes, *, shown: str) -> str:
-    text = header[8 : 8 + int.from_bytes(header[4:8], "little")].decode()
-    groups = [line.split("\t") for line in text.split("\n") if line.startswith("@RG\t")]
-    samples = sorted({field[3:] for group in groups for field in group if field.startswith("SM:")})
-    if len(samples) != 1:
-        why = f"samples of its read groups: {', '.join(samples) or 'none'}"
-        raise BadInput("the BAM is not of one sample", why=why, hint="give one BAM per sample", file=shown)
-    return samples[0]
-
-
-def _contigs_of(header: bytes) -> Iterator[tuple[str, int]]:
-    at = 12 + int.from_bytes(header[4:8], "little")
-    while at < len(header):
-        size = int.from_bytes(header[at : at + 4], "little")
-        name = header[at + 4 : at + 4 + size - 1].decode()
-        yield name, int.from_bytes(header[at + 4 + size : at + 8 + size], "little")
-        at += 8 + size
+    return {name: int(count[which].sum()) for name, which in chosen.items()}

@@ -111,11 +111,6 @@ def merged(parts: Sequence[bytes]) -> bytes:
     return records.take(records.in_order())
 
 
-def count_records(data: bytes) -> int:
-    """Return how many BAM records stand in ``data``."""
-    return len(_bounds(data)) - 1
-
-
 def bam_header(contigs: Sequence[Contig], read_group_lines: Sequence[str]) -> bytes:
     """Return what stands before the records of a sorted BAM: contigs and read groups, no program, no path."""
     lines = ["@HD\tVN:1.6\tSO:coordinate"]

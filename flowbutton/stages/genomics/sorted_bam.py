@@ -3,7 +3,8 @@
 Windows are those of the data: their seams lie between bins of alignments where a useful number of aligned bases is
 reached. No option moves them, so none shows in the file.
 Here: the stages `genomics.plan_windows`, `genomics.write_window` and `genomics.merge_alignments`. Not here: sorting
-inside a bin (`alignments`), BGZF blocks (`deflate`), the index (`alignment_index`). Imports `flowbutton.model`.
+inside a bin (`alignments`), BGZF blocks (`deflate`), the index (`alignment_index`), flags and depth
+(`alignment_summary`). Imports `flowbutton.model`.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from flowbutton.model.bundle import Parts
+from flowbutton.model.bundle import BundleKey, Parts
 from flowbutton.model.composite import Composite, Stored
 from flowbutton.model.pieces import Scalar
 from flowbutton.model.stage import Items, Resources, Scratch, Tally, conserves
 from flowbutton.partitioners.bgzf import EOF_BLOCK
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.genomics.alignment_index import BAI_LIMIT, PartIndex, depth_of, index_part, write_index
-from flowbutton.stages.genomics.alignments import BIN, bam_header, count_records, merged, unpacked
+from flowbutton.stages.genomics.alignment_summary import WindowCounter, WindowSummary
+from flowbutton.stages.genomics.alignments import BIN, Records, bam_header, merged, unpacked
 from flowbutton.stages.genomics.deflate import BgzfWriter, blocks_of
-from flowbutton.stages.genomics.depth import BLOCK, ProfileFile, joined_under
+from flowbutton.stages.genomics.depth import BLOCK, TILE, ProfileFile, joined_under
 from flowbutton.stages.genomics.reference import Reference, contigs
 from flowbutton.stages.genomics.samples import SampleTable, read_group_line
 
@@ -44,18 +46,24 @@ class BinRange(BaseModel):
 
 
 class Window(BaseModel):
-    """What one task writes of a BAM: ranges of bins, in the order of the file."""
+    """What one task writes of a BAM: ranges of bins, in the order of the file; and what it sees.
+
+    ``reach`` begins a longest span to the left of ``window``: alignments in between may reach into it, and are counted
+    in its depth.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     window: tuple[BinRange, ...]
+    reach: tuple[BinRange, ...]
 
 
 class WindowBlocks(NamedTuple):
-    """The BGZF blocks of one window, records only, and what it contributes to the index."""
+    """The BGZF blocks of one window, records only, and what it contributes to the index and to the summary."""
 
     blocks: Path
     index: PartIndex  # type: ignore[assignment]  # nobody looks for a value in this tuple
+    summary: WindowSummary
 
 
 class StoredWindow(NamedTuple):
@@ -63,6 +71,7 @@ class StoredWindow(NamedTuple):
 
     blocks: Stored
     index: PartIndex  # type: ignore[assignment]
+    summary: WindowSummary
 
 
 class SortedBam(NamedTuple):
@@ -88,8 +97,18 @@ def plan_windows(profiles: Sequence[Path], samples: SampleTable, index: Referenc
         placed = _windows(row.sample, files, lengths)
         unplaced = (BinRange(sample=row.sample, contig=len(lengths), start=0, stop=1),)
         for ordinal, ranges in enumerate((*placed, unplaced)):
-            rows.append(({"sample": row.sample, "ordinal": ordinal}, Window(window=ranges)))
+            window = Window(window=ranges, reach=(_reach(files, ranges[0]), *ranges[1:]))
+            rows.append(({"sample": row.sample, "ordinal": ordinal}, window))
     return Items(tuple(rows))
+
+
+def _reach(files: Sequence[ProfileFile], first: BinRange) -> BinRange:
+    """Return a window's first range, the only one that may begin inside a contig, with what reaches into it."""
+    if first.start == 0:
+        return first
+    profile = joined_under(files, (first.sample, first.contig))
+    before = profile.spans[profile.tiles < first.start // TILE]
+    return first.model_copy(update={"start": max(0, first.start - int(before.max(initial=0)))})
 
 
 def _windows(sample: str, files: Sequence[ProfileFile], lengths: Sequence[int]) -> Iterator[tuple[BinRange, ...]]:
@@ -122,36 +141,43 @@ def _bases_per_bin(files: Sequence[ProfileFile], key: tuple[str, int], length: i
 
 @gather_stage("genomics.write_window", ledger=conserves("alignments", owned=True))
 def write_window(window: Window, alignments: Parts, index: Reference, scratch: Scratch, tally: Tally) -> WindowBlocks:
-    """Write the records of one window as BGZF blocks, in the order of ``samtools sort`` over all reads, and index them.
+    """Write the records of one window as BGZF blocks, in the order of ``samtools sort`` over all reads.
 
+    The blocks are indexed, and alignments counted: their flags, and their depth on the window's bases.
     One bin is held in memory at a time, of reads without a place one piece's.
 
     Args:
-        window: Which bins.
+        window: Which bins are written, and which are seen.
         alignments: Their parts, of all pieces of the sample's reads.
         index: The reference.
         scratch: Where the blocks are written.
         tally: Counts records taken from the parts, and those that are read again from the blocks.
     """
-    genome = contigs(index)
+    lengths = [contig.length for contig in contigs(index)]
+    placed = [(piece.contig, piece.start, piece.stop) for piece in window.window if piece.contig < len(lengths)]
+    counter = WindowCounter(placed, lengths)
     path = Path(scratch) / "window.blocks"
     with path.open("wb") as file:
         out = BgzfWriter(file)
-        for records in _records(alignments, is_placed=window.window[0].contig < len(genome)):
-            tally.consumed("alignments", count_records(records))
-            out.write(records)
+        for key, data in _records(alignments, is_placed=bool(placed)):
+            records = Records.of(data)
+            is_own = not placed or key[1:] >= placed[0][:2]
+            counter.add(records, is_own=is_own)
+            if is_own:
+                tally.consumed("alignments", len(records))
+                out.write(data)
         out.flush()
-    found = index_part(path, depth_of(max((contig.length for contig in genome), default=0)))
+    found = index_part(path, depth_of(max(lengths, default=0)))
     tally.out(found.records)
-    return WindowBlocks(path, found)
+    return WindowBlocks(path, found, counter.summary())
 
 
-def _records(alignments: Parts, *, is_placed: bool) -> Iterator[bytes]:
+def _records(alignments: Parts, *, is_placed: bool) -> Iterator[tuple[BundleKey, bytes]]:
     """Yield records in the order of the file: bin by bin, and those without a place as they come."""
     if is_placed:
-        yield from (merged(parts) for _, parts in alignments)
+        yield from ((key, merged(parts)) for key, parts in alignments)
     else:
-        yield from (unpacked(part) for _, part in alignments.each())
+        yield from ((key, unpacked(part)) for key, part in alignments.each())
 
 
 @gather_stage(
