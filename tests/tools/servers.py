@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -25,8 +27,13 @@ def free_port() -> int:
 
 @contextmanager
 def running(script: Path, folder: Path, *arguments: str) -> Iterator[dict[str, str]]:
-    """Run a server while the block lasts; give the variables that its clients need."""
-    subprocess.run([script, "start", folder, *arguments], check=True, stdout=subprocess.DEVNULL)
+    """Run a server while the block lasts; give the variables that its clients need.
+
+    One starts at a time on this machine: they look for ports that are free, and take them later.
+    """
+    with (Path(tempfile.gettempdir()) / "flowbutton-tests-start-servers").open("w") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        subprocess.run([script, "start", folder, *arguments], check=True, stdout=subprocess.DEVNULL)
     try:
         said = subprocess.run([script, "env", folder], check=True, capture_output=True, text=True).stdout
         yield dict(line.split("=", 1) for line in said.splitlines())
