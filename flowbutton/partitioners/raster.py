@@ -2,13 +2,13 @@
 
 Several bands, of one file or of many, are read together as the layers of a window: each stored block is fetched once.
 
-Here: the windows, the reader of one. Not here: heads and grids (`raster_layers`), the pass (`raster_index`), decoding
-(`tiff_image`). Format: OGC GeoTIFF 1.1, OGC Cloud Optimized GeoTIFF 1.0. Imports `flowbutton.model`, numpy.
+Here: the pieces, the reader of one. Not here: how large windows are (`raster_windows`), heads and grids
+(`raster_layers`), the pass (`raster_index`), decoding (`tiff_image`).
+Format: OGC GeoTIFF 1.1, OGC Cloud Optimized GeoTIFF 1.0. Imports `flowbutton.model`, numpy.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -39,11 +39,10 @@ from flowbutton.partitioners.raster_index import (
 )
 from flowbutton.partitioners.raster_layers import Layer, RasterGrid, chosen, head_of, named_bands, valid_pixels
 from flowbutton.partitioners.raster_warp import Method, Warp, onto_one_grid
+from flowbutton.partitioners.raster_windows import default_window, steps, window_shape
 from flowbutton.partitioners.tiff_image import TiffImage, decoded
 
 Array = npt.NDArray[Any]
-
-_WINDOW, _FEW_LAYERS = 2048, 4  # a task costs some ms besides its pixels; what it holds grows with both
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +274,7 @@ class Raster(Partitioner):
         """
         body = cast(Mapping[str, Any], layout.group.body)
         if window is None:
-            window = _WINDOW if len(body["layers"]) <= _FEW_LAYERS else _WINDOW // 2
+            window = default_window(len(body["layers"]))
         if window < 1 or halo < 0:
             what = f"windows of {window} pixels with a halo of {halo} can't be made"
             raise OptionError(what, why="", hint="a window has 1 pixel or more, a halo 0 or more")
@@ -290,8 +289,8 @@ class Raster(Partitioner):
         high, wide = window_shape(blocks, *clip.of, window)
         return [
             _piece(layout.group, indexes, down, across, halo)
-            for down in _steps(clip.top, rows, high)
-            for across in _steps(clip.left, columns, wide)
+            for down in steps(clip.top, rows, high)
+            for across in steps(clip.left, columns, wide)
         ]
 
     def open(self, piece: Piece, data: DataAccess) -> RasterWindow:
@@ -323,33 +322,6 @@ def _clips(group: Group) -> list[Clip | None]:
         return [None] * len(group.objects)
     own = clip.placed(range(clip.rows), range(clip.columns))
     return [clip if warp is None else warp.clip(*own) for warp in _warps(group)]
-
-
-def _steps(first: int, count: int, size: int) -> Iterator[range]:
-    """Yield ``count`` cells in ranges that end at multiples of ``size``, counted from ``first`` cells before them."""
-    start = 0
-    while start < count:
-        stop = min(start + size - (first + start) % size, count)
-        yield range(start, stop)
-        start = stop
-
-
-def window_shape(blocks: Sequence[tuple[int, int]], rows: int, columns: int, window: int) -> tuple[int, int]:
-    """Return rows and columns of a window of about ``window`` pixels per side, in whole blocks.
-
-    Files with blocks of different shapes get windows of whole blocks of all of them where that takes at most four of
-    the largest; else of the largest, and a smaller block may lie in two windows.
-    """
-    high, wide = (_common([min(block[axis], (rows, columns)[axis]) for block in blocks]) for axis in (0, 1))
-    if wide >= columns:
-        wanted = max(window * window // columns, 1)
-        return min(-(-wanted // high) * high, max(rows, 1)), columns
-    return -(-window // high) * high, -(-window // wide) * wide
-
-
-def _common(lengths: Sequence[int]) -> int:
-    together = math.lcm(*lengths)
-    return together if together <= 4 * max(lengths) else max(lengths)
 
 
 def _piece(group: Group, indexes: Sequence[RasterIndex], rows: range, columns: range, halo: int) -> Piece:

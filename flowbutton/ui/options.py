@@ -1,4 +1,4 @@
-"""The options that `run`, `plan`, `validate` and `dag` share, and the value that they make.
+"""The options that `run`, `plan`, `validate` and `dag` share, and the value that they make; `-p` is `verify`'s too.
 
 Imports click. What the values mean is in `ui.asking`.
 """
@@ -56,6 +56,13 @@ def once(ctx: click.Context, param: click.Parameter, given: tuple[tuple[str, str
     return dict(given)
 
 
+def params_option(help_text: str) -> Callable[[Any], Any]:
+    """Return the option ``-p NAME=VALUE``; a name that is given twice is refused."""
+    return click.option(
+        "-p", "params", type=KeyValue(), multiple=True, callback=once, metavar="NAME=VALUE", help=help_text
+    )
+
+
 def what(command: Callable[..., int]) -> Callable[..., int]:
     """Add what says which pipeline with which params; the command gets all that is asked as ``asked``."""
 
@@ -69,15 +76,7 @@ def what(command: Callable[..., int]) -> Callable[..., int]:
         click.option(
             "--params-file", type=click.Path(path_type=Path), metavar="FILE", help="Params from YAML or JSON."
         ),
-        click.option(
-            "-p",
-            "params",
-            type=KeyValue(),
-            multiple=True,
-            callback=once,
-            metavar="NAME=VALUE",
-            help="A param; may be repeated.",
-        ),
+        params_option("A param; may be repeated."),
         click.argument("pipeline"),
     ):
         gathered = decorate(gathered)

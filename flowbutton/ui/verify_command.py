@@ -17,7 +17,7 @@ from flowbutton.model.units import show_bytes
 from flowbutton.ui.errors import complain
 from flowbutton.ui.exits import Exit
 from flowbutton.ui.finding import of_store, run_folder, store_of, work_of
-from flowbutton.ui.options import KeyValue, once
+from flowbutton.ui.options import params_option
 from flowbutton.ui.words import counted, shown_path
 
 if TYPE_CHECKING:
@@ -31,15 +31,7 @@ if TYPE_CHECKING:
 @of_store
 @click.option("--drop", "dropping", is_flag=True, help="Remove what is damaged: the next run makes it again.")
 @click.option("--exactness", "stage", metavar="STAGE", help="Do STAGE again with other pieces, and compare.")
-@click.option(
-    "-p",
-    "params",
-    type=KeyValue(),
-    multiple=True,
-    callback=once,
-    metavar="NAME=VALUE",
-    help="Another size, for --exactness.",
-)
+@params_option("Another size, for --exactness.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def verify_command(
     run: str,

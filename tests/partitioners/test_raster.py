@@ -17,7 +17,8 @@ from rasterio.transform import Affine
 from flowbutton.model.errors import BadInput, FlowbuttonError, MalformedRecord, OptionError, TruncatedInput
 from flowbutton.model.partitioner import Reader
 from flowbutton.model.pieces import Source
-from flowbutton.partitioners.raster import Raster, RasterWindow, window_shape
+from flowbutton.partitioners.raster import Raster, RasterWindow
+from flowbutton.partitioners.raster_windows import window_shape
 from flowbutton.testing.partitioners import CutSource, MemoryAccess, PartitionerContract
 
 NORTH_UP = Affine(2, 0, 500000, 0, -2, 5400300)

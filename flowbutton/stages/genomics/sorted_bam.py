@@ -26,7 +26,7 @@ from flowbutton.stages.genomics.alignment_index import BAI_LIMIT, PartIndex, dep
 from flowbutton.stages.genomics.alignment_summary import WindowCounter, WindowSummary
 from flowbutton.stages.genomics.alignments import BIN, Records, bam_header, merged, unpacked
 from flowbutton.stages.genomics.deflate import BgzfWriter, blocks_of
-from flowbutton.stages.genomics.depth import BLOCK, TILE, ProfileFile, joined_under
+from flowbutton.stages.genomics.depth import BLOCK, TILE, Profile, ProfileFile, joined_under
 from flowbutton.stages.genomics.reference import Reference, contigs
 from flowbutton.stages.genomics.samples import SampleTable, read_group_line
 
@@ -94,47 +94,46 @@ def plan_windows(profiles: Sequence[Path], samples: SampleTable, index: Referenc
     lengths = [contig.length for contig in contigs(index)]
     rows: list[tuple[Mapping[str, Scalar], Window]] = []
     for row in samples.root:
-        placed = _windows(row.sample, files, lengths)
         unplaced = (BinRange(sample=row.sample, contig=len(lengths), start=0, stop=1),)
-        for ordinal, ranges in enumerate((*placed, unplaced)):
-            window = Window(window=ranges, reach=(_reach(files, ranges[0]), *ranges[1:]))
-            rows.append(({"sample": row.sample, "ordinal": ordinal}, window))
+        windows = (*_windows(row.sample, files, lengths), Window(window=unplaced, reach=unplaced))
+        rows += [({"sample": row.sample, "ordinal": ordinal}, window) for ordinal, window in enumerate(windows)]
     return Items(tuple(rows))
 
 
-def _reach(files: Sequence[ProfileFile], first: BinRange) -> BinRange:
-    """Return a window's first range, the only one that may begin inside a contig, with what reaches into it."""
-    if first.start == 0:
-        return first
-    profile = joined_under(files, (first.sample, first.contig))
-    before = profile.spans[profile.tiles < first.start // TILE]
-    return first.model_copy(update={"start": max(0, first.start - int(before.max(initial=0)))})
-
-
-def _windows(sample: str, files: Sequence[ProfileFile], lengths: Sequence[int]) -> Iterator[tuple[BinRange, ...]]:
-    """Yield ranges that hold all bins of contigs with reads; each window but the last is full."""
-    found: list[BinRange] = []
+def _windows(sample: str, files: Sequence[ProfileFile], lengths: Sequence[int]) -> Iterator[Window]:
+    """Yield windows that hold all bins of contigs with reads; each but the last is full."""
+    found: list[tuple[BinRange, int]] = []  # with the first base that is seen
     held = 0
     for contig, length in enumerate(lengths):
         key = (sample, contig)
         if all(key not in file.keys for file in files):
             continue
-        start = 0
-        for number, bases in enumerate(_bases_per_bin(files, key, length)):
+        profile = joined_under(files, key)
+        longest = np.maximum.accumulate(profile.spans)
+        start = seen = 0
+        for number, bases in enumerate(_bases_per_bin(profile, length)):
             held += bases
             if held >= WINDOW_BASES:
                 stop = (number + 1) * BIN
-                yield (*found, BinRange(sample=sample, contig=contig, start=start, stop=stop))
-                found, held, start = [], 0, stop
+                yield _window([*found, (BinRange(sample=sample, contig=contig, start=start, stop=stop), seen)])
+                before = int(np.searchsorted(profile.tiles, stop // TILE))
+                found, held, start, seen = [], 0, stop, max(0, stop - int(longest[before - 1]))
         if start < length:
-            found.append(BinRange(sample=sample, contig=contig, start=start, stop=-(-length // BIN) * BIN))
+            found.append((BinRange(sample=sample, contig=contig, start=start, stop=-(-length // BIN) * BIN), seen))
     if found:
-        yield tuple(found)
+        yield _window(found)
 
 
-def _bases_per_bin(files: Sequence[ProfileFile], key: tuple[str, int], length: int) -> list[int]:
+def _window(ranges: Sequence[tuple[BinRange, int]]) -> Window:
+    return Window(
+        window=tuple(owned for owned, _ in ranges),
+        reach=tuple(owned.model_copy(update={"start": seen}) for owned, seen in ranges),
+    )
+
+
+def _bases_per_bin(profile: Profile, length: int) -> list[int]:
     bins, per_bin = -(-length // BIN), BIN // BLOCK
-    depth = joined_under(files, key).depth(bins * per_bin) * BLOCK
+    depth = profile.depth(bins * per_bin) * BLOCK
     sums: list[int] = np.add.reduceat(depth, np.arange(bins) * per_bin).tolist()
     return sums
 
