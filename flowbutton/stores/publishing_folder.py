@@ -1,7 +1,7 @@
 """Outputs in a folder of this machine.
 
 Published files are copies (by reflink where the file system can), never links into the store: an edited result must
-not corrupt it. All are written beside their places first, then renamed.
+not corrupt it. All are written beside their places first, then renamed (`stores.staging`).
 Imports `flowbutton.model`, `stores`.
 """
 
@@ -19,6 +19,7 @@ from flowbutton.model.records import Artifact
 from flowbutton.stores.artifacts import Artifacts
 from flowbutton.stores.objects import Objects
 from flowbutton.stores.publishing import Publisher, inside
+from flowbutton.stores.staging import Staged, staged
 
 _NOTE = ".flowbutton-published.json"
 
@@ -64,23 +65,17 @@ class FolderPublisher(Publisher):
             NoSpace: the disk is full; nothing was renamed, the results of an earlier run stand.
         """
         results, artifacts = self.folder, Artifacts(objects)
-        staged: list[tuple[Path, Path]] = []
-        results.mkdir(parents=True, exist_ok=True)
-        known = _Published(results)
+        places = {name: results / inside(name) for name in found}
         try:
-            for name, artifact in found.items():
-                place = results / inside(name)
-                if not known.holds(name, artifact):
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    fresh = place.with_name(f".{place.name}.partial")
-                    staged.append((fresh, place))
-                    _write(artifact, fresh, artifacts)
-            for fresh, place in staged:
-                fresh.replace(place)
-            known.note(found)
+            results.mkdir(parents=True, exist_ok=True)
+            known = _Published(results)
+            with staged(results, [*places.values(), known.file]) as work:
+                for name, artifact in found.items():
+                    if not known.holds(name, artifact):
+                        _write(artifact, work.at(places[name]), artifacts)
+                work.name_all()
+                known.note(found, work)
         except OSError as error:
-            for fresh, _ in staged:
-                fresh.unlink(missing_ok=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise NoSpace(
                     "no space left to publish the results",
@@ -106,9 +101,9 @@ class _Published:
     """What was published into a folder, by name: digest, and the size and time that the file then had."""
 
     def __init__(self, results: Path) -> None:
-        self._results, self._file = results, results / _NOTE
+        self._results, self.file = results, results / _NOTE
         try:
-            self._known: dict[str, list[object]] = json.loads(self._file.read_text())
+            self._known: dict[str, list[object]] = json.loads(self.file.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
             self._known = {}
 
@@ -116,13 +111,12 @@ class _Published:
         """Return whether the file is there as it was published, with this content."""
         return self._known.get(name) == self._look(name, artifact)
 
-    def note(self, found: Mapping[str, Artifact]) -> None:
+    def note(self, found: Mapping[str, Artifact], work: Staged) -> None:
         """Remember what is published now."""
         known = {name: self._look(name, artifact) for name, artifact in found.items()}
         if known != self._known:
-            fresh = self._file.with_name(f"{self._file.name}.partial")
-            fresh.write_text(json.dumps(known, indent=1) + "\n")
-            fresh.replace(self._file)
+            work.at(self.file).write_text(json.dumps(known, indent=1) + "\n")
+            work.name_all()
 
     def _look(self, name: str, artifact: Artifact) -> list[object]:
         try:

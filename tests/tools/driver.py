@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +36,9 @@ class Driver:
     process: subprocess.Popen[str]
 
     def wait(self, timeout_s: float = 60) -> int:
-        """Return the exit code."""
+        """Return the exit code; what it said on its standard error goes to the test's output."""
         try:
-            self.process.communicate(timeout=timeout_s)
+            sys.stderr.write(self.process.communicate(timeout=timeout_s)[1])
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.communicate()
@@ -47,7 +48,9 @@ class Driver:
 
 def start(bench: Bench, text: str, *, env: Mapping[str, str] | None = None, **options: Any) -> Driver:
     """Start a driver on a bench."""
-    (bench.folder / "pipeline.yaml").write_text(text)
+    fresh = bench.folder / f"pipeline-{uuid.uuid4().hex}.yaml"
+    fresh.write_text(text)
+    fresh.replace(bench.folder / "pipeline.yaml")  # at once: another driver may be about to read it
     told = json.dumps({"folder": str(bench.folder), "executor": "processes", "workers": 2, **options})
     process = subprocess.Popen(
         [sys.executable, str(HERE / "driver.py"), told],
