@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowbutton.model.errors import MalformedRecord
-from flowbutton.partitioners.lines import Places, places_of
+from flowbutton.partitioners.lines import Places
 
 _AT, _PLUS, _RETURN, _NEWLINE, _SLASH, _ONE, _TWO = b"@+\r\n/12"
 _BLANK = np.isin(np.arange(256), list(b" \t\n\r\v\f"))  # what bytes.split takes for the end of a word
 _BASES = re.compile(rb"[A-Za-z.*~-]+\r?")
 _LOWEST, _HIGHEST = 33, 126  # what can be printed and is no blank
 _NOT_PRINTED = re.compile(rb"[^!-~]")
+_LOOSE = 4  # a table of lines may be so many times as large as the lines
 WRAPPED = "'seqtk seq -l0' writes four lines to a record"
 
 
@@ -49,7 +50,7 @@ class Seams:
         array = np.frombuffer(text, np.uint8)
         # Numbers below wrap around: one comparison finds what is too low and what is too high.
         above = array - np.uint8(_LOWEST)
-        places = places_of(np.greater(above, _HIGHEST - _LOWEST, out=above.view(np.bool_)))
+        places = np.flatnonzero(np.greater(above, _HIGHEST - _LOWEST, out=above.view(np.bool_)))
         newline = array[places] == _NEWLINE
         odd = np.flatnonzero(~newline)
         # All that is found before an odd byte and is none itself is a newline.
@@ -75,7 +76,7 @@ class Seams:
 
 def line_ends(text: bytes | bytearray | memoryview) -> Places:
     """Return where the newlines are."""
-    return places_of(np.frombuffer(text, np.uint8) == _NEWLINE)
+    return np.flatnonzero(np.frombuffer(text, np.uint8) == _NEWLINE)
 
 
 def line_starts(ends: Places) -> Places:
@@ -107,8 +108,27 @@ def bad_records(text: bytes, seams: Seams) -> Places:
 def headers_of(text: bytes, ends: Places, *, first: int = 0, step: int = 1) -> bytes:
     """Return the header lines of record ``first`` and every ``step``-th after it, whole, with their newlines."""
     starts, stops = line_starts(ends)[4 * first :: 4 * step], ends[4 * first :: 4 * step] + 1
-    # Measured: gathering the bytes by numpy takes twice as long.
-    return b"".join([text[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)])
+    if not len(starts):
+        return b""
+    lengths = stops - starts
+    width = int(lengths.max())
+    rows = int(np.searchsorted(starts, len(text) - width, "right"))
+    if rows * width > _LOOSE * int(lengths.sum()):
+        rows = 0
+    alone = [text[start:stop] for start, stop in zip(starts[rows:].tolist(), stops[rows:].tolist(), strict=True)]
+    return b"".join((_rows_of(text, starts[:rows], lengths[:rows], width), *alone))
+
+
+def _rows_of(text: bytes, starts: Places, lengths: Places, width: int) -> bytes:
+    """Return bytes of equal width from each of ``starts``, less what exceeds each of ``lengths``.
+
+    Measured: a third of the time of slicing each line.
+    """
+    if not len(starts):
+        return b""
+    windows = np.ndarray((len(text) - width + 1,), np.dtype((np.void, width)), text, strides=(1,))
+    table = windows[starts].view(np.uint8).reshape(-1, width)
+    return table[np.arange(width) < lengths[:, None]].tobytes()
 
 
 def names_of(headers: bytes) -> list[bytes]:

@@ -49,16 +49,6 @@ class BadLine:
     byte: int
 
 
-def places_of(hits: npt.NDArray[np.bool_]) -> Places:
-    """Return where ``hits`` is true. Measured: where few are, looking at eight at once first saves a third."""
-    whole = len(hits) & ~7
-    words = hits[:whole].view(np.uint64)
-    some = np.flatnonzero(words != 0)
-    inside = np.flatnonzero(words[some].view(np.bool_))
-    found = (some[inside >> 3] << 3) + (inside & 7)
-    return np.concatenate((found, np.flatnonzero(hits[whole:]) + whole)) if whole < len(hits) else found
-
-
 class LineScan:
     """Looks at a part of a text, block by block."""
 
@@ -73,7 +63,7 @@ class LineScan:
         if not block:
             return [0] * len(stops)
         array = np.frombuffer(block, np.uint8)
-        ends = places_of(array == _NEWLINE)
+        ends = np.flatnonzero(array == _NEWLINE)
         starts = ends + 1 if array[-1] != _NEWLINE else ends[:-1] + 1
         line = self._newlines + 1
         if self._last == _NEWLINE:

@@ -37,10 +37,11 @@ def test_usual_pairs_are_called_alike() -> None:
         assert not same_names(first, second + b"@r9\n")
 
 
-@given(count=st.integers(0, 9), step=st.integers(1, 2))
-def test_headers_of_a_block(count: int, step: int) -> None:
-    lines = [b"@r%d c\nAC\n+\nII\n" % number for number in range(count)]
-    text = b"".join(lines)
-    wanted = b"".join(line.split(b"\n")[0] + b"\n" for line in lines[::step])
-    assert headers_of(text, line_ends(text), step=step) == wanted
+@given(widths=st.lists(st.integers(0, 60), max_size=9), bases=st.integers(0, 30), step=st.integers(1, 2))
+@example(widths=[1] * 8 + [400], bases=3, step=1)  # the table of lines would be too loose
+@example(widths=[9] * 8, bases=0, step=1)  # the last lines are nearer to the text's end than they are long
+def test_headers_of_a_block(widths: list[int], bases: int, step: int) -> None:
+    headers = [b"@" + b"%d" % (number % 10) * width + b"\n" for number, width in enumerate(widths)]
+    text = b"".join(header + b"A" * bases + b"\n+\n" + b"I" * bases + b"\n" for header in headers)
+    assert headers_of(text, line_ends(text), step=step) == b"".join(headers[::step])
     assert headers_of(b"", np.zeros(0, np.intp)) == b""
