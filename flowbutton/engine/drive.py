@@ -8,9 +8,10 @@ All decisions are elsewhere: what exists (`engine.expansion`), what runs when (`
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 
 from flowbutton.dag.plan import largest_share
 from flowbutton.engine.aside import keep_aside
@@ -22,7 +23,7 @@ from flowbutton.engine.reuse import Records, content_reader, settle
 from flowbutton.engine.schedule import Demand
 from flowbutton.engine.sites import Sites
 from flowbutton.engine.steady import Pause, steadily
-from flowbutton.engine.tasks import RangeReader, Result, RowsInput, Task
+from flowbutton.engine.tasks import RangeReader, Result, RowsInput, Task, by_node
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Bug, CorruptObject, FlowbuttonError, NotInStore, ResourceExhausted, WorkerLost
 from flowbutton.model.executor import Call, Event, Lost, Progressed, Raised, Returned, Started, TimedOut
@@ -78,8 +79,7 @@ class Drive:
     ) -> None:
         self._expansion, self._records, self._sites, self._journal = expansion, records, sites, journal
         self._ranks, self._now, self._pause, self._tick = ranks, now, pause, tick
-        self._tasks: dict[int, Task] = {}
-        self._twins: dict[str, tuple[int, ...]] = {}  # tasks of one fingerprint: only the first runs
+        self._twins: dict[str, tuple[Task, ...]] = {}  # what is not done, by fingerprint: only the first of it runs
         self._calls: dict[int, tuple[Task, ...]] = {}
         self._selections: dict[RowsInput, str] = {}
         self._terms: dict[str, tuple[int, Resources, int]] = {}  # rank, resources and retries of a node
@@ -113,12 +113,12 @@ class Drive:
 
     def _take(self, ready: Sequence[Task]) -> None:
         """Reuse what is done, schedule the rest; of tasks with one fingerprint only the first runs."""
-        demands, reused = [], list[tuple[Task, Result]]()
-        for task in settle(self._expansion, ready, self._records, lambda *pair: reused.append(pair)):
-            self._tasks[task.id] = task
-            twins = self._twins.get(task.fingerprint, ())
-            self._twins[task.fingerprint] = (*twins, task.id)
-            if not twins:
+        fresh, reused = settle(self._expansion, ready, self._records)
+        demands = []
+        for task in fresh:
+            twins = self._twins.get(task.fingerprint)
+            self._twins[task.fingerprint] = (task,) if twins is None else (*twins, task)
+            if twins is None:
                 demands.append(self._demand(task))
         self._sites.add(demands)
         self._tell_reused(reused)
@@ -127,17 +127,16 @@ class Drive:
     def _demand(self, task: Task) -> Demand:
         terms = self._terms.get(task.node)
         if terms is None:
-            spec = self._expansion.node_of(task.id).spec
+            spec = self._expansion.nodes[task.node].spec
             terms = self._terms[task.node] = self._ranks(task.node), spec.resources, spec.retries
         rank, resources, retries = terms
         return Demand(task, rank, task.memory_bytes(resources), resources.timeout_s, retries)
 
     def _tell_reused(self, reused: Sequence[tuple[Task, Result]]) -> None:
         self.ended.reused += len(reused)
-        traced = [(task, 0, result.outlined.measures) for task, result in reused]
-        self._journal.trace("reused", traced)
-        for node, told in _by_node(traced):
-            self._journal.event("reused", **self._progress(node), tasks=[task.id for task, _, _ in told])
+        self._journal.trace("reused", [(task, 0, result.outlined.measures) for task, result in reused])
+        for node, tasks in by_node([task for task, _ in reused]).items():
+            self._journal.event("reused", **self._progress(node), tasks=[task.id for task in tasks])
 
     def _progress(self, node: str) -> dict[str, Json]:
         return {"stage": node, "expected": self._expansion.nodes[node].expected()[0]}
@@ -208,8 +207,7 @@ class Drive:
                 if isinstance(message, PackWritten):
                     written[self._stage_digest(event.id)] += message.rows
                     twins = [self._twins.get(row.fingerprint) for row in message.rows]
-                    first = [numbers[0] for numbers in twins if numbers]
-                    self._sites.written(first)
+                    self._sites.written([tasks[0].id for tasks in twins if tasks])
                 else:
                     self._hear(event.id, message)
             elif isinstance(event, Started):
@@ -256,34 +254,32 @@ class Drive:
         suspect, _ = self._sites.ended(call, None if item is None else tasks[item].id)
         self._journal.event("over", call=call, stage=tasks[0].node, how=type(event).__name__.lower())
         if suspect is not None:
-            self._fail(FailedTask(self._tasks[suspect], error, trace, ""))
+            self._fail(FailedTask(next(task for task in tasks if task.id == suspect), error, trace, ""))
 
     def _recover(self, call: int) -> None:
         """A call broke off: what it had written counts all the same."""
         digest = self._stage_digest(call)
         steadily(lambda: self._records.reload(digest), pause=self._pause)
-        left = [task for task in self._calls[call] if task.id in self._tasks]
-        found = self._records.find(digest, [task.fingerprint for task in left])
-        self._finish(digest, list(found.values()))
+        left = [task.fingerprint for task in self._calls[call] if task.fingerprint in self._twins]
+        self._finish(digest, self._records.find(digest, left))
 
     def _commit(self, stage_digest: str, rows: Sequence[Outlined]) -> None:
         found = steadily(lambda: self._records.commit(stage_digest, rows), pause=self._pause)
         self._finish(stage_digest, found)
 
-    def _finish(self, stage_digest: str, found: Sequence[Outlined]) -> None:
+    def _finish(self, stage_digest: str, found: Mapping[str, Outlined]) -> None:
         done: list[tuple[int, Result, RangeReader | None]] = []
-        traced: list[tuple[Task, int, Measures]] = []
-        for outlined in found:
+        traced: dict[str, list[tuple[Task, int, Measures]]] = defaultdict(list)
+        for mark, outlined in found.items():
             result, measures = Result(stage_digest, outlined, reused=False), outlined.measures
-            for number in self._twins.pop(outlined.fingerprint, ()):
-                task = self._tasks.pop(number)
-                done.append((number, result, content_reader(self._expansion, task, result, self._records)))
-                traced.append((task, self._sites.attempts(number) + 1, measures))
-                self._sites.done(number, measures.wall_s)  # what waited for its twin is not known there
+            for task in self._twins.pop(mark, ()):
+                done.append((task.id, result, content_reader(self._expansion.nodes[task.node], result, self._records)))
+                failed = self._sites.done(task.id, measures.wall_s)  # what waited for its twin is not known there
+                traced[task.node].append((task, failed + 1, measures))
         self.ended.ran += len(done)
-        self._journal.trace("done", traced)
+        self._journal.trace("done", chain.from_iterable(traced.values()))
         ready = self._expansion.done(done)
-        for node, ended in _by_node(traced):
+        for node, ended in traced.items():
             self._journal.event(
                 "done",
                 **self._progress(node),
@@ -336,13 +332,3 @@ class Drive:
                 ledger=line.to_json() if line else None,
                 warnings=warnings,
             )
-
-
-_Traced = tuple[Task, int, Measures]
-
-
-def _by_node(traced: Sequence[_Traced]) -> Iterable[tuple[str, list[_Traced]]]:
-    found: dict[str, list[_Traced]] = defaultdict(list)
-    for one in traced:
-        found[one[0].node].append(one)
-    return found.items()

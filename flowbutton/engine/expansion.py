@@ -69,7 +69,7 @@ class Expansion:
     def done(self, results: Iterable[tuple[int, Result, RangeReader | None]]) -> list[Task]:
         """Take in results of tasks; return the tasks that became ready. Raises what a partitioner's cut raises."""
         for task, result, read in results:
-            self.node_of(task).done(task, result, read)
+            self._of_task[task - 1].done(task, result, read)
         return self._advance()
 
     def node_of(self, task: int) -> Node:
@@ -85,10 +85,10 @@ class Expansion:
         """Let every node make what it can. One pass in topological order reaches all that a change can make ready."""
         ready: list[Task] = []
         for node in self.nodes.values():
-            for task in node.advance():
-                self._of_task.append(node)
-                assert len(self._of_task) == task.id
-                ready.append(task)
+            made = [*node.advance()]
+            self._of_task += [node] * len(made)
+            assert not made or len(self._of_task) == made[-1].id
+            ready += made
         return ready
 
     def _add_source(self, node: dag.SourceNode, facts: SourceFacts) -> None:

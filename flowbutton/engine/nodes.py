@@ -21,6 +21,7 @@ from flowbutton.engine.results import Column, Lazy, Results
 from flowbutton.engine.tasks import Counts, Marker, Order, RangeReader, Result, RowsInput, Task
 from flowbutton.model.canonical import Json
 from flowbutton.model.pieces import IndexPart, Key
+from flowbutton.model.records import NOTHING_COUNTED
 from flowbutton.model.stage import Resources
 from flowbutton.worker.payload import Input, PieceInput, Work
 
@@ -75,9 +76,13 @@ class Stream(ABC):
     """Items in the making: they come in any order of their ``order``, until ``complete``."""
 
     def __init__(self, teller: str) -> None:
-        self.complete = False
         self.teller = teller
         """The name of the node that will tell how many items there are."""
+
+    @property
+    @abstractmethod
+    def complete(self) -> bool:
+        """Whether all items are there."""
 
     @property
     @abstractmethod
@@ -100,6 +105,8 @@ class Stream(ABC):
 
 class ValueStream(Stream):
     """Items that are known when they come."""
+
+    complete = False
 
     def __init__(self, teller: str) -> None:
         super().__init__(teller)
@@ -162,7 +169,9 @@ class Node(ABC):
         """Take in a task's result; ``read`` reads its one artifact, given where `wants_content`."""
         del read
         self.results[task] = result
-        self.counts.add(result.ledger)
+        counts = result.outlined.ledger
+        if counts is not NOTHING_COUNTED:
+            self.counts.add(counts)
 
     def in_order(self) -> Sequence[int]:
         """Return the tasks that are done, in the order of the data."""

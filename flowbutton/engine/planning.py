@@ -5,7 +5,6 @@ Imports `flowbutton.model`, `dag`, `engine` nodes.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.identity import Identities
 from flowbutton.engine.nodes import Node
 from flowbutton.engine.past import Past
-from flowbutton.engine.tasks import Task
+from flowbutton.engine.tasks import Task, by_node
 from flowbutton.worker.payload import IndexWork, StageWork
 
 
@@ -39,10 +38,10 @@ def plan_of(
     expansion: Expansion, fresh: Sequence[Task], store: str, history: History, executor_of: Callable[[str], str]
 ) -> Plan:
     """Return the plan: ``fresh`` are the tasks that are ready and not done."""
-    by_node: dict[str, list[Task]] = defaultdict(list)
-    for task in fresh:
-        by_node[task.node].append(task)
-    stages = tuple(_stage(node, by_node[name], history, executor_of(name)) for name, node in expansion.nodes.items())
+    ready = by_node(fresh)
+    stages = tuple(
+        _stage(node, ready.get(name, []), history, executor_of(name)) for name, node in expansion.nodes.items()
+    )
     return Plan(expansion.graph.name, store, stages, tuple(expansion.graph.dropped))
 
 

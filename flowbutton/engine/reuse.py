@@ -14,7 +14,7 @@ from typing import NamedTuple
 from flowbutton.engine.collector import uncollected
 from flowbutton.engine.expansion import Expansion, transposition_of
 from flowbutton.engine.nodes import Node
-from flowbutton.engine.tasks import RangeReader, Result, Task
+from flowbutton.engine.tasks import RangeReader, Result, Task, by_node
 from flowbutton.model.outlines import Outlined
 from flowbutton.model.records import Artifact, Row
 from flowbutton.model.store import Store
@@ -47,6 +47,8 @@ class Records:
         """Return rows and outlines of those fingerprints that are done and whose artifacts are still there."""
         found = self.log(stage_digest).find(fingerprints)
         objects = {mark: digests for mark, outlined in found.items() if (digests := outlined.objects)}
+        if not objects:
+            return found
         there = self.objects.present({digest for digests in objects.values() for digest in digests})
         for mark in [mark for mark, digests in objects.items() if not there.issuperset(digests)]:
             del found[mark]
@@ -71,9 +73,9 @@ class Records:
         answers = [self.log(stage_digest).are_sound(found) for stage_digest, found in by_stage.items()]
         return all(answers)
 
-    def commit(self, stage_digest: str, rows: Sequence[Outlined]) -> list[Outlined]:
+    def commit(self, stage_digest: str, rows: Sequence[Outlined]) -> dict[str, Outlined]:
         """Name rows; return the winning row and outline of each fingerprint."""
-        return [*self.log(stage_digest).commit(rows).values()]
+        return self.log(stage_digest).commit(rows)
 
     def artifact(self, stored: StoredRow) -> Artifact:
         """Return the one artifact of a task whose content decides about others."""
@@ -127,10 +129,8 @@ def settle_soundly(expand: Callable[[], Expansion], records: Records) -> Settled
 
 
 def _settled(expansion: Expansion, records: Records) -> Settled:
-    reused: list[tuple[Task, Result]] = []
     with uncollected():
-        fresh = _walked(expansion, expansion.start(), records, lambda *pair: reused.append(pair), is_read=False)
-    return Settled(expansion, fresh, reused)
+        return Settled(expansion, *_walked(expansion, expansion.start(), records, is_read=False))
 
 
 def _taken(expansion: Expansion, fresh: Sequence[Task]) -> Iterator[StoredRow]:
@@ -169,54 +169,44 @@ def _records_of(node: Node) -> Iterator[StoredRow]:
 
 
 def settle(
-    expansion: Expansion,
-    ready: Sequence[Task],
-    records: Records,
-    tell: Callable[[Task, Result], None] = lambda _task, _result: None,
-) -> list[Task]:
-    """Reuse what is done and whose records are sound, wave by wave; return the tasks that must run.
-
-    ``tell`` hears of each reused one.
-    """
+    expansion: Expansion, ready: Sequence[Task], records: Records
+) -> tuple[list[Task], list[tuple[Task, Result]]]:
+    """Reuse what is done and whose records are sound, wave by wave; return the tasks that must run, and the others."""
     with uncollected():
-        return _walked(expansion, ready, records, tell, is_read=True)
+        return _walked(expansion, ready, records, is_read=True)
 
 
 def _walked(
-    expansion: Expansion,
-    ready: Sequence[Task],
-    records: Records,
-    tell: Callable[[Task, Result], None],
-    *,
-    is_read: bool,
-) -> list[Task]:
+    expansion: Expansion, ready: Sequence[Task], records: Records, *, is_read: bool
+) -> tuple[list[Task], list[tuple[Task, Result]]]:
     fresh: list[Task] = []
+    reused: list[tuple[Task, Result]] = []
     while ready:
-        by_stage: dict[str, list[Task]] = defaultdict(list)
-        for task in ready:
-            by_stage[expansion.node_of(task.id).spec.stage_digest].append(task)
         following: list[Task] = []
-        for stage_digest, tasks in by_stage.items():
+        for name, tasks in by_node(ready).items():
+            node = expansion.nodes[name]
+            stage_digest = node.spec.stage_digest
             found = records.find(stage_digest, [task.fingerprint for task in tasks])
-            if is_read:
+            if is_read and found:
                 found = records.sound(stage_digest, found)
-            wanting = {task.fingerprint for task in tasks if expansion.node_of(task.id).wants_content}
-            contents = records.sound_contents(stage_digest, (one for mark, one in found.items() if mark in wanting))
+            if not found:
+                fresh += tasks
+                continue
+            contents = records.sound_contents(stage_digest, found.values()) if node.wants_content else {}
             done: list[tuple[int, Result, RangeReader | None]] = []
             for task in tasks:
                 known, read = found.get(task.fingerprint), contents.get(task.fingerprint)
-                if known is None or (read is None and task.fingerprint in wanting):
+                if known is None or (read is None and node.wants_content):
                     fresh.append(task)
                     continue
                 result = Result(stage_digest, known, reused=True)
-                tell(task, result)
+                reused.append((task, result))
                 done.append((task.id, result, read))
-            following += expansion.done(done) if done else []
+            following += expansion.done(done)
         ready = following
-    return fresh
+    return fresh, reused
 
 
-def content_reader(expansion: Expansion, task: Task, result: Result, records: Records) -> RangeReader | None:
+def content_reader(node: Node, result: Result, records: Records) -> RangeReader | None:
     """Return the reader of a task's one artifact where its node decides by it."""
-    wants = expansion.node_of(task.id).wants_content
-    return records.reader(records.artifact(result.stored)) if wants else None
+    return records.reader(records.artifact(result.stored)) if node.wants_content else None

@@ -10,7 +10,8 @@ unless one call runs alone. Imports `flowbutton.model`, `engine.retry`, `engine.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
@@ -108,26 +109,26 @@ class Schedule:
     running: dict[int, _Running] = field(default_factory=dict)
     draining: bool = False
     calls: Iterator[int] = field(default_factory=lambda: count(1))  # their numbers
-    _lanes: dict[str, list[tuple[Order, int]]] = field(default_factory=dict)  # what is ready, a heap per node
+    # What is ready, a heap per node.
+    _lanes: dict[str, list[tuple[Order, int]]] = field(default_factory=lambda: defaultdict(list))
     _delayed: list[tuple[float, int]] = field(default_factory=list)
-    _pace: dict[str, _Pace] = field(default_factory=dict)
+    _pace: dict[str, _Pace] = field(default_factory=lambda: defaultdict(_Pace))
 
-    def add(self, demands: Sequence[Demand]) -> None:
+    def add(self, demands: Iterable[Demand]) -> None:
         """Take in tasks that are ready."""
         for demand in demands:
-            self.entries[demand.task.id] = _Entry(demand)
-            self._enqueue(demand.task.id)
+            entry = self.entries[demand.task.id] = _Entry(demand)
+            self._enqueue(entry)
 
-    def _enqueue(self, task: int) -> None:
-        entry = self.entries[task]
+    def _enqueue(self, entry: _Entry) -> None:
         entry.state = State.READY
-        found = entry.demand.task
-        heapq.heappush(self._lanes.setdefault(found.node, []), (found.order, task))
+        task = entry.demand.task
+        heapq.heappush(self._lanes[task.node], (task.order, task.id))
 
     def next(self, now_s: float) -> list[Submit]:
         """Return the calls that start now."""
         while self._delayed and self._delayed[0][0] <= now_s:
-            self._enqueue(heapq.heappop(self._delayed)[1])
+            self._enqueue(self.entries[heapq.heappop(self._delayed)[1]])
         submits: list[Submit] = []
         while not self.draining and len(self.running) < self.capacity.slots:
             submit = self._one()
@@ -186,8 +187,7 @@ class Schedule:
         return room is None or entry.memory_bytes <= room or not self.running
 
     def _batch(self, first: _Entry, ready: int) -> int:
-        pace = self._pace.get(first.demand.task.node, _Pace())
-        return 1 if first.alone else pace.batch(ready, self.capacity)
+        return 1 if first.alone else self._pace[first.demand.task.node].batch(ready, self.capacity)
 
     def written(self, tasks: Iterable[int]) -> None:
         """The records of tasks are written, and will be named: nothing of their call's end is theirs any more."""
@@ -195,15 +195,16 @@ class Schedule:
             if task in self.entries:
                 self._leave(self.entries[task])
 
-    def done(self, task: int, wall_s: float) -> None:
-        """A task's record is named."""
+    def done(self, task: int, wall_s: float) -> int:
+        """A task's record is named; return how many of its attempts had failed."""
         entry = self.entries.pop(task, None)
         if entry is None:
-            return
-        pace = self._pace.setdefault(entry.demand.task.node, _Pace())
+            return 0
+        pace = self._pace[entry.demand.task.node]
         pace.tasks += 1
         pace.wall_s += wall_s
         self._leave(entry)
+        return entry.attempts
 
     def failed(self, task: int, error: FlowbuttonError, now_s: float) -> Again | None:
         """A task's attempt failed. Return how it goes on, None if the task has failed for good."""
@@ -238,7 +239,7 @@ class Schedule:
         suspect = first if first in running.tasks else None
         again = [task for task in running.tasks if task != suspect]
         for task in again:
-            self._enqueue(task)
+            self._enqueue(self.entries[task])
         return suspect, again
 
     def attempts(self, task: int) -> int:
@@ -246,8 +247,9 @@ class Schedule:
         return self.entries[task].attempts if task in self.entries else 0
 
     def _leave(self, entry: _Entry) -> None:
-        if entry.call in self.running:
-            self.running[entry.call].tasks.pop(entry.demand.task.id, None)
+        call = self.running.get(entry.call)
+        if call is not None:
+            call.tasks.pop(entry.demand.task.id, None)
 
     def wake_s(self, now_s: float) -> float | None:
         """Return in how many seconds a delayed task becomes ready, None if none waits."""

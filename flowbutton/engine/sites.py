@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, groupby
 
 from flowbutton.engine.retry import Again
 from flowbutton.engine.schedule import Demand, Schedule, Submit
@@ -36,7 +36,6 @@ class Sites:
         calls = count(1)
         self._sites = {name: _Site(found, Schedule(found.capacity, calls=calls)) for name, found in executors.items()}
         self._site_of = site_of
-        self._of_task: dict[int, Schedule] = {}
         self._of_call: dict[int, _Site] = {}
 
     def drain(self) -> None:
@@ -46,10 +45,8 @@ class Sites:
 
     def add(self, demands: Iterable[Demand]) -> None:
         """Take in tasks that are ready."""
-        for demand in demands:
-            schedule = self._sites[self._site_of(demand.task.node)].schedule
-            self._of_task[demand.task.id] = schedule
-            schedule.add([demand])
+        for node, wanted in groupby(demands, key=lambda demand: demand.task.node):
+            self._sites[self._site_of(node)].schedule.add(wanted)
 
     def next(self, now_s: float) -> list[Submit]:
         """Return the calls that start now, of all sites."""
@@ -81,21 +78,18 @@ class Sites:
             found += site.executor.events(0.0 if found else min(timeout_s, _LOOK_S))
         return found
 
-    def written(self, tasks: Iterable[int]) -> None:
+    def written(self, tasks: Sequence[int]) -> None:
         """The records of tasks are written: `Schedule.written`."""
-        for task in tasks:
-            if task in self._of_task:
-                self._of_task[task].written((task,))
+        for site in self._sites.values():
+            site.schedule.written(tasks)
 
-    def done(self, task: int, wall_s: float) -> None:
-        """A task's record is named."""
-        schedule = self._of_task.pop(task, None)
-        if schedule is not None:
-            schedule.done(task, wall_s)
+    def done(self, task: int, wall_s: float) -> int:
+        """A task's record is named: `Schedule.done`."""
+        return self._schedule_of(task).done(task, wall_s)
 
     def failed(self, task: int, error: FlowbuttonError, now_s: float) -> Again | None:
         """A task's attempt failed: `Schedule.failed`."""
-        return self._of_task[task].failed(task, error, now_s)
+        return self._schedule_of(task).failed(task, error, now_s)
 
     def ended(self, call: int, last: int | None = None) -> tuple[int | None, list[int]]:
         """A call is over: `Schedule.ended`."""
@@ -104,7 +98,14 @@ class Sites:
 
     def attempts(self, task: int) -> int:
         """Return how many attempts of a task have failed."""
-        return self._of_task[task].attempts(task) if task in self._of_task else 0
+        return self._schedule_of(task).attempts(task)
+
+    def _schedule_of(self, task: int) -> Schedule:
+        """Return the schedule that knows a task; any where none does, which then says so."""
+        for site in self._sites.values():
+            if task in site.schedule.entries:
+                break
+        return site.schedule
 
     def wake_s(self, now_s: float) -> float | None:
         """Return in how many seconds a delayed task becomes ready, None if none waits."""

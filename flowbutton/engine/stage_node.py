@@ -80,7 +80,7 @@ class StageNode(Node):
     ) -> None:
         super().__init__(spec)
         self.items, self.shares, self.gathers, self.mode = items, shares, gathers, mode
-        self.item_stream = ItemStream(spec.name) if makes_items else None
+        self.item_stream = ItemStream(self) if makes_items else None
         self.result_streams: dict[str | None, ResultStream] = {}
         self._gathers_of_tasks = [wire for wire in gathers if wire.match or wire.overlap is not None]
         self._made = 0
@@ -106,15 +106,6 @@ class StageNode(Node):
             if read is None:
                 raise Bug("an item table was not read", why="", hint="", node=self.name)
             self.item_stream.add(self.orders[task], read(0, result.artifacts[""][1]))
-        self._close_streams()
-
-    def _close_streams(self) -> None:
-        if self.finished:
-            streams: list[Stream] = [*self.result_streams.values()]
-            if self.item_stream is not None:
-                streams.append(self.item_stream)
-            for stream in streams:
-                stream.complete = True
 
     def expected(self) -> tuple[int | None, str]:
         """Return the number of tasks as far as the streams know it."""
@@ -138,7 +129,6 @@ class StageNode(Node):
             for combination in self._new_items():
                 yield self._task_of(combination)
         self.expanded = all(wire.stream.complete for wire in self.items)
-        self._close_streams()
 
     def _opens(self) -> bool:
         if self._open:

@@ -25,6 +25,11 @@ class ResultStream(Stream):
         self._tasks = array("q")
 
     @property
+    def complete(self) -> bool:
+        """Whether the stage has finished."""
+        return self._node.finished
+
+    @property
     def expected(self) -> int | None:
         """As many as the upstream stage has tasks."""
         return self._node.expected()[0]
@@ -56,10 +61,16 @@ class ResultStream(Stream):
 class ItemStream(Stream):
     """The rows of item tables, as the tasks that make them are done."""
 
-    def __init__(self, teller: str) -> None:
-        super().__init__(teller)
+    def __init__(self, node: Node) -> None:
+        super().__init__(node.name)
+        self._node = node
         self._rows: list[Item] = []
         self._orders: list[Order] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether the stage that makes them has finished."""
+        return self._node.finished
 
     @property
     def items(self) -> Sequence[StreamItem]:

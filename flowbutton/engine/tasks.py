@@ -6,7 +6,8 @@ Imports `flowbutton.model`, `worker.payload` (references).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from flowbutton.model.canonical import Json, canonical
 from flowbutton.model.outlines import Outlined
 from flowbutton.model.pieces import IndexPart, Key
-from flowbutton.model.records import NOTHING_COUNTED, LedgerCounts, Measures
+from flowbutton.model.records import LedgerCounts, Measures
 from flowbutton.model.stage import Resources
 from flowbutton.worker.payload import Input, StoredRow
 
@@ -53,6 +54,14 @@ class Task(NamedTuple):
     def memory_bytes(self, resources: Resources) -> int:
         """Return the memory that the task is expected to need."""
         return resources.memory_base_bytes + int(resources.memory_per_input_byte * self.bytes_in)
+
+
+def by_node(tasks: Iterable[Task]) -> dict[str, list[Task]]:
+    """Return tasks by the names of their nodes."""
+    found: dict[str, list[Task]] = defaultdict(list)
+    for task in tasks:
+        found[task.node].append(task)
+    return found
 
 
 class Result(NamedTuple):
@@ -143,8 +152,6 @@ class Counts:
 
     def add(self, counts: LedgerCounts) -> None:
         """Add one task's counts."""
-        if counts is NOTHING_COUNTED:
-            return
         for mine, theirs in (
             (self.consumed, counts.consumed),
             (self.filtered, counts.filtered),

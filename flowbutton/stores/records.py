@@ -153,12 +153,11 @@ class RecordLog:
         The first look is for the manifest of exactly this set, which a finished stage left. Only if there is none, or
         a pack that it names is gone, all that is known of the stage is read.
         """
-        found = self._known(fingerprints)
-        missing = len(found) < len(set(fingerprints))
-        if missing and not self.is_whole:
+        found, count = self._known(fingerprints), len(set(fingerprints))
+        if len(found) < count and not self.is_whole:
             self._apply(self._read_segment(manifest_key(self._stage, _set_digest(fingerprints))))
             found = self._known(fingerprints)
-            missing = len(found) < len(set(fingerprints))
+        missing = len(found) < count
         if not self._all_there(found) or (missing and not self.is_whole):
             self.load()
             self._all_there(self._known(fingerprints))
@@ -258,17 +257,19 @@ class RecordLog:
         self._next = number + 1
 
     def _known(self, fingerprints: Iterable[str]) -> dict[str, Outlined]:
-        found = {fingerprint: self.row(fingerprint) for fingerprint in fingerprints}
-        return {fingerprint: row for fingerprint, row in found.items() if row is not None}
+        rows, damaged = self._rows, self._damaged
+        found = {fingerprint: rows[fingerprint] for fingerprint in fingerprints if fingerprint in rows}
+        return {mark: row for mark, row in found.items() if row.row not in damaged} if damaged else found
 
     def _all_there(self, rows: Mapping[str, Outlined]) -> bool:
         """Return whether all packs of rows are there; what lies in those that are not counts as absent from now on."""
-        unseen = {row.place: row.pack for row in rows.values() if row.place not in self._there}
-        keys = {pack_key(self._stage, pack): place for place, pack in unseen.items()}
+        unseen = {row.place: row for row in rows.values()}
+        keys = {pack_key(self._stage, row.pack): place for place, row in unseen.items() if place not in self._there}
         there = {keys[key] for key in self._store.present(keys)} if keys else set()
         self._there |= there
-        gone = unseen.keys() - there
-        self._damaged.update(row.row for row in rows.values() if row.place in gone)
+        gone = set(keys.values()) - there
+        if gone:
+            self._damaged.update(row.row for row in rows.values() if row.place in gone)
         return not gone
 
     def _completed(self, rows: Sequence[Outlined]) -> Sequence[Outlined]:
