@@ -191,7 +191,7 @@ class Drive:
         return GatherInput(rows.stage, self._selections[rows], rows.output)
 
     def _put_selection(self, rows: RowsInput) -> str:
-        return put_selection(self._records.store, rows.stage, (stored.row for stored in rows.rows))
+        return put_selection(self._records.store, rows.stage, (stored.packed for stored in rows.rows))
 
     # In: events
 

@@ -110,7 +110,7 @@ class Results(Mapping[int, Result]):
 
     def stored(self, task: int) -> StoredRow:
         """Return where a task's record lies."""
-        return StoredRow(self._stage, self._kept[task].row)
+        return StoredRow(self._stage, self._kept[task].bare)
 
     def content(self, task: int, output: str | None) -> Json:
         """Return what names an output's content, as `Result.content`."""

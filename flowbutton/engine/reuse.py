@@ -68,8 +68,8 @@ class Records:
     def are_sound(self, rows: Iterable[StoredRow]) -> bool:
         """Read records; return whether all are sound. Those that are not count as absent from now on."""
         by_stage: dict[str, list[Row]] = defaultdict(list)
-        for stage_digest, row in dict.fromkeys(rows):
-            by_stage[stage_digest].append(row)
+        for stored in dict.fromkeys(rows):
+            by_stage[stored.stage].append(stored.row)
         answers = [self.log(stage_digest).are_sound(found) for stage_digest, found in by_stage.items()]
         return all(answers)
 

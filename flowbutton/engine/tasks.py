@@ -74,7 +74,7 @@ class Result(NamedTuple):
     @property
     def stored(self) -> StoredRow:
         """Where the record lies."""
-        return StoredRow(self.stage, self.outlined.row)
+        return StoredRow(self.stage, self.outlined.bare)
 
     @property
     def artifacts(self) -> Mapping[str, tuple[str, int]]:

@@ -52,24 +52,18 @@ class Outline(NamedTuple):
         return cls(artifacts, objects, record.ledger, record.measures)
 
 
-class Outlined(bytes):
-    """The row and the outline of one record, packed; equal ones are equal bytes."""
+class PackedRow(bytes):
+    """The row of one record in 110 bytes; equal ones are equal bytes.
+
+    Its hexadecimal digits begin with those of the fingerprint and the digest, which can so be looked for in text.
+    """
 
     __slots__ = ()
 
     @classmethod
-    def of(cls, row: Row, outline: Outline | None) -> Self:
-        """Pack a row, and the outline where it is known.
-
-        Raises:
-            ValueError: a digest is none, or the pack's name is not that of a pack.
-            struct.error: a number is beyond its field.
-        """
-        form, rest = (_UNKNOWN, b"") if outline is None else _packed(outline)
-        name, _, attempt = row.pack.partition("-")
-        marks = bytes.fromhex(row.fingerprint), bytes.fromhex(row.digest), bytes.fromhex(name)
-        measures = Measures() if outline is None else outline.measures
-        return cls(_HEAD.pack(*marks, int(attempt or 0), row.offset, row.length, *measures, form) + rest)
+    def from_row(cls, row: Row) -> Self:
+        """Pack a row. Raises as `Outlined.of`."""
+        return cls(_ROW.pack(*_row_fields(row)))
 
     @property
     def row(self) -> Row:
@@ -83,6 +77,11 @@ class Outlined(bytes):
         return self[:32].hex()
 
     @property
+    def digest(self) -> str:
+        """The digest of the record's line."""
+        return self[32:64].hex()
+
+    @property
     def pack(self) -> str:
         """The name of the pack."""
         name, attempt = self[64:96].hex(), int.from_bytes(self[96:98], "little")
@@ -92,6 +91,29 @@ class Outlined(bytes):
     def place(self) -> bytes:
         """What names the pack, in fewer bytes."""
         return self[_PACK]
+
+
+class Outlined(PackedRow):
+    """The row and the outline of one record, packed; equal ones are equal bytes."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, row: Row, outline: Outline | None) -> Self:
+        """Pack a row, and the outline where it is known.
+
+        Raises:
+            ValueError: a digest is none, or the pack's name is not that of a pack.
+            struct.error: a number is beyond its field.
+        """
+        form, rest = (_UNKNOWN, b"") if outline is None else _packed(outline)
+        measures = Measures() if outline is None else outline.measures
+        return cls(_HEAD.pack(*_row_fields(row), *measures, form) + rest)
+
+    @property
+    def bare(self) -> PackedRow:
+        """The row alone."""
+        return PackedRow(self[: _ROW.size])
 
     @property
     def is_known(self) -> bool:
@@ -153,6 +175,12 @@ class Outlined(bytes):
         return self[_CONTENT].hex(), int.from_bytes(self[_SIZE], "little")
 
 
+def _row_fields(row: Row) -> tuple[bytes, bytes, bytes, int, int, int]:
+    name, _, attempt = row.pack.partition("-")
+    marks = bytes.fromhex(row.fingerprint), bytes.fromhex(row.digest), bytes.fromhex(name)
+    return *marks, int(attempt or 0), row.offset, row.length
+
+
 def _packed(outline: Outline) -> tuple[int, bytes]:
     """Return the form of an outline's rest, and the rest."""
     artifacts, objects, ledger, _ = outline
@@ -175,3 +203,8 @@ def split(data: bytes) -> Iterator[Outlined]:
         stop = start + 4 + int.from_bytes(data[start : start + 4], "little")
         yield Outlined(data[start + 4 : stop])
         start = stop
+
+
+def split_rows(data: bytes) -> list[PackedRow]:
+    """Return packed rows that stand one after the other."""
+    return [PackedRow(data[start : start + _ROW.size]) for start in range(0, len(data), _ROW.size)]

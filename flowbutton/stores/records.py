@@ -15,12 +15,11 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from flowbutton.model.canonical import canonical, digest_bytes, digest_json
 from flowbutton.model.errors import CorruptObject, NotInStore
-from flowbutton.model.outlines import Outline, Outlined, joined, split
+from flowbutton.model.outlines import Outline, Outlined, PackedRow, joined, split, split_rows
 from flowbutton.model.records import Row, TaskRecord
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import (
@@ -65,9 +64,9 @@ class Segment:
         return cls([*split(b64decode(value["outlined"]))], [Row(*row) for row in value["void"]])
 
 
-def put_selection(store: Store, stage_digest: str, rows: Iterable[Row]) -> str:
+def put_selection(store: Store, stage_digest: str, rows: Iterable[PackedRow]) -> str:
     """Put rows in their order as one object by content; return its key, which a payload names instead of the rows."""
-    data = _encode(rows)
+    data = sealed(b'{"packed":"', b64encode(b"".join(rows)), b'"}')
     key = selection_key(stage_digest, digest_bytes(data))
     if not store.put_if_absent(key, data) and store.get(key) != data:
         store.put(key, data)  # a power cut tore it; all who put under this key put these bytes
@@ -80,7 +79,10 @@ def read_selection(store: Store, key: str) -> list[Row]:
     Raises:
         NotInStore, CorruptObject: it is gone or damaged.
     """
-    return [*_rows(unseal(store.get(key), key)["rows"])]
+    value = unseal(store.get(key), key)
+    if "rows" in value:  # put before rows were packed: a kept call may name it
+        return [*_rows(value["rows"])]
+    return [packed.row for packed in split_rows(b64decode(value["packed"]))]
 
 
 class RecordLog:
@@ -333,16 +335,6 @@ class RecordLog:
 
 def _set_digest(fingerprints: Iterable[str]) -> str:
     return digest_json("set", sorted(set(fingerprints)))
-
-
-def _encode(rows: Iterable[Row]) -> bytes:
-    """Return rows as a sealed line, without all of them in memory at once."""
-    return sealed(b'{"rows":[%b],"void":[]}' % b",".join(_by_pack(rows)))
-
-
-def _by_pack(rows: Iterable[Row]) -> Iterator[bytes]:
-    for pack, group in groupby(rows, key=lambda row: row.pack):
-        yield canonical([pack, [[row.fingerprint, row.digest, row.offset, row.length] for row in group]])
 
 
 def _rows(value: Any) -> Iterator[Row]:

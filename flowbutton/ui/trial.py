@@ -149,7 +149,7 @@ class Trial:
         records = [self._record(parameter, value, number) for number, value in enumerate(values)]
         if not records:
             return PartsInput(None, None) if parameter.type is Parts else GatherInput(_GIVEN, None, None)
-        rows = [outlined.row for outlined in write_pack(self.context.store, _GIVEN, records)]
+        rows = [outlined.bare for outlined in write_pack(self.context.store, _GIVEN, records)]
         given = GatherInput(_GIVEN, put_selection(self.context.store, _GIVEN, rows), _output(records[0]))
         if parameter.type is not Parts:
             return given
@@ -172,7 +172,7 @@ class Trial:
         return store_one(Encoded(kind, path, suffix), self.context.objects)
 
     def _stored(self, record: TaskRecord) -> StoredRow:
-        return StoredRow(_GIVEN, write_pack(self.context.store, _GIVEN, [record])[0].row)
+        return StoredRow(_GIVEN, write_pack(self.context.store, _GIVEN, [record])[0].bare)
 
 
 def arguments_of(stage: StageDefinition, given: Sequence[str]) -> dict[str, list[str]]:

@@ -47,17 +47,18 @@ class WorkerContext:
 
     def record(self, stored: StoredRow) -> TaskRecord:
         """Return a task record. Raises `CorruptObject` where it is damaged or gone."""
-        found = self._records.get(stored.row.digest)
+        digest = stored.packed.digest
+        found = self._records.get(digest)
         if found is None:
             found = RecordLog(self.store, stored.stage).read(stored.row)
-            self._records.add(stored.row.digest, found)
+            self._records.add(digest, found)
         return found
 
     def read_ahead(self, wanted: Sequence[StoredRow]) -> None:
         """Read the records that a call's tasks ask for one by one: those that lie together, together."""
         by_stage: dict[str, list[Row]] = defaultdict(list)
         for stored in wanted:
-            if self._records.get(stored.row.digest) is None:
+            if self._records.get(stored.packed.digest) is None:
                 by_stage[stored.stage].append(stored.row)
         for stage, rows in by_stage.items():
             with suppress(FlowbuttonError):  # whose task it is hears of it when it reads the record itself

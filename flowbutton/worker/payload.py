@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from flowbutton.model.bundle import Interval
 from flowbutton.model.canonical import Json
+from flowbutton.model.outlines import PackedRow
 from flowbutton.model.pieces import IndexPart, Piece
 from flowbutton.model.records import Row
 
@@ -22,20 +23,25 @@ PAYLOAD_LIMIT = 64 * 1024
 
 
 class StoredRow(NamedTuple):
-    """A task record's place: the row, and the stage digest under which it lies."""
+    """A task record's place: the row, packed, and the stage digest under which it lies."""
 
     stage: str
-    row: Row
+    packed: PackedRow
+
+    @property
+    def row(self) -> Row:
+        """The row."""
+        return self.packed.row
 
     def to_json(self) -> list[Json]:
         """Return the JSON form."""
-        row = self.row
-        return [self.stage, row.fingerprint, row.digest, row.pack, row.offset, row.length]
+        return [self.stage, self.packed.hex()]
 
     @classmethod
     def from_json(cls, value: list[Any]) -> StoredRow:
         """Read the JSON form."""
-        return cls(value[0], Row(*value[1:]))
+        stage, packed = value
+        return cls(stage, PackedRow.fromhex(packed))
 
 
 @dataclass(frozen=True, slots=True)

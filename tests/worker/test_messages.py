@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flowbutton.model import errors
 from flowbutton.model.bundle import Interval
 from flowbutton.model.errors import BadInput, Bug, Failure, FlowbuttonError, Problem, SpecError
-from flowbutton.model.outlines import Outline, Outlined
+from flowbutton.model.outlines import Outline, Outlined, PackedRow
 from flowbutton.model.pieces import IndexPart, Piece
 from flowbutton.model.records import NOTHING_COUNTED, LedgerCounts, Measures, Row
 from flowbutton.worker.messages import (
@@ -48,8 +48,10 @@ CLASSES = [
 text = st.text(max_size=30)
 numbers = st.integers(0, 2**53)
 digests = st.text("0123456789abcdef", min_size=64, max_size=64)
-rows = st.builds(Row, digests, digests, digests, numbers, numbers)
-stored = st.builds(StoredRow, digests, rows)
+named = st.builds(
+    Row, digests, digests, st.sampled_from(["c" * 64, "c" * 64 + "-1"]), numbers, st.integers(0, 2**32 - 1)
+)
+stored = st.builds(StoredRow, digests, named.map(PackedRow.from_row))
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
@@ -115,9 +117,6 @@ def _fields(order: CallOrder) -> dict[str, Any]:
     return {name: getattr(order, name) for name in CallOrder.__slots__}
 
 
-named = st.builds(
-    Row, digests, digests, st.sampled_from(["c" * 64, "c" * 64 + "-1"]), numbers, st.integers(0, 2**32 - 1)
-)
 times = st.floats(0, 1e6)
 measures = st.builds(Measures, times, times, numbers, numbers, numbers)
 contents = st.tuples(digests | digests.map(lambda digest: digest + ".tif"), numbers)
@@ -136,7 +135,9 @@ packs = st.builds(PackWritten, st.lists(st.builds(Outlined.of, named, outlines),
 def test_a_packed_outline_says_all_that_it_was_made_of(row: Row, outline: Outline) -> None:
     found = Outlined.of(row, outline)
     assert (found.row, found.outline, found.is_known) == (row, outline, True)
-    assert (found.fingerprint, found.pack) == (row.fingerprint, row.pack)
+    assert (found.fingerprint, found.digest, found.pack) == (row.fingerprint, row.digest, row.pack)
+    assert found.bare == PackedRow.from_row(row)
+    assert found.bare.row == row
     told = found.artifacts, found.objects, found.ledger, found.measures
     assert told == outline
     for name, (content, size) in outline.artifacts.items():
