@@ -7,7 +7,6 @@ doi:10.1093/gigascience/giab008. Imports `flowbutton.model`; pysam only inside f
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from flowbutton.model.bundle import KeySchema, Parts
-from flowbutton.model.errors import BadInput, OptionError
+from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.partitioners.bam_layout import UNMAPPED
 from flowbutton.stages.bundles import Bundle
@@ -33,7 +32,6 @@ SCHEMA = KeySchema(("contig", "start"))
 """Variants are kept by the interval that owns them, as `Called`."""
 
 _DIPLOID = 2
-_NOT_IN_TABLE = re.compile(r"\s|\\|^#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +152,8 @@ def write_bams(
 ) -> list[Path]:
     """Write a BAM per sample, in the table's order; a sample without reads has one without records.
 
+    A sample is called by its number there: the caller's table of ploidies holds no name with a blank.
+
     Args:
         folder: Where they are written.
         genome: The contigs.
@@ -164,10 +164,11 @@ def write_bams(
 
     paths = {row.sample: folder / f"sample{number}.bam" for number, row in enumerate(samples.root)}
     files = {}
-    for row in samples.root:
+    for number, row in enumerate(samples.root):
+        groups = [read_group_line(name, str(number)) for name in row.read_groups]
         # 0: blocks stored, not deflated; the file is read once, by the next call. (The stub does not know levels.)
         files[row.sample] = pysam.BGZFile(str(paths[row.sample]), "wb0", None)  # type: ignore[arg-type]
-        files[row.sample].write(bam_header(genome, [read_group_line(name, row.sample) for name in row.read_groups]))
+        files[row.sample].write(bam_header(genome, groups))
     for sample, records in reads:
         files[sample].write(records)
     for file in files.values():
@@ -176,18 +177,11 @@ def write_bams(
 
 
 def _ploidy(samples: SampleTable, options: CallerOptions, folder: Path) -> list[str]:
-    ploidies = {row.sample: options.ploidy or row.ploidy or _DIPLOID for row in samples.root}
-    if len(set(ploidies.values())) == 1:
-        return ["--ploidy", str(min(ploidies.values()))]
-    for sample in ploidies:
-        if _NOT_IN_TABLE.search(sample):
-            raise BadInput(
-                f"the sample name '{sample}' holds a blank or a backslash, or begins with '#'",
-                why="samples have different ploidies, and bcftools' table of them can't hold such a name",
-                hint="rename it in the sample sheet",
-            )
+    ploidies = [options.ploidy or row.ploidy or _DIPLOID for row in samples.root]
+    if len(set(ploidies)) == 1:
+        return ["--ploidy", str(ploidies[0])]
     path = folder / "ploidies.txt"
-    path.write_text("".join(f"{sample}\t{ploidy}\n" for sample, ploidy in ploidies.items()))
+    path.write_text("".join(f"{number}\t{ploidy}\n" for number, ploidy in enumerate(ploidies)))
     return ["-S", str(path)]
 
 

@@ -22,6 +22,7 @@ from flowbutton.stages.genomics.tools import run_bcftools
 
 _TABIX_LIMIT = 1 << 29  # a .tbi index reaches this many bases of a contig
 _PLACES = (b"##reference=", b"##bcftools_", b"##fileDate=")  # header lines that tell where and when
+_COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
 _ODD_BASE = ("Non-ACGTN reference", "Reference allele mismatch")  # the second one of a U
 
 
@@ -108,8 +109,9 @@ def _header(index: Reference, samples: SampleTable, scratch: Scratch, options: C
     """Return the header that the caller writes for these samples, from a run over no reads."""
     bams = write_bams(Path(scratch), contigs(index), samples, iter(()))
     vcf = called(run_mpileup(bams, index, scratch, options), samples, scratch, options)
-    lines = vcf.read_bytes().splitlines(keepends=True)
-    return b"".join(line for line in lines if line.startswith(b"#") and not line.startswith(_PLACES))
+    lines = [line for line in vcf.read_bytes().splitlines(keepends=True) if line.startswith(b"##")]
+    columns = "\t".join([*_COLUMNS, *(row.sample for row in samples.root)])
+    return b"".join(line for line in lines if not line.startswith(_PLACES)) + f"{columns}\n".encode()
 
 
 def _indexed(vcf: Path, index: Reference) -> Path:
