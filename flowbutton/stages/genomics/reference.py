@@ -17,6 +17,7 @@ from flowbutton.stages.define import map_stage
 from flowbutton.stages.genomics.tools import run_minimap
 
 _BLOCK = 1 << 22
+_PRINTED = bytes(range(0x21, 0x7F)) + b"\r\n"
 _HINT = "give a FASTA file of nucleotide sequences, plain or gzip"
 
 
@@ -46,8 +47,8 @@ def index_reference(reference: Path, scratch: Scratch, *, preset: Literal["sr"] 
         preset: The aligner's preset; an index fits one preset only. ``sr``: short accurate reads.
 
     Raises:
-        BadInput: not FASTA, no contigs, a contig without bases, a name twice or one that no VCF can hold, lines of
-            unequal length.
+        BadInput: not FASTA, no contigs, a contig without bases, a name twice or one that no VCF can hold, a blank
+            among the bases, lines of unequal length.
         TruncatedInput: the gzip data end early.
     """
     fasta = Path(scratch) / "reference.fa"
@@ -108,9 +109,20 @@ def _check_headers(fasta: Path, *, shown: str) -> Sequence[bytes]:
                 name = line[1:].split(None, 1)[0] if line[1:2].strip() else b""
                 _check_name(name, names, file=shown, line=number)
                 names[name] = None
+            elif line.translate(None, _PRINTED):
+                raise _not_a_letter(line, file=shown, line=number)
     if not names:
         raise BadInput("the reference has no contigs", why="the file is empty", hint=_HINT, file=shown)
     return list(names)
+
+
+def _not_a_letter(bases: bytes, **where: str | int) -> BadInput:
+    return BadInput(
+        "a line of bases in the reference holds a blank or another byte that is no letter",
+        why=f"{bases.translate(None, _PRINTED)[:1]!r}: the aligner counts it as a base, the index does not",
+        hint="remove such bytes, at the ends of lines too",
+        **where,
+    )
 
 
 def _check_name(name: bytes, seen: Collection[bytes], **where: str | int) -> None:
@@ -164,24 +176,26 @@ def _without_bases(name: bytes, **where: str | int) -> BadInput:
 
 def _not_indexed(fasta: Path, shown: str, why: str) -> BadInput:
     """Return the error of a FASTA that faidx refused: its first contig without bases, or its first line out of step."""
-    name, header, width, is_short = b"", 0, 0, False
+    name, header, widths, is_short = b"", 0, (0, 0), False
     with fasta.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            bases = len(line.rstrip(b"\r\n"))
+            bases, size = len(line.rstrip(b"\r\n")), len(line)
             if line.startswith(b">"):
-                if name and not width:
+                if name and not widths[0]:
                     break
-                name, header, width, is_short = line[1:].split(None, 1)[0], number, 0, False
-            elif bases > width > 0 or (is_short and bases):
+                name, header, widths, is_short = line[1:].split(None, 1)[0], number, (0, 0), False
+            elif bases and widths[0] and (is_short or bases > widths[0] or size > widths[1]):
                 return BadInput(
                     "a contig of the reference has lines of unequal length",
-                    why="all but its last must be equally long, since its bases are found by counting",
+                    why="all but its last must be equally long, with the same line end, since its bases are found by "
+                    "counting",
                     hint="'seqtk seq -l60' writes lines of 60 bases",
                     file=shown,
                     line=number,
                 )
             else:
-                width, is_short = width or bases, bases < width
-    if name and not width:
+                widths = widths if widths[0] else (bases, size)
+                is_short = size < widths[1]
+    if name and not widths[0]:
         return _without_bases(name, file=shown, line=header)
     return BadInput("the reference can't be indexed", why=why, hint=_HINT, file=shown)
