@@ -121,9 +121,10 @@ def test_pairs_without_any_base_are_aligned(tmp_path: Path) -> None:
     assert len(driver(tmp_path, "s\tone\ttwo\t2\n", one=text, two=text).align(10**6)) == 1
 
 
-def test_a_name_that_no_bam_can_hold(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["n" * 300, "@a"])
+def test_a_name_that_no_bam_can_hold(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadInput, match="a read can't be written to a BAM"):
-        driver(tmp_path, "s\tone\t\t2\n", one=reads(["n" * 300])).align(10**6)
+        driver(tmp_path, "s\tone\t\t2\n", one=reads([name])).align(10**6)
 
 
 @pytest.mark.parametrize("letter", ["W", "U"])

@@ -34,6 +34,7 @@ _ENDS = FIRST | LAST
 
 _EMPTY = re.compile(rb"\r?\n\r?\n\+")  # bases are the only line before one with '+' that may be empty
 _LINES = 4
+_NO_SAM = ("truncated file", "failed to read header")  # what samtools says of a line of SAM that is none
 
 _BLOCK = 1 << 22
 _SCRATCH_PER_TEXT = 3  # SAM, sorted BAM and bundle take 1.3, 1.0 and 0.2 times the bytes of the FASTQ text
@@ -100,12 +101,12 @@ def _sorted_bam(reads: FastqReads, index: Reference, folder: Path, preset: str) 
     try:
         run_samtools("sort", ["--no-PG", "-u", "-T", str(folder / "sorting"), "-o", str(bam), str(sam)])
     except Bug as error:
-        if "truncated file" not in error.why:
+        if not any(words in error.why for words in _NO_SAM):
             raise
         raise BadInput(
             "a read can't be written to a BAM",
-            why="a name of more than 254 letters, a blank or a control character among the qualities, or an empty read "
-            "in a file with CRLF",
+            why="a name of more than 254 letters or with '@' first, a blank or a control character among the "
+            "qualities, or an empty read in a file with CRLF",
             hint="the log has what samtools says of it; correct the reads",
             sample=reads.sample,
         ) from error

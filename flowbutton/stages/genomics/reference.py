@@ -6,6 +6,7 @@ Not here: cutting it (it never is: an aligner needs the whole reference). Import
 
 from __future__ import annotations
 
+import string
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from flowbutton.stages.define import map_stage
 from flowbutton.stages.genomics.tools import run_minimap
 
 _BLOCK = 1 << 22
-_PRINTED = bytes(range(0x21, 0x7F)) + b"\r\n"
+_LETTERS = string.ascii_letters.encode() + b"*-.\r\n"
 _HINT = "give a FASTA file of nucleotide sequences, plain or gzip"
 
 
@@ -64,7 +65,7 @@ def index_reference(reference: Path, scratch: Scratch, *, preset: Literal["sr"] 
 
 def contigs(index: Reference) -> list[Contig]:
     """Return the contigs in the order of the reference: a contig's number in all keys is its place here."""
-    rows = (line.split("\t") for line in index.fai.read_text().splitlines())
+    rows = (line.split("\t") for line in index.fai.read_text("utf-8").splitlines())
     return [Contig(row[0], int(row[1])) for row in rows]
 
 
@@ -109,7 +110,7 @@ def _check_headers(fasta: Path, *, shown: str) -> Sequence[bytes]:
                 name = line[1:].split(None, 1)[0] if line[1:2].strip() else b""
                 _check_name(name, names, file=shown, line=number)
                 names[name] = None
-            elif line.translate(None, _PRINTED):
+            elif line.translate(None, _LETTERS):
                 raise _not_a_letter(line, file=shown, line=number)
     if not names:
         raise BadInput("the reference has no contigs", why="the file is empty", hint=_HINT, file=shown)
@@ -118,15 +119,19 @@ def _check_headers(fasta: Path, *, shown: str) -> Sequence[bytes]:
 
 def _not_a_letter(bases: bytes, **where: str | int) -> BadInput:
     return BadInput(
-        "a line of bases in the reference holds a blank or another byte that is no letter",
-        why=f"{bases.translate(None, _PRINTED)[:1]!r}: the aligner counts it as a base, the index does not",
-        hint="remove such bytes, at the ends of lines too",
+        "a line of bases in the reference holds a character that is no letter",
+        why=f"it is {bases.translate(None, _LETTERS)[:1].decode(errors='backslashreplace')!r}; what aligns and what "
+        "indexes would count the bases differently",
+        hint="remove such characters, blanks at the ends of lines too",
         **where,
     )
 
 
 def _check_name(name: bytes, seen: Collection[bytes], **where: str | int) -> None:
-    shown = name.decode(errors="replace")
+    shown = name.decode(errors="backslashreplace")
+    if shown.encode() != name or not shown.isprintable():
+        why = "it is not UTF-8, or holds a control character"
+        raise BadInput(f"the contig {shown!r} has a name that can't be printed", why=why, hint="rename it", **where)
     if not name:
         raise BadInput("a contig has no name", why="nothing follows its '>'", hint="name it", **where)
     if name.startswith(b"#") or any(letter in name for letter in (b",", b"<", b">")):
@@ -158,7 +163,7 @@ def _index_by_position(fasta: Path, names: Sequence[bytes], *, shown: str) -> Pa
     except SamtoolsError as error:
         raise _not_indexed(fasta, shown, str(error).strip()) from error
     fai = fasta.with_name(fasta.name + ".fai")
-    found = {row.split("\t", 1)[0].encode() for row in fai.read_text().splitlines()}
+    found = {contig.name.encode() for contig in contigs(Reference(fasta, fai, fai))}
     for name in names:
         if name not in found:  # faidx leaves it out, the aligner does not
             raise _without_bases(name, file=shown)
