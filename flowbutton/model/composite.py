@@ -31,6 +31,8 @@ class Span(NamedTuple):
 
 Part = Span | bytes
 """A range of an object, or bytes that stand in the list itself."""
+LONGEST_OWN = 64 * 1024
+"""Bytes of its own that a list holds in one part at most; longer ones are an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,15 @@ class Composition:
     def digests(self) -> set[str]:
         """The objects that it needs."""
         return {part.digest for part in self.parts if isinstance(part, Span)}
+
+    def spread(self, put: Callable[[bytes], str]) -> Composition:
+        """Return the list with its long bytes in objects of their own; ``put`` puts them and returns their digest."""
+        return Composition(
+            tuple(
+                Span(put(part), 0, len(part)) if isinstance(part, bytes) and len(part) > LONGEST_OWN else part
+                for part in self.parts
+            )
+        )
 
     def cut(self, start: int, stop: int) -> Iterator[Part]:
         """Yield the parts of its bytes ``[start, stop)``."""
@@ -123,7 +134,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Composite:
-    """What a stage returns that joins results: parts of its inputs, and bytes of its own, which are few, in order.
+    """What a stage returns that joins results: parts of its inputs, and bytes of its own, in order.
 
     ``suffix`` is the extension of the file that the whole is.
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbutton.model.canonical import digest_bytes
+from flowbutton.model.composite import Composition
 from flowbutton.model.errors import Bug
 from flowbutton.model.records import INLINE_LIMIT, Artifact
 from flowbutton.stages.codecs import Encoded, encode
@@ -37,8 +38,9 @@ def store_outputs(value: object, outputs: Mapping[str, Any], objects: Objects) -
 def store_one(encoded: Encoded, objects: Objects) -> Artifact:
     """Store one encoded value; bundles are never inline, since they are read by range; nor is a composite's list."""
     data = encoded.data
-    if encoded.size is not None:
-        return Artifact(encoded.kind, objects.put(data)[0], encoded.size, None, encoded.suffix)
+    if encoded.size is not None and isinstance(data, bytes):
+        parts = Composition.decode(data).spread(lambda own: objects.put(own)[0])
+        return Artifact(encoded.kind, objects.put(parts.encode())[0], encoded.size, None, encoded.suffix)
     if isinstance(data, Path) and encoded.kind != "bundle" and data.stat().st_size <= INLINE_LIMIT:
         data = data.read_bytes()
     if isinstance(data, bytes) and len(data) <= INLINE_LIMIT:

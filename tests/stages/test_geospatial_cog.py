@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowbutton.model.bundle import Interval
+from flowbutton.model.composite import Composite, Stored
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.bundles import Bundle, MemoryParts
-from flowbutton.stages.geospatial.cog import cog
-from flowbutton.stages.geospatial.compress import PatchFacts, compress, plan_patches
+from flowbutton.stages.geospatial.cog import StoredPatch, cog
+from flowbutton.stages.geospatial.compress import compress, plan_patches
 from flowbutton.stages.geospatial.grid import Grid
 from flowbutton.stages.geospatial.parts import PART_SCHEMA, Array, add_part
 from flowbutton.stages.geospatial.product import Product
@@ -29,7 +30,9 @@ def _grid(rows: int, columns: int) -> Grid:
     return Grid(crs=CRS.from_string(UTM).to_wkt(), transform=(1, 0, 500000, 0, -1, 4e6), rows=rows, columns=columns)
 
 
-def _write(folder: Path, values: Array, product: Product, *, tile: int, big: bool | None = None) -> Path:
+def _write(
+    folder: Path, values: Array, product: Product, *, tile: int, big: bool | None = None, across: int = 8
+) -> Path:
     """Run the stages on a product that is made in tiles of any size."""
     folder.mkdir(parents=True, exist_ok=True)
     _, rows, columns = values.shape
@@ -38,19 +41,15 @@ def _write(folder: Path, values: Array, product: Product, *, tile: int, big: boo
         for column in range(0, columns, tile):
             add_part(bundle, row, column, values[:, row : row + tile, column : column + tile])
     path = bundle.close()
-    made: list[Path] = []
-    facts: list[PatchFacts] = []
-    for number, (_, patch) in enumerate(plan_patches(grid).rows):
+    made: list[StoredPatch] = []
+    for number, (_, patch) in enumerate(plan_patches(grid, across=across).rows):
         wanted = [Interval({"row": box.row}, box.start, box.stop) for box in patch.window]
         scratch = folder / f"patch{number}"
         scratch.mkdir()
         done = compress(patch, grid, MemoryParts([path], wanted), Scratch(str(scratch)), product=product)
-        made.append(done.blocks.close())
-        facts.append(done.facts)
-    file: Path = cog(
-        MemoryParts(made), facts, grid, Scratch(str(folder)), {"max_radius": "5"}, product=product, big=big
-    )
-    return file
+        made.append(StoredPatch(Stored.of(done.blocks.read_bytes()), Stored.of(done.top), done.facts))
+    joined: Composite = cog(made, grid, {"max_radius": "5"}, product=product, big=big)
+    return joined.write(folder / f"product{joined.suffix}")
 
 
 def _surface(bands: int, rows: int, columns: int, dtype: str, seed: int = 1) -> Array:
@@ -107,14 +106,15 @@ def test_a_file_is_a_valid_cog_with_the_products_values(
     assert overviews == len(level_sizes(700, 1100)) - 1
 
 
-def test_levels_above_those_of_patches_are_made_of_them(tmp_path: Path) -> None:
+def test_levels_above_those_of_patches_are_made_of_them_and_their_width_does_not_show(tmp_path: Path) -> None:
     import rasterio
     from rio_cogeo.cogeo import cog_validate
 
     product = Product(dtype="uint8", bands=("one",))
     values = _surface(1, 4400, 2200, "uint8")
-    path = _write(tmp_path, values, product, tile=1000)
+    path = _write(tmp_path / "narrow", values, product, tile=1000)
     assert cog_validate(path, strict=True) == (True, [], [])
+    assert _write(tmp_path / "wide", values, product, tile=1000, across=16).read_bytes() == path.read_bytes()
     for number, level in enumerate(_levels(values, product)[1:]):
         with rasterio.open(path, overview_level=number) as file:
             assert np.array_equal(file.read(), level)
@@ -125,6 +125,40 @@ def test_tiles_do_not_show_in_the_bytes(tmp_path: Path) -> None:
     values = _surface(1, 500, 300, "float64")
     files = [_write(tmp_path / str(tile), values, product, tile=tile) for tile in (32, 64, 100, 256, 999)]
     assert len({file.read_bytes() for file in files}) == 1
+
+
+@given(rows=st.integers(1, 9000), columns=st.integers(1, 90_000), across=st.integers(1, 9).map(lambda n: 8 * n))
+def test_patches_own_each_cell_once_and_are_equally_wide(rows: int, columns: int, across: int) -> None:
+    grid = Grid(crs="", transform=(1, 0, 0, 0, -1, 0), rows=rows, columns=columns)
+    patches = [patch for _, patch in plan_patches(grid, across=across).rows]
+    tops = sorted({patch.rows for patch in patches})
+    assert [(top, min(top + 2048, rows)) for top in range(0, rows, 2048)] == tops
+    spans = [patch.columns for patch in patches if patch.rows == tops[0]]
+    assert [patch.columns for patch in patches] == spans * len(tops)
+    assert [0, *(stop for _, stop in spans)] == [*(start for start, _ in spans), columns]
+    assert all(start % 2048 == 0 for start, _ in spans)
+    squares = [-(-(stop - start) // 2048) for start, stop in spans]
+    assert max(squares) <= across // 8
+    assert max(squares) - min(squares) <= 1
+
+
+def test_no_block_is_read_to_join_them(tmp_path: Path) -> None:
+    def refuse(start: int, stop: int) -> bytes:
+        raise AssertionError(f"bytes {start} to {stop} are read")
+
+    product, grid = Product(dtype="uint8", bands=("a",)), _grid(2300, 700)
+    patches: list[StoredPatch] = []
+    for number, (_, patch) in enumerate(plan_patches(grid).rows):
+        scratch = tmp_path / str(number)
+        scratch.mkdir()
+        done = compress(patch, grid, MemoryParts([]), Scratch(str(scratch)), product=product)
+        blocks = Stored(Stored.of(done.blocks.read_bytes()).composition, refuse)
+        patches.append(StoredPatch(blocks, Stored.of(done.top), done.facts))
+    made = cog(patches, grid, product=product)
+    head, *parts = made.composition.parts
+    assert isinstance(head, bytes)
+    assert all(not isinstance(part, bytes) for part in parts[1:])
+    assert len(parts) <= 8  # a level of a patch is one piece
 
 
 def test_a_product_without_a_value_is_a_file_all_the_same(tmp_path: Path) -> None:

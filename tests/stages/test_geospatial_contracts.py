@@ -12,6 +12,7 @@ import rasterio
 from geospatial_driver import Driver
 from rasterio.transform import Affine
 
+from flowbutton.model.composite import Stored
 from flowbutton.model.pieces import Source
 from flowbutton.model.stage import Scratch, StageDefinition, Tally
 from flowbutton.partitioners.lidar import Lidar
@@ -20,6 +21,7 @@ from flowbutton.partitioners.vector import Vector
 from flowbutton.stages import geospatial
 from flowbutton.stages.bundles import Bundle, MemoryParts
 from flowbutton.stages.geospatial.band_math import RasterTable
+from flowbutton.stages.geospatial.cog import StoredPatch
 from flowbutton.stages.geospatial.frame import HeaderTable
 from flowbutton.stages.geospatial.mosaic import MosaicTile
 from flowbutton.stages.geospatial.product import Product
@@ -180,17 +182,14 @@ class Scene:
         assert isinstance(found, Path)
         return found
 
-    def compressed(self) -> Any:
+    def compressed(self) -> StoredPatch:
         (patch,) = (item for _, item in geospatial.plan_patches(self.grid).rows)
         made = geospatial.compress(patch, self.grid, self.index(), self.scratch(), product=NDVI)
-        made.blocks.close()
-        return made
+        return StoredPatch(Stored.of(made.blocks.read_bytes()), Stored.of(made.top), made.facts)
 
-    def file(self) -> Path:
-        made = self.compressed()
-        found = geospatial.cog(MemoryParts([made.blocks.path]), [made.facts], self.grid, self.scratch(), product=NDVI)
-        assert isinstance(found, Path)
-        return found
+    def file(self) -> Stored:
+        made = geospatial.cog([self.compressed()], self.grid, product=NDVI)
+        return Stored.of(made.write(Path(self.scratch()) / "x.tif").read_bytes())
 
     def pair(self) -> Any:
         return geospatial.pair_grids(self.grid, self.grid).rows[0][1]
@@ -240,13 +239,7 @@ TestCompress = contract(
 )
 TestCog = contract(
     geospatial.cog,
-    scene(
-        lambda one: {
-            "compressed": MemoryParts([(made := one.compressed()).blocks.path]),
-            "facts": [made.facts],
-            "grid": one.grid,
-        }
-    ),
+    scene(lambda one: {"patches": [one.compressed()], "grid": one.grid}),
     product=NDVI,
     big=True,
 )

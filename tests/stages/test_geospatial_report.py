@@ -15,6 +15,7 @@ from pages import PageChecker
 from rasterio.io import MemoryFile
 from rasterio.shutil import copy
 
+from flowbutton.model.composite import Stored
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.geospatial.evaluate import Evaluation
 from flowbutton.stages.geospatial.frame import Frame
@@ -58,10 +59,19 @@ def _cog(path: Path, values: npt.NDArray[Any], nodata: float) -> Path:
 def test_a_picture_is_made_of_the_largest_overview_that_is_small_enough(tmp_path: Path, side: int, factor: int) -> None:
     values = np.add.outer(np.arange(300), np.arange(side)).astype(np.float32)
     values[0, 0] = np.nan
-    found = read_overview(_cog(tmp_path / "x.tif", values, np.nan))
+    found = read_overview(Stored.of(_cog(tmp_path / "x.tif", values, np.nan).read_bytes()))
     assert found.factor == factor
     assert max(found.values.shape) <= SIDE
     assert np.isnan(found.values[0, 0])
+
+
+def test_of_a_large_product_only_the_beginning_is_read(tmp_path: Path) -> None:
+    noise = np.random.default_rng(3).normal(size=(4 * SIDE, 4 * SIDE)).astype(np.float32)
+    held = Stored.of(_cog(tmp_path / "x.tif", noise, -9999).read_bytes())
+    ends: list[int] = []
+    found = read_overview(Stored(held.composition, lambda start, stop: (ends.append(stop), held.read(start, stop))[1]))
+    assert found.values.shape == (SIDE, SIDE)
+    assert max(ends) < held.size / 10
 
 
 @settings(max_examples=25, deadline=None)
@@ -109,11 +119,11 @@ def _tile(row: int, column: int, points: int) -> TileFacts:
 
 def test_the_page_is_whole_and_fetches_nothing(tmp_path: Path) -> None:
     values = np.random.default_rng(1).normal(0, 1, (300, 400)).astype(np.float32)
-    product, zones = _cog(tmp_path / "x.tif", values, np.nan), tmp_path / "zones.csv"
+    product, zones = Stored.of(_cog(tmp_path / "x.tif", values, np.nan).read_bytes()), tmp_path / "zones.csv"
     zones.write_text("zone,count,sum,mean,min,max,variance,note\n<a>,4,8.0,2.0,1.0,3.0,0.5,\nb,0,0.0,,,,,outside\n")
     tiles = [_tile(row, column, 1 + row + column) for row in (0, 150) for column in (0, 200)]
     known = Evaluation(seams=Seams(cells=10, differing=3))
-    given_files: dict[str, Path] = dict.fromkeys(("hillshade", "dtm", "chm", "ndvi", "ndvi_change", "index"), product)
+    given_files: dict[str, Stored] = dict.fromkeys(("hillshade", "dtm", "chm", "ndvi", "ndvi_change", "index"), product)
     (tmp_path / "out").mkdir()
     path = report(
         tiles,
@@ -140,7 +150,7 @@ def test_the_page_is_whole_and_fetches_nothing(tmp_path: Path) -> None:
 
 
 def test_images_alone_have_a_report(tmp_path: Path) -> None:
-    product = _cog(tmp_path / "x.tif", np.ones((30, 40), np.float32), -9999)
+    product = Stored.of(_cog(tmp_path / "x.tif", np.ones((30, 40), np.float32), -9999).read_bytes())
     checker = PageChecker()
     checker.feed(report_images(_GRID, product, Scratch(str(tmp_path))).read_text())
     assert not checker.open

@@ -14,6 +14,7 @@ from pystac.extensions.raster import RasterExtension
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from rasterio.warp import transform
 
+from flowbutton.model.composite import Stored
 from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.geospatial.stac import stac_item
@@ -31,8 +32,12 @@ def _raster(path: Path, crs: str | None = "EPSG:32633") -> Path:
     return path
 
 
+def _stored(path: Path) -> Stored:
+    return Stored.of(path.read_bytes())
+
+
 def test_an_item_is_valid_and_says_where_its_rasters_lie(tmp_path: Path) -> None:
-    raster = _raster(tmp_path / "x.tif")
+    raster = _stored(_raster(tmp_path / "x.tif"))
     path = stac_item(Scratch(str(tmp_path)), dtm=raster, ndvi=raster, acquired="2026-06-15/2026-06-16T10:00:00+02:00")
     told = json.loads(path.read_text())
     JsonSchemaSTACValidator().validate_core(told, pystac.STACObjectType.ITEM, told["stac_version"])
@@ -53,7 +58,7 @@ def test_an_item_is_valid_and_says_where_its_rasters_lie(tmp_path: Path) -> None
 
 @_NO_MAP
 def test_without_a_coordinate_system_an_item_has_no_place(tmp_path: Path) -> None:
-    path = stac_item(Scratch(str(tmp_path)), dsm=_raster(tmp_path / "x.tif", None), acquired="2026-06-15")
+    path = stac_item(Scratch(str(tmp_path)), dsm=_stored(_raster(tmp_path / "x.tif", None)), acquired="2026-06-15")
     told = json.loads(path.read_text())
     JsonSchemaSTACValidator().validate_core(told, pystac.STACObjectType.ITEM, told["stac_version"])
     assert told["geometry"] is None
@@ -64,7 +69,8 @@ def test_the_surface_with_pits_filled_is_the_surface(tmp_path: Path) -> None:
     plain, filled = (_raster(tmp_path / name) for name in ("plain.tif", "filled.tif"))
     with rasterio.open(filled, "r+") as file:
         file.set_band_description(1, "filled")
-    told = json.loads(stac_item(Scratch(str(tmp_path)), dsm=plain, filled=filled, acquired="2026-06-15").read_text())
+    products = {"dsm": _stored(plain), "filled": _stored(filled)}
+    told = json.loads(stac_item(Scratch(str(tmp_path)), **products, acquired="2026-06-15").read_text())
     assert told["assets"]["dsm"]["bands"][0]["name"] == "filled"
 
 

@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 from publishing import composite, inline, stored
 
 from flowbutton.model.blocks import BLOCK
-from flowbutton.model.composite import Composite, Composition, Part, Span, Stored, length_of
+from flowbutton.model.composite import LONGEST_OWN, Composite, Composition, Part, Span, Stored, length_of
 from flowbutton.model.errors import CorruptObject, NotInStore
 from flowbutton.model.store import Store
+from flowbutton.stages.codecs import encode
 from flowbutton.stores.artifacts import Artifacts
 from flowbutton.stores.layout import object_key
 from flowbutton.stores.local import LocalStore
 from flowbutton.stores.memory import MemoryStore
-from flowbutton.stores.objects import Objects
+from flowbutton.stores.objects import Objects, digest_of
 from flowbutton.stores.s3_assembly import LEAST, Sent, assembly
 from flowbutton.stores.s3_parts import MOST_PARTS
+from flowbutton.worker.outputs import store_one
 
 _numbers = itertools.count()
 MIB = 1024**2
@@ -89,6 +91,17 @@ def test_composites_of_composites_are_flat() -> None:
     assert held.part(1, 4).part(1, 3).read(0, 2) == b"ll"
     with pytest.raises(ValueError, match="are not in the 5 bytes"):
         held.part(3, 6)
+
+
+def test_long_bytes_of_its_own_are_an_object(objects: Objects) -> None:
+    own = bytes(range(256)) * (LONGEST_OWN // 256) + b"."
+    made = Composite([own, Stored.of(b"hello").part(1, 4), own[1:]])
+    objects.put(b"hello")
+    artifact = store_one(encode(made, Composite), objects)
+    found = Artifacts(objects).composition(artifact)
+    assert found.parts == (Span(digest_of(own), 0, len(own)), *made.composition.parts[1:])
+    assert Artifacts(objects).read(artifact) == own + b"ell" + own[1:]
+    assert artifact.size == 2 * len(own) + 2
 
 
 def test_bytes_over_several_blocks_are_checked(objects: Objects, tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from flowbutton.model.composite import Composition, Span, Stored
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.bundles import Bundle, Footer
-from flowbutton.stages.geospatial.cog import cog
-from flowbutton.stages.geospatial.compress import PatchFacts, compress, plan_patches
+from flowbutton.stages.geospatial.cog import StoredPatch, cog
+from flowbutton.stages.geospatial.compress import compress, plan_patches
 from flowbutton.stages.geospatial.grid import Grid
 from flowbutton.stages.geospatial.parts import PART_SCHEMA, add_part
 from flowbutton.stages.geospatial.product import Product
@@ -39,14 +40,24 @@ def stored(bundles: Sequence[Path]) -> StoredParts:
     return StoredParts(head, len(index), lambda start, stop: index[start:stop], read, None)
 
 
+def held(path: Path) -> Stored:
+    """Return a file as if it lay in a store."""
+
+    def read(start: int, stop: int) -> bytes:
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(stop - start)
+
+    return Stored(Composition((Span(path.name, 0, path.stat().st_size),)), read)
+
+
 def main() -> None:
     """Write the file; each patch has its parts for as long as it is compressed."""
     folder, side = Path(sys.argv[1]), int(sys.argv[2])
     grid = Grid(crs="", transform=(1, 0, 500_000, 0, -1, 4_000_000), rows=side, columns=side)
     product, random = Product(dtype="float32", bands=("dtm",)), np.random.default_rng(1)
-    blocks: list[Path] = []
-    facts: list[PatchFacts] = []
-    for number, (_, patch) in enumerate(plan_patches(grid).rows):
+    patches: list[StoredPatch] = []
+    for number, (_, patch) in enumerate(plan_patches(grid, across=64).rows):
         scratch = folder / str(number)
         scratch.mkdir()
         parts = Bundle(scratch / "parts", PART_SCHEMA)
@@ -57,10 +68,9 @@ def main() -> None:
                 add_part(parts, row, column, hills[None].astype(np.float32))
         path = parts.close()
         made = compress(patch, grid, stored([path]), Scratch(str(scratch)), product=product)
-        blocks.append(made.blocks.close())
-        facts.append(made.facts)
+        patches.append(StoredPatch(held(made.blocks), Stored.of(made.top), made.facts))
         path.unlink()
-    cog(stored(blocks), facts, grid, Scratch(str(folder)), product=product)
+    cog(patches, grid, product=product).write(folder / "product.tif")
     # Not ru_maxrss: it starts with the memory of the process that started this one.
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert peak is not None

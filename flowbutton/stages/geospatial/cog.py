@@ -1,140 +1,135 @@
-"""A Cloud-Optimized GeoTIFF from compressed blocks, in a stream: blocks are joined behind a head of known size.
+"""A Cloud-Optimized GeoTIFF from compressed blocks, of which none is read: it is named by where they lie.
 
-Bytes depend on the product alone: not on tiles, windows or workers. Memory holds two rows of blocks of the levels that
-are made here, which have at most 1/64 of the cells. Here: the stage `geospatial.cog`. Not here: compression
+Bytes depend on the product alone: not on tiles, windows, patches or workers. Made here are the head, and the levels
+above those of patches, which have at most 1/256 of the cells. Here: the stage `geospatial.cog`. Not here: compression
 (`compress`), the head (`tiff_header`). Imports `flowbutton.model`, numpy.
 """
 
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from pathlib import Path
-from typing import BinaryIO
+from itertools import accumulate, chain, groupby
+from typing import NamedTuple
 
 import numpy as np
 
-from flowbutton.model.bundle import Parts
-from flowbutton.model.stage import Resources, Scratch
+from flowbutton.model.composite import Composite, Stored
+from flowbutton.model.stage import Resources
 from flowbutton.stages.columns import unpack
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.geospatial.compress import (
-    PATCH_LEVELS,
-    RAW_RANK,
-    BandStatistics,
-    PatchFacts,
-    blocks,
-)
+from flowbutton.stages.geospatial.compress import PATCH_LEVELS, BandStatistics, PatchFacts, blocks
 from flowbutton.stages.geospatial.grid import BLOCK, Grid
 from flowbutton.stages.geospatial.parts import Array
 from flowbutton.stages.geospatial.product import Product
 from flowbutton.stages.geospatial.pyramid import UpperLevels, level_sizes
-from flowbutton.stages.geospatial.tiff_blocks import block_bytes
-from flowbutton.stages.geospatial.tiff_header import AROUND_BLOCK, Level, geo_tags, header_bytes
+from flowbutton.stages.geospatial.tiff_blocks import AROUND_BLOCK, block_bytes, framed
+from flowbutton.stages.geospatial.tiff_header import Level, geo_tags, header_bytes
 
 _CLASSIC = 4_000_000_000  # bytes of blocks from which on a file is a BigTIFF: offsets have 32 bits in others
-_MOST_BLOCK = BLOCK * BLOCK * 8 + 4096
+
+
+class StoredPatch(NamedTuple):
+    """A patch by `geospatial.compress`, with its blocks where they lie."""
+
+    blocks: Stored
+    top: Stored
+    facts: PatchFacts
 
 
 @gather_stage("geospatial.cog", resources=Resources(memory_base_bytes=512 << 20, memory_per_input_byte=0.0))
 def cog(
-    compressed: Parts,
-    facts: Sequence[PatchFacts],
+    patches: Sequence[StoredPatch],
     grid: Grid,
-    scratch: Scratch,
     tags: Mapping[str, str] | None = None,
     *,
     product: Product,
     big: bool | None = None,
-) -> Path:
-    """Write a product as one file, with overviews, statistics and names of bands.
+) -> Composite:
+    """Join a product to one file, with overviews, statistics and names of bands.
 
     Args:
-        compressed: By `geospatial.compress`, of all patches.
-        facts: Likewise.
+        patches: By `geospatial.compress`, all of the grid's, in their order.
         grid: Of the product.
-        scratch: Where the file is written.
         tags: More names and texts for the file's metadata.
         product: As for `geospatial.compress`.
         big: Write a BigTIFF; if None, where the file needs it.
     """
     sizes = level_sizes(grid.rows, grid.columns)
-    last = min(PATCH_LEVELS, len(sizes) - 1)
-    statistics = [reduce(BandStatistics.joined, bands) for bands in zip(*(one.bands for one in facts), strict=True)]
+    squares = [bands for patch in patches for bands in patch.facts.squares]
+    statistics = [reduce(BandStatistics.joined, bands) for bands in zip(*squares, strict=True)]
     metadata = metadata_of(statistics, grid, {**product.tags, **(tags or {})})
-    geo = geo_tags(grid)
+    rows = [[*row] for _, row in groupby(patches, key=lambda patch: patch.facts.rows)]
+    stored = min(PATCH_LEVELS + 1, len(sizes))
+    levels = [_stored_level(rows, level) for level in range(stored)]
+    levels += _levels_above(rows, len(sizes) - stored, product)
     if big is None:
-        big = _bytes(facts, sizes, last, len(product.bands)) > _CLASSIC
-    empty = [Level(*size, *([0] * _count(size),) * 2) for size in sizes]
-    path = Path(scratch) / "product.tif"
-    with path.open("wb") as file:
-        file.write(header_bytes(empty, product, geo, metadata, big=big))
-        written = [_Written() for _ in sizes]
-        for level, data in _in_order(compressed, sizes, last, product):
-            written[level].add(file, data)
-        filled = [Level(*size, one.offsets, one.sizes) for size, one in zip(sizes, written, strict=True)]
-        file.seek(0)
-        file.write(header_bytes(filled, product, geo, metadata, big=big))
-    return path
+        big = sum(chain.from_iterable(level.sizes for level in levels)) > _CLASSIC
+    geo = geo_tags(grid)
+    start = len(header_bytes(_placed(levels, sizes, 0), product, geo, metadata, big=big))
+    head = header_bytes(_placed(levels, sizes, start), product, geo, metadata, big=big)
+    return Composite([head, *chain.from_iterable(level.parts for level in reversed(levels))], ".tif")
 
 
 @dataclass(slots=True)
-class _Written:
-    """Where the blocks of a level were written."""
+class _Blocks:
+    """The blocks of a level, by rows: bytes of each, and where they lie, framed."""
 
-    offsets: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
-
-    def add(self, file: BinaryIO, data: bytes) -> None:
-        self.offsets.append(file.tell() + 4)
-        self.sizes.append(len(data))
-        file.write(struct.pack("<I", len(data)) + data + data[-4:])
+    parts: list[Stored | bytes] = field(default_factory=list)
 
 
-def _in_order(
-    compressed: Parts, sizes: Sequence[tuple[int, int]], last: int, product: Product
-) -> Iterator[tuple[int, bytes]]:
-    """Yield the level and the bytes of each block as they lie in the file: smallest level first, then by rows."""
-    upper = UpperLevels(len(sizes) - 1 - last, product)
-    made: dict[int, list[bytes]] = {}
-    held: list[Array] = []
-    held_row = 0
-
-    def keep(rows: Iterator[tuple[int, int, Array]]) -> None:
-        for above, _, values in rows:
-            done = [block_bytes(block, product.fill) for _, _, block in blocks(values)]
-            made.setdefault(last + above, []).extend(done)
-
-    raw = True
-    for (rank, row, _), (data,) in compressed:
-        if raw and (rank != RAW_RANK or row != held_row) and held:
-            keep(upper.push(np.concatenate(held, axis=2)))
-            held.clear()
-        if rank == RAW_RANK:
-            held.append(unpack(data)[0]["values"])
-            held_row = int(row)
-            continue
-        if raw:
-            keep(upper.close())
-            for level in sorted(made, reverse=True):
-                yield from ((level, block) for block in made.pop(level))
-            raw = False
-        yield last - int(rank), data
+def _stored_level(rows: Sequence[Sequence[StoredPatch]], level: int) -> _Blocks:
+    """Return a level that patches have, given by rows of them: each row of blocks lies in one piece per patch."""
+    found = _Blocks()
+    for row in rows:
+        for blocks_of_row in zip(*(_rows_of_blocks(patch, level) for patch in row), strict=True):
+            for sizes, part in blocks_of_row:
+                found.sizes += sizes
+                found.parts.append(part)
+    return found
 
 
-def _count(size: tuple[int, int]) -> int:
-    """Return how many blocks a level of so many rows and columns has."""
-    return -(-size[0] // BLOCK) * -(-size[1] // BLOCK)
+def _rows_of_blocks(patch: StoredPatch, level: int) -> Iterator[tuple[Sequence[int], Stored]]:
+    """Yield the rows of blocks of one level of a patch: the bytes of each block, and where they lie."""
+    sizes, (left, right) = patch.facts.sizes, patch.facts.columns
+    at, across = sum(map(_framed_bytes, sizes[:level])), -(-(right - left) // (BLOCK << level))
+    for first in range(0, len(sizes[level]), across):
+        row = sizes[level][first : first + across]
+        yield row, patch.blocks.part(at, at + _framed_bytes(row))
+        at += _framed_bytes(row)
 
 
-def _bytes(facts: Sequence[PatchFacts], sizes: Sequence[tuple[int, int]], last: int, bands: int) -> int:
-    """Return how many bytes a file has at most."""
-    there = sum(one.size for one in facts)
-    upper = sum(_count(size) for size in sizes[last + 1 :])
-    return there + upper * bands * _MOST_BLOCK + sum(_count(size) for size in sizes) * (AROUND_BLOCK + 16)
+def _framed_bytes(sizes: Sequence[int]) -> int:
+    return sum(sizes) + AROUND_BLOCK * len(sizes)
+
+
+def _levels_above(rows: Sequence[Sequence[StoredPatch]], count: int, product: Product) -> list[_Blocks]:
+    """Make the levels above those of patches, lowest first, of the values of these; two rows of blocks are held."""
+    upper, found = UpperLevels(count, product), [_Blocks() for _ in range(count)]
+
+    def keep(made: Iterator[tuple[int, Array]]) -> None:
+        for level, values in made:
+            packed = [block_bytes(block, product.fill) for block in blocks(values)]
+            found[level - 1].sizes += map(len, packed)
+            found[level - 1].parts += map(framed, packed)
+
+    for row in rows if count else ():
+        tops = [unpack(patch.top.read(0, patch.top.size))[0]["values"] for patch in row]
+        keep(upper.push(np.concatenate(tops, axis=2)))
+    keep(upper.close())
+    return found
+
+
+def _placed(levels: Sequence[_Blocks], sizes: Sequence[tuple[int, int]], at: int) -> list[Level]:
+    """Return where blocks lie when the smallest level begins at byte ``at``; the full level comes first."""
+    placed: list[Level] = []
+    for level, size in zip(reversed(levels), reversed(sizes), strict=True):
+        *starts, at = accumulate((found + AROUND_BLOCK for found in level.sizes), initial=at)
+        placed.append(Level(*size, [start + AROUND_BLOCK // 2 for start in starts], level.sizes))
+    return placed[::-1]
 
 
 def metadata_of(

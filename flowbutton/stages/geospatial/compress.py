@@ -1,38 +1,37 @@
 """Products become compressed blocks, on many workers: of the full level, and of the overviews that a patch decides.
 
-A patch is 8 x 8 blocks: it holds all that three levels of overviews need, and one block of the third. Patches are
-fixed, and so are bytes and statistics. Here: the stages `geospatial.plan_patches` and `geospatial.compress`.
-Not here: the file (`cog`). Imports `flowbutton.model`, numpy.
+A patch is eight blocks high: it holds all that three levels of overviews need, and one row of blocks of the third. It
+is worked on by rows of blocks, so memory does not grow with its height. Its blocks are stored as they lie in the file,
+so that this is joined of them without reading any. Neither bytes nor statistics depend on how wide patches are.
+Here: the stages `geospatial.plan_patches` and `geospatial.compress`. Not here: the file (`cog`). Imports
+`flowbutton.model`, numpy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from flowbutton.model.bundle import KeySchema, Parts
+from flowbutton.model.bundle import Parts
 from flowbutton.model.stage import Items, Resources, Scratch
-from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.columns import pack
 from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.geospatial.grid import BLOCK, Box, Grid, window_of
-from flowbutton.stages.geospatial.parts import Array, assemble
+from flowbutton.stages.geospatial.parts import Array, assembled_rows
 from flowbutton.stages.geospatial.product import Product
-from flowbutton.stages.geospatial.pyramid import STRIP, halved, level_sizes, valid
-from flowbutton.stages.geospatial.tiff_blocks import block_bytes
+from flowbutton.stages.geospatial.pyramid import STRIP, UpperLevels, level_sizes, valid
+from flowbutton.stages.geospatial.tiff_blocks import block_bytes, framed
 
 PATCH_LEVELS = 3
-"""Levels of overviews that are made in patches; a patch has ``2**PATCH_LEVELS`` blocks per side."""
-BLOCK_SCHEMA = KeySchema(("rank", "row", "column"))
-"""Compressed blocks are kept in the order of a COG: rank 0 is the smallest level of patches, then by rows.
-
-Rank -1 has the values of rank 0 as they are, for the levels above it, where there are any.
-"""
-RAW_RANK = -1
+"""Levels of overviews that are made in patches; a patch has ``2**PATCH_LEVELS`` rows of blocks."""
+SIDE = BLOCK << PATCH_LEVELS
+"""Cells that a patch is high; statistics are of squares of so many cells per side, joined by rows."""
 
 
 class Patch(BaseModel):
@@ -70,41 +69,67 @@ class BandStatistics(BaseModel):
         )
 
 
+_NONE = BandStatistics(count=0, least=0.0, most=0.0, mean=0.0, squares=0.0)
+
+
 class PatchFacts(BaseModel):
-    """Statistics by band, and bytes of all blocks."""
+    """What the file's head needs of a patch.
+
+    ``squares`` are statistics by squares of `SIDE` cells, from left to right, then by bands; ``sizes`` the bytes of
+    each block, by levels, the full one first, then by rows.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bands: tuple[BandStatistics, ...]
-    size: int
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    squares: tuple[tuple[BandStatistics, ...], ...]
+    sizes: tuple[tuple[int, ...], ...]
 
 
 class Compressed(NamedTuple):
-    """Blocks of a patch, and facts of it."""
+    """The framed blocks of a patch, in the order of ``facts.sizes``; the values of its smallest level, packed.
 
-    blocks: Bundle
+    The latter are empty where the grid has no level above.
+    """
+
+    blocks: Path
+    top: bytes
     facts: PatchFacts
 
 
 @map_stage("geospatial.plan_patches")
-def plan_patches(grid: Grid) -> Items[Patch]:
-    """Divide a grid into patches, by rows.
+def plan_patches(
+    grid: Grid,
+    *,
+    across: Annotated[int, Field(ge=1 << PATCH_LEVELS, multiple_of=1 << PATCH_LEVELS)] = 1 << PATCH_LEVELS,
+) -> Items[Patch]:
+    """Divide a grid into patches, by rows; those of one row are about equally wide.
 
     Args:
         grid: Of the product.
+        across: Blocks that a patch is wide at most, a multiple of 8. Bytes don't depend on it: wide ones have fewer
+            seams, narrow ones are more tasks. A mosaic's tiles are 8 wide.
     """
-    side = BLOCK << PATCH_LEVELS
+    columns = _even(grid.columns, across * BLOCK)
     found: list[tuple[dict[str, int], Patch]] = []
-    for top in range(0, grid.rows, side):
-        for left in range(0, grid.columns, side):
-            rows, columns = range(top, min(top + side, grid.rows)), range(left, min(left + side, grid.columns))
-            span = (rows.start, rows.stop), (columns.start, columns.stop)
-            patch = Patch(rows=span[0], columns=span[1], window=window_of(rows, columns))
+    for top in range(0, grid.rows, SIDE):
+        rows = range(top, min(top + SIDE, grid.rows))
+        for span in columns:
+            patch = Patch(rows=(top, rows.stop), columns=(span.start, span.stop), window=window_of(rows, span))
             found.append(({"ordinal": len(found)}, patch))
     return Items(tuple(found))
 
 
-@gather_stage("geospatial.compress", resources=Resources(memory_base_bytes=512 << 20, memory_per_input_byte=8.0))
+def _even(cells: int, most: int) -> list[range]:
+    """Divide cells into spans of whole squares and of at most ``most`` cells, as equal as that allows."""
+    squares = -(-cells // SIDE)
+    count = -(-squares * SIDE // most)
+    ends = [squares * number // count * SIDE for number in range(count)] + [cells]
+    return [range(start, stop) for start, stop in pairwise(ends)]
+
+
+@gather_stage("geospatial.compress", resources=Resources(memory_base_bytes=768 << 20, memory_per_input_byte=0.0))
 def compress(patch: Patch, grid: Grid, parts: Parts, scratch: Scratch, *, product: Product) -> Compressed:
     """Compress the blocks of a patch, and of its overviews.
 
@@ -115,56 +140,87 @@ def compress(patch: Patch, grid: Grid, parts: Parts, scratch: Scratch, *, produc
         scratch: Where the blocks are written.
         product: What is made of it.
     """
-    sizes = level_sizes(grid.rows, grid.columns)
-    last = min(PATCH_LEVELS, len(sizes) - 1)
-    values = patch_values(patch, parts, product)
-    bundle = Bundle(Path(scratch) / "blocks.bundle", BLOCK_SCHEMA)
-    bands, size = tuple(_statistics(band, product) for band in values), 0
-    for level in range(last + 1):
-        if level:
-            values = halved(values, product)
-        top, left = patch.rows[0] // BLOCK >> level, patch.columns[0] // BLOCK >> level
-        for row, column, block in blocks(values):
-            data = block_bytes(block, product.fill)
-            bundle.add((last - level, top + row, left + column), data)
-            size += len(data)
-    if len(sizes) - 1 > last:
-        bundle.add(
-            (RAW_RANK, patch.rows[0] // BLOCK >> last, patch.columns[0] // BLOCK >> last), pack({"values": values})
-        )
-    return Compressed(bundle, PatchFacts(bands=bands, size=size))
+    return compressed(patch, grid, patch_rows(patch, parts, product), scratch, product)
 
 
-def blocks(values: Array) -> list[tuple[int, int, Array]]:
-    """Return row, column and values of each block, by rows; ``values`` begin at a block's corner."""
+def compressed(patch: Patch, grid: Grid, rows: Iterable[Array], scratch: Scratch, product: Product) -> Compressed:
+    """Compress a patch whose values come by rows of blocks, each (bands, rows, columns) of the type that is written.
+
+    The full level goes into the file as it is made; those above it, a third as large, are held till then.
+    """
+    count = len(level_sizes(grid.rows, grid.columns))
+    levels = min(PATCH_LEVELS, count - 1)
+    squares = [[_NONE] * len(product.bands) for _ in range(*patch.columns, SIDE)]
+    above: list[list[bytes]] = [[] for _ in range(levels)]
+    sizes: list[list[int]] = [[] for _ in range(levels + 1)]
+    path, top = Path(scratch) / "patch.blocks", b""
+    with path.open("wb") as file:
+        for level, values in _levels(rows, levels, product):
+            made = [block_bytes(block, product.fill) for block in blocks(values)]
+            sizes[level] += map(len, made)
+            if level:
+                above[level - 1] += map(framed, made)
+            else:
+                file.writelines(map(framed, made))
+                squares = _counted(squares, values, product)
+            if level == PATCH_LEVELS < count - 1:
+                top = pack({"values": values})
+        for frames in above:
+            file.writelines(frames)
+    facts = PatchFacts(
+        rows=patch.rows, columns=patch.columns, squares=tuple(map(tuple, squares)), sizes=tuple(map(tuple, sizes))
+    )
+    return Compressed(path, top, facts)
+
+
+def blocks(values: Array) -> list[Array]:
+    """Return the values of each block, by rows; ``values`` begin at a block's corner."""
     _, rows, columns = values.shape
     return [
-        (row // BLOCK, column // BLOCK, values[:, row : row + BLOCK, column : column + BLOCK])
+        values[:, row : row + BLOCK, column : column + BLOCK]
         for row in range(0, rows, BLOCK)
         for column in range(0, columns, BLOCK)
     ]
 
 
-def patch_values(patch: Patch, parts: Parts, product: Product) -> Array:
-    """Return (bands, rows, columns) of a patch, in the type that is written."""
+def patch_rows(patch: Patch, parts: Parts, product: Product) -> Iterator[Array]:
+    """Yield (bands, rows, columns) of a patch by rows of blocks, in the type that is written."""
     made = np.dtype(product.made or product.dtype)
-    found = assemble(
-        parts, range(*patch.rows), range(*patch.columns), bands=len(product.bands), dtype=made, fill=product.fill
-    )
-    return found.astype(product.dtype, copy=False)
+    rows, columns, bands = range(*patch.rows), range(*patch.columns), len(product.bands)
+    for values in assembled_rows(parts, rows, columns, bands=bands, dtype=made, fill=product.fill):
+        yield values.astype(product.dtype, copy=False)
 
 
-def _statistics(band: Array, product: Product) -> BandStatistics:
-    """Return the statistics of a band, joined by strips, which fit into a processor's cache."""
-    strips = (_of_strip(band[row : row + STRIP], product) for row in range(0, len(band), STRIP))
-    return reduce(BandStatistics.joined, strips)
+def _levels(rows: Iterable[Array], levels: int, product: Product) -> Iterator[tuple[int, Array]]:
+    """Yield rows of blocks with their level: the full one's as they come, and those above as they are complete."""
+    upper = UpperLevels(levels, product)
+    for values in rows:
+        yield 0, values
+        yield from upper.push(values)
+    yield from upper.close()
+
+
+def _counted(
+    squares: Sequence[Sequence[BandStatistics]], values: Array, product: Product
+) -> list[list[BandStatistics]]:
+    """Return the statistics of squares with those of a row of blocks, which is joined by strips.
+
+    Strips fit into a processor's cache.
+    """
+    strips = [values[:, row : row + STRIP] for row in range(0, values.shape[1], STRIP)]
+
+    def with_strips(known: BandStatistics, number: int, band: int) -> BandStatistics:
+        inside = slice(number * SIDE, (number + 1) * SIDE)
+        return reduce(BandStatistics.joined, (_of_strip(strip[band, :, inside], product) for strip in strips), known)
+
+    return [[with_strips(one, number, band) for band, one in enumerate(bands)] for number, bands in enumerate(squares)]
 
 
 def _of_strip(strip: Array, product: Product) -> BandStatistics:
     there = valid(strip, product)
     chosen = strip.ravel() if there.all() else strip[there]
     if not len(chosen):
-        return BandStatistics(count=0, least=0.0, most=0.0, mean=0.0, squares=0.0)
+        return _NONE
     values = chosen.astype(np.float64)
     mean = float(values.mean())
     values -= mean

@@ -15,25 +15,23 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from pydantic import BaseModel, ConfigDict
 
 from flowbutton.model.bundle import Parts
+from flowbutton.model.composite import Stored
 from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import Resources, Scratch
-from flowbutton.stages.bundles import Bundle, MemoryParts
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.geospatial.cog import cog, metadata_of
+from flowbutton.stages.geospatial.cog import StoredPatch, cog, metadata_of
 from flowbutton.stages.geospatial.compress import (
     PATCH_LEVELS,
+    SIDE,
     BandStatistics,
     Patch,
-    PatchFacts,
-    compress,
-    patch_values,
+    compressed,
+    patch_rows,
 )
-from flowbutton.stages.geospatial.grid import BLOCK, Grid, window_of
-from flowbutton.stages.geospatial.parts import PART_SCHEMA, add_part
+from flowbutton.stages.geospatial.grid import BLOCK, Grid
 from flowbutton.stages.geospatial.product import Product
 from flowbutton.stages.geospatial.pyramid import level_sizes
 
-_SIDE = BLOCK << PATCH_LEVELS
 _TYPES = {"uint8": "Byte", "int16": "Int16", "uint16": "UInt16", "int32": "Int32", "uint32": "UInt32"}
 _TYPES |= {"float32": "Float32", "float64": "Float64"}
 
@@ -77,17 +75,13 @@ def tile(
         tags: More names and texts for the file's metadata.
         product: As for `geospatial.compress`.
     """
-    values = patch_values(patch, parts, product)
-    _, rows, columns = values.shape
-    own, written = _part_of(grid, patch), product.model_copy(update={"made": None})
-    whole = Patch(rows=(0, rows), columns=(0, columns), window=window_of(range(rows), range(columns)))
-    bundle = Bundle(Path(scratch) / "parts.bundle", PART_SCHEMA)
-    add_part(bundle, 0, 0, values)
-    done = compress(whole, own, MemoryParts([bundle.close()]), scratch, product=written)
-    facts = PatchFacts.model_validate(done.facts)
-    file = cog(MemoryParts([done.blocks.close()]), [facts], own, scratch, tags, product=written)
-    placed = MosaicTile(row=patch.rows[0], column=patch.columns[0], rows=rows, columns=columns, bands=facts.bands)
-    return Tile(Path(file), placed)
+    own = _part_of(grid, patch)
+    done = compressed(patch, own, patch_rows(patch, parts, product), scratch, product)
+    stored = StoredPatch(Stored.of(done.blocks.read_bytes()), Stored.of(done.top), done.facts)
+    file = cog([stored], own, tags, product=product).write(Path(scratch) / "tile.tif")
+    (bands,) = done.facts.squares
+    corner = {"row": patch.rows[0], "column": patch.columns[0]}
+    return Tile(file, MosaicTile(**corner, rows=own.rows, columns=own.columns, bands=bands))
 
 
 @gather_stage("geospatial.mosaic")
@@ -150,7 +144,7 @@ def _part_of(grid: Grid, patch: Patch) -> Grid:
 
 def _ordinal(one: MosaicTile, grid: Grid) -> int:
     """Return the number of the patch that a tile is of, as `plan_patches` counts them."""
-    return one.row // _SIDE * -(-grid.columns // _SIDE) + one.column // _SIDE
+    return one.row // SIDE * -(-grid.columns // SIDE) + one.column // SIDE
 
 
 def _metadata(parent: Element, texts: Mapping[str, str]) -> None:

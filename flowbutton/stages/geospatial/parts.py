@@ -8,7 +8,8 @@ Here: cutting and putting together. Not here: the grid (`grid`), compression (`c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,28 @@ def add_part(sink: BundleSink, row: int, column: int, values: Array) -> None:
         sink.add(key, data)
 
 
-def assemble(
+def assembled_rows(
     parts: Parts, rows: range, columns: range, *, bands: int, dtype: npt.DTypeLike, fill: float | int
+) -> Iterator[Array]:
+    """Put a window together as `assemble` does, and yield it by rows of blocks: one is held at a time."""
+    by_row = groupby(parts, key=lambda found: found[0][0])
+    row, group = next(by_row, (None, iter(())))
+    for span in cut_axis(rows):
+        number = span.start // BLOCK
+        while isinstance(row, int) and row < number:
+            row, group = next(by_row, (None, iter(())))
+        here = group if row == number else ()
+        yield assemble(here, span, columns, bands=bands, dtype=dtype, fill=fill)
+
+
+def assemble(
+    parts: Iterable[tuple[BundleKey, list[bytes]]],
+    rows: range,
+    columns: range,
+    *,
+    bands: int,
+    dtype: npt.DTypeLike,
+    fill: float | int,
 ) -> Array:
     """Put a window of a product together from the parts that touch it.
 

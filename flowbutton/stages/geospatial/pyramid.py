@@ -75,32 +75,31 @@ def _sums(values: Array) -> Array:
 
 
 class UpperLevels:
-    """Makes the levels above one whose rows of blocks come one after the other; holds two of them per level."""
+    """Makes the levels above one whose rows of blocks come one after the other; holds half a row of them per level.
+
+    All rows but the last are `BLOCK` high: so halves of them are what the half of all is.
+    """
 
     def __init__(self, levels: int, product: Product) -> None:
         self._product = product
-        self._held: list[list[Array]] = [[] for _ in range(levels)]
-        self._rows = [0] * (levels + 1)
+        self._held: list[Array | None] = [None] * levels
 
-    def push(self, values: Array, level: int = 0) -> Iterator[tuple[int, int, Array]]:
-        """Add a row of blocks; yield (level, number of the block row, values) of those that it completes above."""
+    def push(self, values: Array, level: int = 0) -> Iterator[tuple[int, Array]]:
+        """Add a row of blocks; yield level and values of the rows of blocks that it completes above."""
         if level == len(self._held):
             return
-        held = self._held[level]
-        held.append(values)
-        if len(held) == 2:
-            yield from self._halve(level)
+        half, held = halved(values, self._product), self._held[level]
+        self._held[level] = half if held is None else None
+        if held is not None:
+            yield from self._above(np.concatenate((held, half), axis=1), level)
 
-    def close(self) -> Iterator[tuple[int, int, Array]]:
+    def close(self) -> Iterator[tuple[int, Array]]:
         """Yield what is left over, lowest level first."""
         for level, held in enumerate(self._held):
-            if held:
-                yield from self._halve(level)
+            if held is not None:
+                self._held[level] = None
+                yield from self._above(held, level)
 
-    def _halve(self, level: int) -> Iterator[tuple[int, int, Array]]:
-        above = halved(np.concatenate(self._held[level], axis=1), self._product)
-        self._held[level].clear()
-        row = self._rows[level + 1]
-        self._rows[level + 1] += 1
-        yield level + 1, row, above
-        yield from self.push(above, level + 1)
+    def _above(self, values: Array, level: int) -> Iterator[tuple[int, Array]]:
+        yield level + 1, values
+        yield from self.push(values, level + 1)

@@ -1,7 +1,7 @@
 """Quick looks at products: small pictures in perceptual colours with a legend, and histograms.
 
 They are made of an overview of at most `SIDE` cells per side, so that memory does not grow with the product. Here:
-reading, colours, HTML. Not here: the page (`report`). Imports numpy; rasterio inside functions.
+reading, colours, HTML. Not here: the page (`report`). Imports `flowbutton.model`, numpy.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from flowbutton.model.composite import Stored
 from flowbutton.stages.charts import Chart, short
+from flowbutton.stages.geospatial.raster_head import opened_head, opened_level
 from flowbutton.stages.pictures import greys, img, indexed_png, ramp, viridis
 
 SIDE = 800
@@ -95,18 +95,15 @@ LOOKS: Mapping[str, Look] = {
 }
 
 
-def read_overview(path: Path) -> Overview:
-    """Read the largest overview of a product's first band that fits into `SIDE`."""
-    import rasterio
-
-    with rasterio.open(path) as file:
+def read_overview(product: Stored) -> Overview:
+    """Read the largest overview of a product's first band that fits into `SIDE`, and what lies before it."""
+    with opened_head(product) as file:
         factors = file.overviews(1)
         longer = max(file.shape)
     levels = [0, *factors]
     fitting = [number for number, factor in enumerate(levels) if -(-longer // max(factor, 1)) <= SIDE]
     chosen = fitting[0] if fitting else len(levels) - 1
-    options: dict[str, Any] = {"overview_level": chosen - 1} if chosen else {}
-    with rasterio.open(path, **options) as file:
+    with opened_level(product, chosen) as file:
         values = file.read(1, masked=True).astype(np.float64).filled(np.nan)
     return Overview(values, max(levels[chosen], 1))
 

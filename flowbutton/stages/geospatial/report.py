@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from flowbutton.model.composite import Stored
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.geospatial.evaluate import Evaluation, told
@@ -35,14 +36,14 @@ _MEMORY = Resources(memory_base_bytes=768 << 20, memory_per_input_byte=0.0)
 def report(
     tiles: Sequence[TileFacts],
     cloud: Cloud,
-    hillshade: Path,
-    dtm: Path,
-    chm: Path,
+    hillshade: Stored,
+    dtm: Stored,
+    chm: Stored,
     scratch: Scratch,
     raster: Grid | None = None,
-    ndvi: Path | None = None,
-    ndvi_change: Path | None = None,
-    index: Path | None = None,
+    ndvi: Stored | None = None,
+    ndvi_change: Stored | None = None,
+    index: Stored | None = None,
     zones: Path | None = None,
     canopy_zones: Path | None = None,
     evaluation: Evaluation | None = None,
@@ -76,10 +77,10 @@ def report(
 @map_stage("geospatial.report_images", resources=_MEMORY)
 def report_images(
     raster: Grid,
-    ndvi: Path,
+    ndvi: Stored,
     scratch: Scratch,
-    ndvi_change: Path | None = None,
-    index: Path | None = None,
+    ndvi_change: Stored | None = None,
+    index: Stored | None = None,
     zones: Path | None = None,
     evaluation: Evaluation | None = None,
 ) -> Path:
@@ -103,8 +104,8 @@ def report_images(
 Sections = dict[str, tuple[str, list[str]]]
 
 
-def _sections(files: Mapping[str, Path | None], evaluation: Evaluation | None) -> Sections:
-    seen = {name: read_overview(path) for name, path in files.items() if path is not None}
+def _sections(files: Mapping[str, Stored | None], evaluation: Evaluation | None) -> Sections:
+    seen = {name: read_overview(file) for name, file in files.items() if file is not None}
     charts = [chart for name in seen if name != "hillshade" and (chart := histogram(LOOKS[name], seen[name]))]
     pictures = "".join(picture(LOOKS[name], overview) for name, overview in seen.items())
     found: Sections = {}

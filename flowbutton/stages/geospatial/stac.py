@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flowbutton.model.composite import Stored
 from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import map_stage
+from flowbutton.stages.geospatial.raster_head import is_tiff, opened_head
 
 _EXTENSIONS = (
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
@@ -42,18 +44,18 @@ _DIGITS = 7  # of degrees: a centimetre
 @map_stage("geospatial.stac_item", resources=Resources(memory_per_input_byte=0.0))
 def stac_item(
     scratch: Scratch,
-    dtm: Path | None = None,
-    dsm: Path | None = None,
-    filled: Path | None = None,
-    chm: Path | None = None,
-    zmin: Path | None = None,
-    count: Path | None = None,
-    classes: Path | None = None,
-    hillshade: Path | None = None,
-    slope: Path | None = None,
-    ndvi: Path | None = None,
-    ndvi_change: Path | None = None,
-    index: Path | None = None,
+    dtm: Stored | None = None,
+    dsm: Stored | None = None,
+    filled: Stored | None = None,
+    chm: Stored | None = None,
+    zmin: Stored | None = None,
+    count: Stored | None = None,
+    classes: Stored | None = None,
+    hillshade: Stored | None = None,
+    slope: Stored | None = None,
+    ndvi: Stored | None = None,
+    ndvi_change: Stored | None = None,
+    index: Stored | None = None,
     *,
     acquired: str,
     name: str = "products",
@@ -82,7 +84,7 @@ def stac_item(
     """
     files = {"dtm": dtm, "dsm": filled or dsm, "chm": chm, "zmin": zmin, "count": count, "hillshade": hillshade}
     files |= {"classes": classes, "slope": slope, "ndvi": ndvi, "ndvi_change": ndvi_change, "index": index}
-    found = {key: _asset(key, path) for key, path in files.items() if path is not None}
+    found = {key: _asset(key, file) for key, file in files.items() if file is not None}
     item: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.1.0",
@@ -126,16 +128,16 @@ def _instant(text: str) -> str:
     return aware.isoformat().replace("+00:00", "Z")
 
 
-def _asset(key: str, path: Path) -> tuple[dict[str, Any], Sequence[float] | None]:
+def _asset(key: str, product: Stored) -> tuple[dict[str, Any], Sequence[float] | None]:
     """Return the asset of a product, and its west, south, east and north in degrees; None without a CRS."""
-    import rasterio
     from rasterio.warp import transform_bounds
 
-    with rasterio.open(path) as file:
+    suffix = ".tif" if is_tiff(product) else ".vrt"
+    with opened_head(product) as file:
         epsg = file.crs.to_epsg() if file.crs else None
         asset = {
-            "href": f"./{key}{path.suffix}",
-            "type": _TYPES[path.suffix],
+            "href": f"./{key}{suffix}",
+            "type": _TYPES[suffix],
             "title": _TITLES[key],
             "roles": ["data"],
             "proj:code": None if epsg is None else f"EPSG:{epsg}",

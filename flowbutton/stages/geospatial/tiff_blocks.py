@@ -6,6 +6,7 @@ Photoshop TIFF Technical Note 3 (predictor 3). Imports numpy.
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from flowbutton.stages.geospatial.grid import BLOCK
 from flowbutton.stages.packing import zlib_packed
 
 HORIZONTAL, FLOATING = 2, 3
+AROUND_BLOCK = 8
+"""Bytes that a block has around it in the file: its size, and its last four again."""
 
 
 def predictor_of(dtype: npt.DTypeLike) -> int:
@@ -38,6 +41,11 @@ def block_bytes(values: npt.NDArray[Any], fill: float | int) -> bytes:
     lines = whole.view(whole.dtype.str.replace("i", "u"))
     lines[:, 1:] = lines[:, 1:] - lines[:, :-1]
     return zlib_packed(whole.tobytes())
+
+
+def framed(block: bytes) -> bytes:
+    """Return a block's bytes as they lie in a Cloud-Optimized GeoTIFF, by GDAL's layout."""
+    return struct.pack("<I", len(block)) + block + block[-4:]
 
 
 def _floating(whole: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -1,8 +1,8 @@
 """The head of a Cloud-Optimized GeoTIFF: all directories, of a size that is known before the first block is.
 
-After the head come the blocks of the smallest level, and so on to the full one, each with its size before it and its
-last four bytes repeated after it, as GDAL's COG driver lays them out. Formats: TIFF 6.0, BigTIFF, OGC GeoTIFF 1.1,
-GDAL's "Cloud Optimized GeoTIFF" page. Imports numpy; rasterio inside functions.
+After the head come the blocks of the smallest level, and so on to the full one, framed as GDAL's COG driver lays them
+out (`tiff_blocks.framed`). Formats: TIFF 6.0, BigTIFF, OGC GeoTIFF 1.1, GDAL's "Cloud Optimized GeoTIFF" page. Imports
+numpy; rasterio inside functions.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ _LAYOUT = (
     "LAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\nBLOCK_LEADER=SIZE_AS_UINT4\n"
     "BLOCK_TRAILER=LAST_4_BYTES_REPEATED\nKNOWN_INCOMPATIBLE_EDITION=NO\n "
 )
-AROUND_BLOCK = 8
-"""Bytes that a block has around it: its size, and its last four again."""
 
 Tag = tuple[int, int, int, bytes]  # tag, type, count, value
 
