@@ -18,8 +18,9 @@ from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import Scratch
 from flowbutton.stages import metabolomics
 from flowbutton.stages.metabolomics.envelope import peaks_of
+from flowbutton.stages.metabolomics.envelope_bounds import may_reach
 from flowbutton.stages.metabolomics.envelope_grid import FWHM, Floats, Isotopologues, grid_runs
-from flowbutton.stages.metabolomics.fine_structure import FineStructures
+from flowbutton.stages.metabolomics.fine_structure import fine_structures
 from flowbutton.stages.metabolomics.ions import FormulaIons, IonGroup, IonList
 from flowbutton.stages.metabolomics.isotope_table import ELECTRON_MASS, ISOTOPES
 from flowbutton.stages.metabolomics.peak_table import PeakTable
@@ -85,7 +86,7 @@ def test_fine_structures_are_those_of_isospec(atoms: dict[str, int]) -> None:
     wanted = IsoThreshold(
         1e-4, absolute=False, atomCounts=[*atoms.values()], isotopeMasses=masses, isotopeProbabilities=shares
     )
-    found = FineStructures().of(atoms)
+    (found,) = fine_structures([atoms])
     np.testing.assert_allclose(np.sort(found.mass), np.sort(wanted.np_masses()), rtol=1e-14)
     heights = wanted.np_probs() / wanted.np_probs().max()
     np.testing.assert_allclose(np.sort(found.height), np.sort(heights), rtol=1e-13)
@@ -102,7 +103,7 @@ def test_a_lone_isotopologue_is_the_answer() -> None:
 @settings(deadline=None)
 @given(
     heights=st.lists(st.floats(1e-4, 1), min_size=2, max_size=30),
-    gaps=st.lists(st.sampled_from([0.0, 1e-4, 0.003, 0.01, 0.5, 1.0]), min_size=30, max_size=30),
+    gaps=st.lists(st.sampled_from([0.0, 1e-4, 0.0015, 0.0025, 0.004, 0.01, 0.5, 1.0]), min_size=30, max_size=30),
     count=st.integers(1, 6),
     width=st.sampled_from([12.0, 6.0]),
 )
@@ -119,6 +120,30 @@ def test_what_is_left_out_is_none_of_the_strongest(
         mine = np.sort(np.argsort(-some, kind="stable")[:count])
         assert some_mz[mine].tolist() == whole.mz[best].tolist()
         assert some[mine].tolist() == whole.height[best].tolist()
+
+
+def test_a_peak_has_the_flank_of_isotopologues_that_are_none() -> None:
+    mz = np.array([300.0, 301.0, 302.0, 303.0, 303.0 + 4 * 0.0012])  # the last, on the flank of a peak, can't be one
+    several = ions([(mz, np.array([1.0, 1.0, 1.0, 1.0, 0.5]), np.full(5, 0.0012))])
+    whole, found = (peaks_of(several, width=12.0, count=count) for count in (10**6, 4))
+    assert len(whole.mz) == 5
+    assert found.mz.tolist() == whole.mz[:4].tolist()
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    heights=st.lists(st.floats(1e-4, 1), min_size=1, max_size=12),
+    gaps=st.lists(st.floats(0, 3), min_size=12, max_size=12),
+    near=st.floats(0, 6),
+)
+def test_the_envelope_is_nowhere_higher_than_its_bound(heights: list[float], gaps: list[float], near: float) -> None:
+    mz = np.cumsum(gaps[: len(heights)])
+    one = ions([(mz, np.array(heights), np.ones(len(mz)))])
+    places = mz[:, None] + np.linspace(-near, near, 41)
+    envelope = (np.exp(-0.5 * (places[:, :, None] - mz) ** 2) * heights).sum(axis=2).max(axis=1)
+    ion, wide = np.zeros(len(mz), np.int64), np.ones(1)
+    assert may_reach(one, wide, ion, mz, near, 0.999 * envelope).all()
+    assert not may_reach(one, wide, ion, mz, near, np.full(len(mz), 1.01 * sum(heights))).any()
 
 
 def ions(columns: Sequence[tuple[Floats, Floats, Floats]]) -> Isotopologues:

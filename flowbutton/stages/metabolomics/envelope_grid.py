@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 FWHM = 2.3548200450309493
 """Full width at half maximum of a Gaussian, in standard deviations."""
@@ -70,6 +71,19 @@ class Runs:
     deviation: Floats
     starts: Ints
 
+    @property
+    def ion(self) -> Ints:
+        """The number of the ion of each, from 0."""
+        found: Ints = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        return found
+
+    @property
+    def changes(self) -> npt.NDArray[np.bool_]:
+        """Whether each follows another of its ion, where the deviation or the power of two changes."""
+        found = np.ones(len(self.first), np.bool_)
+        found[self.starts[:-1]] = False
+        return found
+
     def ions(self, first: int, stop: int) -> Runs:
         """Return those of some consecutive ions."""
         part = slice(self.starts[first], self.starts[stop])
@@ -89,34 +103,74 @@ def grid_runs(of: Isotopologues, width: float) -> Runs:
         width: How many deviations a term reaches.
     """
     reach = width * of.deviation
-    beyond, steps = of.mz + reach, of.deviation * FWHM / POINTS_PER_WIDTH
-    within = np.append(of.mz[1:] - reach[:-1], 0.0)
-    within[of.starts[1:] - 1] = beyond[of.starts[1:] - 1]
+    edges = _Edges(of, reach)
     begins = of.starts[:-1]
-    at = of.mz[begins] - reach[begins] + FLANK * steps[begins]
+    at = of.mz[begins] - reach[begins] + FLANK * edges.exact[begins]
     lengths = np.diff(of.starts)
-    rows: list[tuple[Ints, Floats, Floats, Floats, Floats]] = []
+    rows: list[tuple[Ints, Floats, Floats, Floats, Ints]] = []
     for number in range(int(lengths.max(initial=0))):
         going = np.flatnonzero(lengths > number)
         while len(going):
             place, now = begins[going] + number, at[going]
-            last, next_first = beyond[place], within[place]
-            ulp, power = np.spacing(now), np.ldexp(1.0, np.frexp(now)[1])  # of the points below this power of two
-            step = np.rint(steps[place] / ulp) * ulp
-            count = np.maximum(np.trunc((np.maximum(last, next_first) - now) / step), 1.0)
-            then = now + count * step
-            while (short := (then <= last) | (then < next_first)).any():
-                count += short
-                then = now + count * step
-            room = np.trunc((power - now) / step)
-            fits = (then < power) | (count <= room)
-            rows.append((going, now, step, np.where(fits, count, room + 1.0), of.deviation[place]))
-            at[going] = then = np.where(fits, then, now + room * step + steps[place])
-            going = going[~(fits | ((then > last) & (then >= next_first)))]
-    ion, first, step, count, deviation = (np.concatenate(column) for column in zip(*rows, strict=True))
+            step, count, then, done = edges.passed(place, now)
+            rows.append((going, now, step, count, place))
+            at[going] = then
+            if done.all():
+                break
+            going = going[~done]
+    ion, first, step, count, place = (np.concatenate(column) for column in zip(*rows, strict=True))
     order = np.argsort(ion, kind="stable")
     starts = np.append(0, np.cumsum(np.bincount(ion, minlength=len(of))))
-    return Runs(first[order], step[order], count[order].astype(np.int64), deviation[order], starts)
+    return Runs(first[order], step[order], count[order].astype(np.int64), of.deviation[place[order]], starts)
+
+
+class _Edges:
+    """What ends the runs of isotopologues, and their steps."""
+
+    def __init__(self, of: Isotopologues, reach: Floats) -> None:
+        self.exact = of.deviation * FWHM / POINTS_PER_WIDTH
+        self._beyond = of.mz + reach
+        self._within = np.append(of.mz[1:] - reach[:-1], 0.0)
+        self._within[of.starts[1:] - 1] = self._beyond[of.starts[1:] - 1]
+        self._last = np.maximum(self._beyond, self._within)
+        self._power = np.ldexp(1.0, np.frexp(of.mz)[1])  # the power of two above
+        self._step = _rounded(self.exact, of.mz)
+
+    def passed(self, place: Ints, now: Floats) -> tuple[Floats, Floats, Floats, Mask]:
+        """Return the steps of points from ``now`` on, how many there are, the point after them, and if the run ends.
+
+        It goes on if a power of two was passed: then steps may be rounded otherwise.
+        """
+        step, power = self._step[place], self._power[place]
+        count, then = self._counted(place, now, step)
+        usual = (now >= 0.5 * power) & (then < power)
+        if usual.all():
+            return step, count, then, usual
+        exact, power = self.exact[place], np.ldexp(1.0, np.frexp(now)[1])
+        step = _rounded(exact, now)
+        count, then = self._counted(place, now, step)
+        room = np.trunc((power - now) / step)
+        fits = (then < power) | (count <= room)
+        then = np.where(fits, then, now + room * step + exact)
+        done = fits | ((then > self._beyond[place]) & (then >= self._within[place]))
+        return step, np.where(fits, count, room + 1.0), then, done
+
+    def _counted(self, place: Ints, now: Floats, step: Floats) -> tuple[Floats, Floats]:
+        """Return how many points there are, one or more, and the point after them, if steps stay equal."""
+        beyond, within = self._beyond[place], self._within[place]
+        count = np.maximum(np.trunc((self._last[place] - now) / step), 1.0)
+        then = now + count * step
+        while (short := (then <= beyond) | (then < within)).any():
+            count += short
+            then = now + count * step
+        return count, then
+
+
+def _rounded(step: Floats, at: Floats) -> Floats:
+    """Return what a step adds to a point between the same powers of two as ``at``."""
+    ulp = np.spacing(at)
+    found: Floats = np.rint(step / ulp) * ulp
+    return found
 
 
 def ranges(starts: Ints, lengths: Ints) -> Ints:

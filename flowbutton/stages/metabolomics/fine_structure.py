@@ -1,19 +1,23 @@
 """Isotopologues of ions: which there are, how heavy, how probable. Pure.
 
 Isotopes of the elements of an ion are chosen independently: so its isotopologues are those of its first elements, each
-with each of the next. Ions that begin alike, as a molecule with many adducts, share what they have in common. Those of
-one element are IsoSpec's (Lacki et al. 2017, doi:10.1021/acs.analchem.6b01459).
+with each of its last. Ions that begin alike, as a molecule with many adducts, share what they have in common, and their
+last elements are tried at once. Those of one element are IsoSpec's (Lacki et al. 2017,
+doi:10.1021/acs.analchem.6b01459).
 Not here: peaks (`isotope_peaks`), the numbers (`isotope_table`). Imports numpy; IsoSpecPy only inside functions.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from flowbutton.stages.metabolomics.envelope_grid import Floats, ranges
+from flowbutton.stages.metabolomics.envelope_grid import Floats
 from flowbutton.stages.metabolomics.formulas import Atoms
 from flowbutton.stages.metabolomics.isotope_table import ISOTOPES
 
@@ -30,36 +34,38 @@ class FineStructure(NamedTuple):
     height: Floats
 
 
-class FineStructures:
-    """The isotopologues of ions, one after the other; keeps those of the elements that ions begin with."""
+def fine_structures(ions: Sequence[Atoms]) -> list[FineStructure]:
+    """Return of each ion all isotopologues of at least 1e-4 of the most probable one's probability, in no order.
 
-    def __init__(self) -> None:
-        self._known: dict[_Elements, FineStructure] = {}
-
-    def of(self, atoms: Atoms) -> FineStructure:
-        """Return all isotopologues of at least 1e-4 of the most probable one's probability, in no particular order.
-
-        They depend, to the last bit, on the atoms and the order of the elements only.
-        """
-        return self._with((*atoms.items(),))
-
-    def _with(self, elements: _Elements) -> FineStructure:
-        if len(elements) == 1:
-            return _of_element(*elements[0])
-        found = self._known.get(elements)
-        if found is None:
-            found = self._known[elements] = _product(self._with(elements[:-1]), _of_element(*elements[-1]))
-        return found
-
-
-def _product(one: FineStructure, other: FineStructure) -> FineStructure:
-    """Return each with each, but those that would not be probable enough, with more elements neither.
-
-    Those of ``other`` come from the most probable to the least.
+    They depend, to the last bit, on the atoms and the order of the elements only.
     """
-    counts = np.searchsorted(-other.height, -LEAST / one.height, side="right")
-    first, second = np.repeat(np.arange(len(counts)), counts), ranges(np.zeros_like(counts), counts)
-    return FineStructure(one.mass[first] + other.mass[second], one.height[first] * other.height[second])
+    return _fine_structures([(*atoms.items(),) for atoms in ions])
+
+
+def _fine_structures(ions: Sequence[_Elements]) -> list[FineStructure]:
+    alike = defaultdict[_Elements, list[int]](list)
+    for number, elements in enumerate(ions):
+        alike[elements[:-1]].append(number)
+    firsts = [first for first in alike if first]
+    known = dict(zip(firsts, _fine_structures(firsts), strict=True)) if firsts else {}
+    found: dict[int, FineStructure] = {}
+    for first, numbers in alike.items():
+        lasts = [_of_element(*ions[number][-1]) for number in numbers]
+        found.update(zip(numbers, _products(known[first], lasts) if first else lasts, strict=True))
+    return [found[number] for number in range(len(ions))]
+
+
+def _products(one: FineStructure, others: Sequence[FineStructure]) -> list[FineStructure]:
+    """Return for each of the others its isotopologues, each with each of ``one``.
+
+    Those that are not probable enough are left out: with more elements they would not be either.
+    """
+    mass, height = (np.concatenate(column) for column in zip(*others, strict=True))
+    probable = height[:, None] >= LEAST / one.height
+    second, first = probable.nonzero()
+    ends = np.cumsum(probable.sum(axis=1))[np.cumsum([len(other.mass) for other in others]) - 1]
+    masses, heights = one.mass[first] + mass[second], one.height[first] * height[second]
+    return [FineStructure(masses[start:stop], heights[start:stop]) for start, stop in pairwise([0, *ends.tolist()])]
 
 
 @cache

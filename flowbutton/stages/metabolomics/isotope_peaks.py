@@ -16,7 +16,7 @@ from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.metabolomics.envelope import Peaks, peaks_of
 from flowbutton.stages.metabolomics.envelope_grid import FWHM, Floats, Isotopologues
-from flowbutton.stages.metabolomics.fine_structure import LEAST, FineStructures
+from flowbutton.stages.metabolomics.fine_structure import LEAST, fine_structures
 from flowbutton.stages.metabolomics.formulas import read_written
 from flowbutton.stages.metabolomics.ions import Instrument, IonGroup, IonList
 from flowbutton.stages.metabolomics.isotope_table import ELECTRON_MASS
@@ -93,8 +93,7 @@ def list_peaks(peaks: Path, scratch: Scratch) -> Path:
 
 def _isotopologues(group: IonGroup, version: int, instrument: Instrument) -> Isotopologues:
     """Return the isotopologues of all ions of a group, by m/z."""
-    structures = FineStructures()
-    fine = [structures.of(read_written(ion)) for ion in group.ions]
+    fine = fine_structures([read_written(ion) for ion in group.ions])
     mass, height = (np.concatenate(column) for column in zip(*fine, strict=True))
     counts = [len(one.mass) for one in fine]
     starts = np.append(0, np.cumsum(counts))
