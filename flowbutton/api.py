@@ -31,7 +31,7 @@ from flowbutton.model.stage import StageDefinition
 from flowbutton.pipeline_files import find_pipeline, importable, read_text
 from flowbutton.profiles import Config, choose, config_file, read_config
 from flowbutton.stages.define import find_stage
-from flowbutton.stores.uris import default_store
+from flowbutton.stores.uris import default_store, named
 from flowbutton.worker.context import partitioner_named
 
 if TYPE_CHECKING:
@@ -125,17 +125,19 @@ class Pipeline:
 
         Raises:
             OptionError: there is no such executor, or the number of workers is below 1.
+            BadInput: the name of the pipeline file, or of the results folder, is not text in UTF-8.
         """
         if workers is not None and workers < 1:
             raise OptionError(f"{workers} is no number of workers", why="", hint="write a whole number, 1 or more")
         place = os.fspath(results or self.profile.results or "results")
+        beside = default_store(place)
         chosen = executor or self.profile.executor or "processes"
         apart = {} if executor else self.profile.executors  # who chooses one now, wants that for all
         elsewhere = tuple(Site(name, given.stages, given.workers) for name, given in apart.items() if name != chosen)
         for name in (chosen, *(site.executor for site in elsewhere)):
             load_registered("executors", name)
         return Settings(
-            store=os.fspath(store) if store is not None else self.profile.store or default_store(place),
+            store=os.fspath(store) if store is not None else self.profile.store or beside,
             intermediates=intermediates or self.profile.intermediates,
             results=place,
             executor=chosen,
@@ -143,7 +145,7 @@ class Pipeline:
             elsewhere=elsewhere,
             wait_s=None if wait else 0.0,
             listeners=() if listener is None else (listener,),
-            spec_file=self.file.path.resolve(),
+            spec_file=named(self.file.path.resolve()),
         )
 
     def plan(
@@ -326,7 +328,9 @@ def _params_of(file: str | os.PathLike[str] | None) -> tuple[dict[str, Json], Po
         return {}, Positions("", {}, {})
     path = Path(file)
     document = load_yaml(read_text(path, "params"), file=str(path))
-    document.problems.raise_if_any()
+    document.problems.raise_if_any("params file")
+    if document.value is None:
+        return {}, document.positions
     if not isinstance(document.value, dict):
         raise OptionError("the params file is no mapping", why="", hint="write lines of 'name: value'", file=str(path))
     return document.value, document.positions

@@ -52,11 +52,11 @@ def read_text(path: Path, kind: str) -> str:
         raise MissingInput(
             f"the {kind} file can't be read", why="you may not", hint=f"run: chmod u+r {path}", file=str(path)
         ) from error
+    except FileNotFoundError as error:
+        raise MissingInput(f"there is no {kind} file '{path}'", why="", hint=_near(path), file=str(path)) from error
     except OSError as error:
-        near = closest(path.name, (file.name for file in path.parent.glob("*")))
-        hint = f"did you mean '{path.with_name(near)}'?" if near not in (None, path.name) else "check the name"
         raise MissingInput(
-            f"the {kind} file can't be read", why=str(error.strerror), hint=hint, file=str(path)
+            f"the {kind} file can't be read", why=str(error.strerror), hint="check the name", file=str(path)
         ) from error
     try:
         return data.decode("utf-8-sig")
@@ -93,6 +93,13 @@ def _shipped_folder() -> Path:
     package = Path(__file__).parent
     inside = package / "pipelines"
     return inside if inside.is_dir() else package.parent / "pipelines"
+
+
+def _near(path: Path) -> str:
+    """Hint at the file beside ``path`` that was meant, if its stem is like it: endings alone make no likeness."""
+    stems = {file.stem: file for file in sorted(path.parent.glob("*")) if file.is_file()}
+    near = closest(path.stem, stems)
+    return "check the name" if near is None else f"did you mean '{path.with_name(stems[near].name)}'?"
 
 
 def _nearest(path: Path, shipped: Mapping[str, Path]) -> str:

@@ -52,13 +52,13 @@ def read_config(text: str, file: str) -> Config:
         SpecError: it is no YAML, or says what a configuration can't; all problems are told.
     """
     document = load(text, file=file)
-    document.problems.raise_if_any()
+    document.problems.raise_if_any("configuration")
     said = UserConfig()
     try:
-        said = UserConfig.model_validate(document.value)
+        said = UserConfig.model_validate({} if document.value is None else document.value)
     except ValidationError as error:
         explain(error, UserConfig, document.problems)
-    document.problems.raise_if_any()
+    document.problems.raise_if_any("configuration")
     return Config(said, file, document.positions.of_value(("default_profile",)).line)
 
 

@@ -112,7 +112,10 @@ class _Check:
         feed = self._inputs.get(slot.name) if isinstance(slot, Slot) else None
         is_file = feed in (Feed.PIECE, Feed.RESULT) or (isinstance(slot, Slot) and slot.path == (LIST,))
         if parts and not is_file:
-            self._problems.add(path, f"'{self._stage.stdin}' is not one file", hint="write {argument} of one file")
+            bare = self._stage.stdin in self._inputs
+            self._used |= {self._stage.stdin} if bare else set()
+            hint = f"write '{{{self._stage.stdin}}}'" if bare else "write {argument} of one file"
+            self._problems.add(path, f"'{self._stage.stdin}' is not one file", hint=hint)
 
     def _check_names(self) -> None:
         for name in self._inputs:

@@ -52,7 +52,7 @@ Scalar = None | bool | int | float | str
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a YAML file says. ``value`` is None when the text is no YAML at all; ``problems`` says why."""
+    """What a YAML file says. ``value`` is None when it says nothing, or is no YAML; then ``problems`` says why."""
 
     value: Any
     problems: Problems
@@ -87,7 +87,6 @@ def load(text: str, *, file: str) -> Document:
         _syntax(error, text, problems)
         return Document(None, problems)
     if node is None:
-        problems.add((), "the file is empty", hint="a pipeline begins with 'flowbutton: 1'")
         return Document(None, problems)
     try:
         return Document(_Constructor(keys, values, problems).build(node, ()), problems)

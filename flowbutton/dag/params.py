@@ -149,7 +149,12 @@ def parse_value(param: Param, raw: object, *, folder: str) -> Value:
         if not isinstance(raw, list):
             raise Unfit(f"{show_value(raw)} is not a list", "write [a, b]")
         return [_parse_item(param, item, number, folder) for number, item in enumerate(raw)]
-    value = _parse(param.type, raw, folder)
+    try:
+        value = _parse(param.type, raw, folder)
+    except Unfit as error:
+        if param.unit is None or error.hint or not str(raw)[:1].isdigit():
+            raise
+        raise Unfit(error.what, f"write the number alone; its unit is {param.unit}") from error
     if param.type == "choice" and value not in param.choices:
         hint = did_you_mean(str(value), param.choices) if closest(str(value), param.choices) else ""
         raise Unfit(f"'{value}' is not one of {', '.join(param.choices)}", hint)

@@ -103,10 +103,10 @@ class Problems:
             )
         )
 
-    def raise_if_any(self) -> None:
-        """Raise one `SpecError` with all problems, if there is one."""
+    def raise_if_any(self, kind: str = "pipeline") -> None:
+        """Raise one `SpecError` with all problems of the file of a ``kind``, if there is one."""
         if self._found:
-            raise SpecError(self.sorted())
+            raise SpecError(self.sorted(), kind)
 
 
 def _number(problem: Problem, name: str) -> int:

@@ -260,6 +260,8 @@ def read_spec(document: Document) -> Spec | None:
         is left for that.
     """
     if document.value is None:
+        if not document.problems:
+            document.problems.add((), "the file is empty", hint="a pipeline begins with 'flowbutton: 1'")
         return None
     try:
         return Spec.model_validate(document.value)

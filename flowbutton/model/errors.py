@@ -148,19 +148,20 @@ class Problem(FlowbuttonError):
 
 
 class SpecError(FlowbuttonError):
-    """All problems of a pipeline file at once, sorted by line."""
+    """All problems of a file that a user wrote, at once and sorted by line; ``kind`` says what the file is."""
 
     failure = Failure.BAD_INPUT
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], kind: str = "pipeline") -> None:
         self.problems = tuple(problems)
+        self.kind = kind
         count = len(self.problems)
         super().__init__(
-            f"the pipeline has {count} problem{'' if count == 1 else 's'}", why="", hint="correct them and run again"
+            f"the {kind} has {count} problem{'' if count == 1 else 's'}", why="", hint="correct them and run again"
         )
 
     def __str__(self) -> str:
         return "\n".join([f"{self.what}:", *(f"  {problem}" for problem in self.problems)])
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.problems,)
+        return type(self), (self.problems, self.kind)

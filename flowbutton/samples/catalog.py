@@ -112,7 +112,10 @@ def _make(folder: Path, write: Callable[[Path], None]) -> None:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise NoSpace(
-                "no room for the generated sample", why=str(error), hint="make room", file=str(folder)
+                "no room for the generated sample",
+                why=str(error.strerror),
+                hint="make room there, or name a store elsewhere with --store",
+                file=str(folder),
             ) from error
         # Another process was first; its bytes are ours.
         if not folder.is_dir():

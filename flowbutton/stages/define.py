@@ -154,7 +154,8 @@ def find_stage(uses: str) -> StageDefinition:
     if domain not in registered("stages"):
         close = closest(domain, registered("stages")) if dot else None
         known = ", ".join(sorted(registered("stages")))
-        hint = f"did you mean '{close}.{rest}'?" if close else f"of your own: module:function; domains: {known}"
+        others = f"install the package that has it, or write module:function; installed: {known}"
+        hint = f"did you mean '{close}.{rest}'?" if close else others
         raise OptionError(f"there is no stage called '{uses}'", why=f"no domain '{domain}' is installed", hint=hint)
     found = stages_of(domain)
     if uses not in found:

@@ -22,7 +22,7 @@ from flowbutton.model.pieces import ObjectInfo
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import check_range, object_key
 from flowbutton.stores.objects import Objects
-from flowbutton.stores.uris import path_of, scheme_of
+from flowbutton.stores.uris import named, path_of, scheme_of
 
 _OBJECT = "object:"
 _COPY_BYTES = 8 * 1024**2
@@ -61,7 +61,7 @@ class StoreAccess:
             return remote.find(pattern)
         path = _file(pattern)
         found = [str(path)] if path.is_file() else glob.glob(str(path), recursive=True)  # noqa: PTH207
-        files = sorted(_named(Path(name)) for name in found if Path(name).is_file())
+        files = sorted(named(Path(name)) for name in found if Path(name).is_file())
         return [file.as_uri() if pattern.lower().startswith("file:") else str(file) for file in files]
 
     def read(self, uri: str, start: int = 0, stop: int | None = None) -> bytes:
@@ -161,26 +161,7 @@ def _file(uri: str) -> Path:
             "write ./name for a file with a colon in its name",
             file=uri,
         )
-    return _named(path_of(uri))
-
-
-def _named(path: Path) -> Path:
-    """Refuse a file whose name can't be written into plans and records.
-
-    Raises:
-        BadInput: the bytes of its name are no text in UTF-8.
-    """
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-        raise BadInput(
-            "a file's name is not text in UTF-8",
-            why="names are part of plans and records",
-            hint="rename the file; convmv does it for many",
-            file=shown,
-        ) from error
-    return path
+    return named(path_of(uri))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from flowbutton.ui.view import StageView
 from flowbutton.ui.watch import Watcher
-from flowbutton.ui.words import shown_time
+from flowbutton.ui.words import out_of, shown_time
 
 
 class Bars(Watcher):
@@ -87,7 +87,7 @@ class _State(ProgressColumn):
 
 def state_text(stage: StageView, now_s: float) -> str:
     """Return what stands right of a stage's bar: tasks, those reused, running and failed, the rate, the time left."""
-    parts = [f"{stage.completed}/{'?' if stage.expected is None else stage.expected}"]
+    parts = [out_of(stage.completed, stage.expected)]
     parts += [
         f"{count} {word}"
         for count, word in ((stage.reused, "reused"), (len(stage.running), "running"), (stage.failed, "failed"))

@@ -36,7 +36,8 @@ class PastRun:
         reused = sum(stage.reused for stage in self.view.stages.values())
         took = shown_time(self.last_s - self.began_s)
         return (
-            f"{self.folder.name}  {self.pipeline}: {self.status}, {done} ran, {reused} reused, from {began} for {took}"
+            f"{self.folder.name}  {self.pipeline}: {self.status}, {done:,} ran, {reused:,} reused, "
+            f"from {began} for {took}"
         )
 
 
@@ -53,7 +54,7 @@ def find_run(folder: Path, name: str | None) -> Path:
     chosen = name or max(runs)
     if chosen not in runs:
         close = get_close_matches(chosen, runs, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else "list them with --all"
+        hint = f"did you mean '{close[0]}'?" if close else "flowbutton status --all lists them"
         raise MissingInput(f"there is no run '{chosen}'", why="", hint=hint, file=str(folder))
     return runs[chosen]
 

@@ -18,7 +18,7 @@ from flowbutton.model.units import show_bytes
 from flowbutton.ui.exits import Exit
 from flowbutton.ui.tables import plain_console, print_table
 from flowbutton.ui.view import RunView, StageView
-from flowbutton.ui.words import counted, shown_path, shown_time
+from flowbutton.ui.words import counted, out_of, shown_path, shown_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -89,12 +89,11 @@ def print_stages(console: Console, view: RunView) -> None:
 
 def _row(stage: StageView, records: str) -> dict[str, str]:
     """Return what the table says of a stage, by column."""
-    expected = "" if stage.finished else f"/{'?' if stage.expected is None else stage.expected}"
     return {
         "stage": stage.name,
-        "tasks": f"{stage.completed}{expected}",
-        "reused": str(stage.reused or ""),
-        "failed": str(stage.failed or ""),
+        "tasks": f"{stage.completed:,}" if stage.finished else out_of(stage.completed, stage.expected),
+        "reused": f"{stage.reused:,}" if stage.reused else "",
+        "failed": f"{stage.failed:,}" if stage.failed else "",
         "elapsed": shown_time(stage.elapsed_s) if stage.done else "",
         "task time": shown_time(stage.work_s) if stage.done else "",
         "records": records,

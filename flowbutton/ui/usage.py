@@ -12,6 +12,7 @@ import click
 from flowbutton.model.near import closest, did_you_mean
 
 _COMMAND = re.compile(r"No such command '([^']*)'")
+_GIVEN = re.compile(r"'([^']*)' is not one of")
 _NAMED = "write -p NAME=VALUE"
 _EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)")
 
@@ -44,13 +45,19 @@ def _words(error: click.ClickException, context: click.Context | None) -> tuple[
                 f"{name}: {error.message.partition(' is not ')[0]} is no number of them",
                 "write a whole number, 1 or more",
             )
-        return f"{name}: {error.message.rstrip('.')}", ""
+        return f"{name}: {error.message.rstrip('.')}", _hint_of_choice(error)
     if command := _COMMAND.search(message):
         known = context.command.commands if context is not None and isinstance(context.command, click.Group) else {}
         return f"there is no command '{command[1]}'", did_you_mean(command[1], known)
     if extra := _EXTRA.search(message):
         return f"'{extra[1]}' is too much", 'put quotes around a value that has blanks: -p "NAME=a value"'
     return message, ""
+
+
+def _hint_of_choice(error: click.BadParameter) -> str:
+    kind, given = error.param.type if error.param is not None else None, _GIVEN.match(error.message)
+    close = closest(given[1], [str(one) for one in kind.choices]) if given and isinstance(kind, click.Choice) else None
+    return f"did you mean '{close}'?" if close is not None else ""
 
 
 def _hint_of_option(name: str, context: click.Context | None) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from flowbutton.dag.plan import serial_remark
 from flowbutton.ui.view import RunView, StageView
-from flowbutton.ui.words import counted, shown_path, shown_time
+from flowbutton.ui.words import counted, out_of, shown_path, shown_time
 
 SILENCE_S = 30.0
 """Plain lines never pause for longer while a run is active."""
@@ -130,11 +130,10 @@ def _count(stage: StageView) -> str:
 
 def _finished(stage: StageView, largest_share: float) -> str:
     remark = serial_remark(stage.completed, largest_share)
-    reused = f", {stage.reused} reused" if stage.reused else ""
+    reused = f", {stage.reused:,} reused" if stage.reused else ""
     took = f" in {shown_time(stage.elapsed_s)}" if stage.done else ""
     return f"{stage.name}: done, {_count(stage)}{reused}{took}" + (f"; {remark}" if remark else "")
 
 
 def _running(stage: StageView) -> str:
-    expected = "?" if stage.expected is None else stage.expected
-    return f"{stage.name} {stage.completed}/{expected} ({len(stage.running)} at work)"
+    return f"{stage.name} {out_of(stage.completed, stage.expected)} ({len(stage.running)} at work)"

@@ -10,6 +10,11 @@ def counted(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
+def out_of(done: int, expected: int | None) -> str:
+    """Write how far something is: ``1,200/36,000``; ``12/?`` where it is not known of how many."""
+    return f"{done:,}/{'?' if expected is None else f'{expected:,}'}"
+
+
 def shown_time(seconds: float) -> str:
     """Write a span of time for people: ``850 ms``, ``12.3 s``, ``4 m 05 s``, ``2 h 10 m``."""
     if seconds < 0.9995:

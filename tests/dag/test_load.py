@@ -74,12 +74,17 @@ def test_all_double_keys_are_told_and_the_first_stays() -> None:
     assert load(text, file="f").value == {"a": 1, "b": {"c": 1}}
 
 
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "null\n"])
+def test_a_file_that_says_nothing_is_none_and_what_that_means_is_for_who_reads_it(text: str) -> None:
+    document = load(text, file="f")
+    assert document.value is None
+    assert not document.problems
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("a:\n\tb: 1\n", (2, 1, "a tab stands where YAML wants spaces")),
-        ("", (1, 1, "the file is empty")),
-        ("# only a comment\n", (1, 1, "the file is empty")),
         ("a: [1, 2\nb: 3\n", (1, 4, "this '[' is not closed")),
         ("a: 1\n---\nb: 2\n", (2, 1, "a second document begins here")),
         ("a: x\0y\n", (1, 5, "the character #x0000 is not allowed in YAML")),

@@ -58,6 +58,12 @@ def test_what_is_wrong_with_it_is_told_at_its_place(place, config, text, told):
     ended = place.call("validate", "texts.yaml")
     assert ended.returncode == 2
     assert f"{place.folder}/config/flowbutton/{told}" in ended.stderr
+    assert "the pipeline has" not in ended.stderr
+
+
+def test_a_configuration_that_says_nothing_yet_is_none(place, config):
+    config("# default_profile: mine\n")
+    assert place.call("validate", "texts.yaml").returncode == 0
 
 
 def test_a_name_that_is_in_neither_is_told_with_the_nearest_of_both(place, config):

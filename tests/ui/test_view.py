@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from flowbutton.ui.view import RunView
-from flowbutton.ui.words import counted, shown_time
+from flowbutton.ui.words import counted, out_of, shown_time
 
 
 def test_a_stage_counts_what_happened_to_its_tasks():
@@ -52,3 +52,7 @@ def test_help_loads_neither_the_engine_nor_rich():
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "") or ended.stderr.strip() == ""
+
+
+def test_how_far_is_written_as_counts_are() -> None:
+    assert [out_of(4910, 36000), out_of(0, None), out_of(1, 2)] == ["4,910/36,000", "0/?", "1/2"]
