@@ -26,6 +26,7 @@ RECORD_LIMIT = 1 << 28
 _BATCH_BYTES = 1 << 22
 _MAGIC = b"BAM\1"
 _INT = struct.Struct("<i")
+_SECOND: int = _INT.unpack(_MAGIC)[0]  # what the head of another BAM looks like as a record's size: 21,840,194 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def batches(read: Read, start: int, stop: int, *, file: str, first: int) -> Iter
     Raises:
         MalformedRecord: a record's sizes do not fit together.
         TruncatedInput: the bytes end inside a record.
-        BadInput: a block is damaged, or there are bytes between the blocks that are none.
+        BadInput: a block is damaged, there are bytes between the blocks that are none, or another BAM follows.
     """
     text, blocks = b"", _Blocks()
     for portion in _portions(read, start, stop, file):
@@ -225,6 +226,8 @@ def _chain(text: bytes, blocks: _Blocks, file: str, first: int) -> tuple[Ints, i
     at, last, unpack = 0, len(text) - 4, _INT.unpack_from
     while at <= last:
         (size,) = unpack(text, at)
+        if size == _SECOND:
+            raise _appended(file, first + len(starts), blocks.stored(at))
         if not SMALLEST <= size <= RECORD_LIMIT:
             raise _malformed(f"it says that it has {size} bytes", file, first + len(starts), blocks.stored(at))
         if at + size > last:
@@ -243,6 +246,17 @@ def _check_sizes(batch: Batch, file: str) -> None:
         number = int(bad[0])
         why = f"its name, CIGAR and bases need {needed[number]} bytes, but it has {fields['size'][number]}"
         raise _malformed(why, file, batch.first + number, int(batch.offsets[number]) >> 16)
+
+
+def _appended(file: str, before: int, byte: int) -> BadInput:
+    return BadInput(
+        "a BAM has another BAM behind its last alignment",
+        why="files were joined byte by byte, so the second one's header stands among the alignments",
+        hint="join them anew: samtools cat, or samtools merge for sorted ones",
+        file=file,
+        record=before + 1,
+        byte=byte,
+    )
 
 
 def _malformed(why: str, file: str, before: int, byte: int) -> MalformedRecord:

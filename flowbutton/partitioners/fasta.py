@@ -227,14 +227,22 @@ def _probe(group: Group, data: DataAccess) -> Group:
         )
     if packing is Packing.BGZF:
         check_end(info, data)
-        head = next(
-            (inflate(block, file=info.uri, byte=at) for at, block in walk(partial(data.read, info.uri), 0, 1)), b""
-        )
+        head = _first_text(info, data)
     _check_head(head, info.uri)
     try:
         return Group(group.ordinal, group.key, (info, data.head(f"{info.uri}.fai")), packing)
     except MissingInput:
         return Group(group.ordinal, group.key, (info,), packing)
+
+
+def _first_text(info: ObjectInfo, data: DataAccess) -> bytes:
+    """Return the text of a BGZF file up to the end of the first block with anything in it."""
+    text = b""
+    for at, block in walk(partial(data.read, info.uri), 0, info.size):
+        text += inflate(block, file=info.uri, byte=at)
+        if text.strip(b"\r\n"):
+            break
+    return text
 
 
 def _check_head(head: bytes, uri: str) -> None:

@@ -10,6 +10,7 @@ one before ends. A line that crosses the end of a part is read to its end.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -23,6 +24,9 @@ from flowbutton.partitioners.fai import Contig, check_names
 
 DIGEST_BASES = 1 << 18
 _GRAPHIC = bytes(range(0x21, 0x7F))
+_NOT_IN_HEADERS = re.compile(
+    rb"\0|\r(?!\n|\Z)"
+)  # a lone '\r' may be meant as a line end: bases would be taken for a name
 _KEPT_RUNS = 4  # lines as the first, a shorter last, empty ones: a fourth run is an error, whatever it is
 
 Run = tuple[int, int, int]
@@ -142,6 +146,9 @@ class Scan:
             fragment.name = word.decode()
         except UnicodeDecodeError as error:
             fragment.bad = self._at - len(header) + 1 + error.start
+        bad = _NOT_IN_HEADERS.search(header)
+        if bad is not None and fragment.bad is None:
+            fragment.bad = self._at - len(header) + bad.start()
         self.fragments.append(fragment)
 
     def _bases(self, text: bytes) -> None:
@@ -303,7 +310,7 @@ def _no_header(file: str) -> BadInput:
 def _bad_byte(file: str, record: int, byte: int) -> MalformedRecord:
     return MalformedRecord(
         "a sequence holds a byte that is no base and no name",
-        why="only printable ASCII without blanks can stand in its lines, and only UTF-8 in its name",
+        why="only printable ASCII without blanks can stand in its lines, UTF-8 in its name, '\\r' only before '\\n'",
         hint="look at the file there; it may be damaged or not a FASTA file",
         file=file,
         record=record,

@@ -29,6 +29,7 @@ from flowbutton.partitioners.fastq_index import Extent, PartIndex, index_extent,
 from flowbutton.partitioners.fastq_layout import Lane, cut_lane, join_file, join_lane
 from flowbutton.partitioners.fastq_reads import FastqReads
 from flowbutton.partitioners.fastq_records import check_start
+from flowbutton.partitioners.files import exists
 from flowbutton.partitioners.read_pairs import Lane as NamedLane
 from flowbutton.partitioners.read_pairs import find_pairs, lane_of
 from flowbutton.partitioners.sample_sheet import is_sheet, parse_sheet
@@ -38,6 +39,8 @@ __all__ = ["Fastq", "FastqReads"]
 MIB = 1 << 20
 _HEAD = 1 << 16
 _SMALL_PART = 4 * MIB
+_OTHER_LETTERS = set(",*?[")
+"""What makes a source more than the name of one file, unless there is a file of that very name."""
 _PARTS = 16  # of a file that is smaller than so many parts of full size
 _OTHER_PACKERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip", b"NCBI": "SRA"}
 
@@ -193,6 +196,8 @@ def _body(group: Group) -> Mapping[str, Any]:
 def _named_lanes(source: Source, data: DataAccess) -> list[NamedLane]:
     if is_sheet(source.uri):
         return parse_sheet(data.read(source.uri), source.uri)
+    if not _OTHER_LETTERS.intersection(source.uri) or exists(source.uri, data):
+        return [lane_of([source.uri])]
     if "," in source.uri:
         files = [file.strip() for file in source.uri.split(",")]
         if len(files) != 2 or not all(files) or files[0] == files[1]:
@@ -203,14 +208,12 @@ def _named_lanes(source: Source, data: DataAccess) -> list[NamedLane]:
                 file=source.uri,
             )
         return [lane_of(files)]
-    if any(letter in source.uri for letter in "*?["):
-        found = data.glob(source.uri)
-        if not found:
-            raise MissingInput(
-                f"no file fits the pattern of source '{source.name}'", why="", hint="check the path", file=source.uri
-            )
-        return find_pairs(found)
-    return [lane_of([source.uri])]
+    found = data.glob(source.uri)
+    if not found:
+        raise MissingInput(
+            f"no file fits the pattern of source '{source.name}'", why="", hint="check the path", file=source.uri
+        )
+    return find_pairs(found)
 
 
 def _heads(lanes: Sequence[NamedLane], data: DataAccess) -> dict[str, ObjectInfo]:

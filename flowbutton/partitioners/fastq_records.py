@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowbutton.model.errors import MalformedRecord
+from flowbutton.model.errors import BadInput, MalformedRecord
 from flowbutton.partitioners.lines import Places
 
 _AT, _PLUS, _RETURN, _NEWLINE, _SLASH, _ONE, _TWO = b"@+\r\n/12"
@@ -20,6 +20,7 @@ _BLANK = np.isin(np.arange(256), list(b" \t\n\r\v\f"))  # what bytes.split takes
 _BASES = re.compile(rb"[A-Za-z.*~-]+\r?")
 _LOWEST, _HIGHEST = 33, 126  # what can be printed and is no blank
 _NOT_PRINTED = re.compile(rb"[^!-~]")
+_BOM = b"\xef\xbb\xbf"
 _LOOSE = 4  # a table of lines may be so many times as large as the lines
 WRAPPED = "'seqtk seq -l0' writes four lines to a record"
 
@@ -162,15 +163,25 @@ def check_start(text: bytes, file: str) -> None:
     A first record that is bad in itself, and followed by a good one, is left to the readers.
 
     Raises:
-        BadInput: it is FASTA, something else, or its records are wrapped.
+        BadInput: it is FASTA, something else, its records are wrapped, or an editor has changed its beginning or lines.
     """
     if not text:
         return
+    if text.startswith(_BOM):
+        raise _bad_start(
+            "a byte-order mark stands before its first record", "leave its first three bytes out: tail -c +4", file
+        )
+    if b"\n" not in text and text.count(b"\r") > 1:
+        raise _bad_start("its lines end with '\\r' alone", "write line feeds: tr '\\r' '\\n'", file)
     lines = [*text.split(b"\n", 8), *[b""] * 8]
     begins, goes_on = lines[0][:1] == b"@", lines[2][:1] in (b"+", b"")
     follows = not lines[4] or lines[4][:1] == b"@" or lines[6][:1] == b"+"
     if not (begins and goes_on) and not (begins | (lines[2][:1] == b"+") and follows):
         raise fault_of(lines[:4]).error(Place(file, 1, 0))
+
+
+def _bad_start(why: str, hint: str, file: str) -> BadInput:
+    return BadInput("this is not FASTQ of four lines to a record", why=why, hint=f"{hint} OLD > NEW", file=file, byte=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,11 @@ def find_files(source: Source, data: DataAccess) -> list[ObjectInfo]:
     return [exists] if isinstance(exists, ObjectInfo) else found
 
 
+def exists(uri: str, data: DataAccess) -> bool:
+    """Tell whether there is a file of this very name."""
+    return isinstance(_head(uri, data), ObjectInfo)
+
+
 def file_groups(source: Source, data: DataAccess) -> list[Group]:
     """Return a group per file of a source, with the key columns ``file`` (no directories) and ``ordinal`` (from 0)."""
     return [

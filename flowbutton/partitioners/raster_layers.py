@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from flowbutton.model.canonical import Json
-from flowbutton.model.errors import BadInput, MissingInput, OptionError
+from flowbutton.model.errors import BadInput, OptionError
 from flowbutton.model.pieces import ObjectInfo, Source
 from flowbutton.model.store import DataAccess
-from flowbutton.partitioners.files import file_name, find_files
+from flowbutton.partitioners.files import exists, file_name, find_files
 from flowbutton.partitioners.tiff_directory import Entry, TiffFile
 from flowbutton.partitioners.tiff_image import TiffImage, image_of, opened, small_tiff
 
@@ -101,20 +101,12 @@ def named_bands(source: Source, data: DataAccess) -> list[tuple[ObjectInfo, str]
     for name in source.uri.split(","):
         given = name.strip()
         bands = _BANDS.search(given)
-        if bands is None or _exists(given, data):
+        if bands is None or exists(given, data):
             found += [(info, "1") for info in find_files(Source(source.name, given, {}), data)]
             continue
         files = find_files(Source(source.name, given[: bands.start()], {}), data)
         found += [(info, bands[1]) for info in files]
     return found
-
-
-def _exists(uri: str, data: DataAccess) -> bool:
-    try:
-        data.head(uri)
-    except MissingInput:
-        return False
-    return True
 
 
 def read_head(info: ObjectInfo, data: DataAccess) -> tuple[TiffFile, Mapping[int, Entry], Mapping[int, Entry] | None]:

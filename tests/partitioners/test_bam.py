@@ -379,6 +379,8 @@ def test_a_file_cut_in_a_record_but_closed(tmp_path: Path) -> None:
         (lambda _: bgzip(b"BAM\1" + struct.pack("<i", 40) + b"@HD"), TruncatedInput, "inside its header"),
         (lambda _: bgzip(b"BAM\1" + struct.pack("<iii", 0, 2, 4) + b"one\0"), TruncatedInput, "inside its header"),
         (lambda bam: bam[:-28] + b"garbage" + bam[-28:], BadInput, "no BGZF block"),
+        (lambda bam: bam + bam, BadInput, "another BAM behind.*samtools cat"),
+        (lambda bam: bgzip(b"BAM\1" + struct.pack("<ii", 0, 0)) + bam, BadInput, "another BAM behind"),
     ],
 )
 def test_files_that_are_no_whole_bam(

@@ -227,6 +227,9 @@ def test_reference_genomes(shared: Path, tmp_path: Path) -> None:
         (b">a\nAC\n>b\nA\rGT\n", MalformedRecord, "no base", {"record": 2, "byte": 10}),
         (b">a\nAC\n>b\nACG\0\n", MalformedRecord, "no base", {"record": 2, "byte": 12}),
         (b">a\nAC\n>b\xff\nAC\n", MalformedRecord, "no base", {"record": 2, "byte": 8}),
+        (b">a\nAC\n>b x\rACGT\n>c\nAC\n", MalformedRecord, "only before", {"record": 2, "byte": 10}),
+        (b">a\rACGT\r>b\rAC\r", MalformedRecord, "only before", {"record": 1, "byte": 2}),
+        (b">a\0\nAC\n", MalformedRecord, "no base", {"record": 1, "byte": 2}),
     ],
 )
 @pytest.mark.parametrize("part_bytes", [1, 3, 1000])
@@ -238,6 +241,13 @@ def test_bad_input(
     with pytest.raises(kind, match=match) as caught:
         cut(path, part_bytes=part_bytes)
     assert caught.value.where == {"file": str(path)} | where
+
+
+@pytest.mark.parametrize("begin", [b"", b"\n"])
+def test_blocks_without_bases_may_come_first(tmp_path: Path, begin: bytes) -> None:
+    path = tmp_path / "x.fa.gz"
+    path.write_bytes(bgzip(begin) + bgzip(b">a\r\nACGT\r\n"))
+    assert [reader.sequence() for reader in readers(cut(path), size=3)] == [b"ACG", b"T"]
 
 
 def test_plain_gzip_is_refused_with_advice(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,20 @@ def test_sources_that_name_nothing_useful(access: MemoryAccess, tmp_path: Path) 
     access.objects["x.fq.bz2"] = b"BZh91AY"
     with pytest.raises(BadInput, match="bzip2"):
         read_all(access, "x.fq.bz2")
+
+
+@pytest.mark.parametrize("name", ["a[1].fq", "a,b.fq", "what?.fq"])
+def test_a_file_may_be_called_like_a_pattern(access: MemoryAccess, name: str) -> None:
+    access.objects[name] = GOOD
+    assert read_all(access, name) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"), [(b"\xef\xbb\xbf" + GOOD, "tail -c [+]4"), (GOOD.replace(b"\n", b"\r"), "tr '.r' '.n'")]
+)
+def test_what_editors_do(access: MemoryAccess, text: bytes, hint: str) -> None:
+    error = refused(access, text, BadInput, byte=0)
+    assert re.search(hint, error.hint)
 
 
 def test_sizes_below_one(access: MemoryAccess) -> None:
