@@ -181,7 +181,7 @@ def _resources(base: Resources, spec: ResourcesSpec) -> Resources:
     if memory is not None and memory.base is not None:
         base = replace(base, memory_base_bytes=memory.base)
     if memory is not None and memory.per_input_byte is not None:
-        base = replace(base, memory_per_input_byte=float(memory.per_input_byte))
+        base = replace(base, memory_per_input_byte=float(memory.per_input_byte), memory_per_shared_byte=None)
     return base if spec.timeout is None else replace(base, timeout_s=spec.timeout)
 
 

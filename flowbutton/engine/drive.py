@@ -328,7 +328,7 @@ class Drive:
                 stage=name,
                 tasks=len(node.results),
                 reused=node.results.reused,
-                largest_share=round(largest_share(list(node.bytes_in.values())), 3),
+                largest_share=round(largest_share(node.own_bytes), 3),
                 ledger=line.to_json() if line else None,
                 warnings=warnings,
             )

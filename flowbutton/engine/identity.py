@@ -90,7 +90,7 @@ class Identities:
         return "task"
 
     def _finished(self, node: Node) -> Finished:
-        share = largest_share(list(node.bytes_in.values()))
+        share = largest_share(node.own_bytes)
         return Finished(self.makings[node.name], self.inputs(node.name), len(node.results), round(share, 3))
 
     def _making(self, node: Node) -> Making:

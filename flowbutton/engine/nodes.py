@@ -138,6 +138,7 @@ class Node(ABC):
         self._orders: list[Order] = []
         self._keys: list[Key] = []
         self._bytes_in = array("q")
+        self._shared_bytes = 0
         self.orders, self.keys = Column(self._places, self._orders), Column(self._places, self._keys)
         self.bytes_in = Column(self._places, self._bytes_in)
         self.results = Results(spec.stage_digest)
@@ -151,6 +152,11 @@ class Node(ABC):
     def finished(self) -> bool:
         """Whether all tasks are known and done."""
         return self.expanded and len(self.results) == len(self.orders)
+
+    @property
+    def own_bytes(self) -> list[int]:
+        """How many bytes each task takes in that the others do not have too."""
+        return [size - self._shared_bytes for size in self._bytes_in]
 
     @property
     def wants_content(self) -> bool:
@@ -208,4 +214,5 @@ class Node(ABC):
         self._keys.append(key)
         self._bytes_in.append(bytes_in)
         mark = self.marker.mark(contents)
-        return Task(number, self.name, key, order, mark, inputs, gathers or _NO_GATHERS, bytes_in, part, owned_bytes)
+        rows, shared = gathers or _NO_GATHERS, self._shared_bytes
+        return Task(number, self.name, key, order, mark, inputs, rows, bytes_in, part, owned_bytes, shared)

@@ -58,7 +58,7 @@ def _stage(node: Node, fresh: Sequence[Task], history: History, executor: str) -
         ready=len(fresh),
         bytes_in=sum(sizes),
         memory_bytes=max((task.memory_bytes(node.spec.resources) for task in fresh), default=0),
-        largest_share=largest_share(sizes) if len(sizes) == count else 0.0,
+        largest_share=largest_share(node.own_bytes) if len(sizes) == count else 0.0,
         why=_why(node, fresh, count, history),
         last_time=None if last is None else LastTime(last.tasks, last.largest_share),
         executor=executor,

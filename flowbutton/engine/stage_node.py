@@ -142,6 +142,7 @@ class StageNode(Node):
             if bound.reference is not None:
                 self.shared[wire.argument] = bound.reference
             self._take(wire.argument, bound)
+            self._shared_bytes += bound.bytes
         for gather in self.gathers:
             if gather not in self._gathers_of_tasks:
                 bound = self._gather(gather, {}, ())

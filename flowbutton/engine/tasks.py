@@ -37,7 +37,8 @@ class Task(NamedTuple):
 
     ``inputs`` are references of its own, ``gathers`` those that the loop still turns into a selection. ``bytes_in`` is
     what its memory is estimated from, ``owned_bytes`` those of the pieces that it has for itself, as stored.
-    ``part`` is set for indexing tasks only.
+    ``shared_bytes`` are those of ``bytes_in`` that all tasks of the stage share. ``part`` is set for indexing tasks
+    only.
     """
 
     id: int
@@ -50,10 +51,13 @@ class Task(NamedTuple):
     bytes_in: int
     part: IndexPart | None = None
     owned_bytes: int = 0
+    shared_bytes: int = 0
 
     def memory_bytes(self, resources: Resources) -> int:
         """Return the memory that the task is expected to need."""
-        return resources.memory_base_bytes + int(resources.memory_per_input_byte * self.bytes_in)
+        each, shared = resources.memory_per_input_byte, resources.memory_per_shared_byte
+        own = self.bytes_in - self.shared_bytes
+        return resources.memory_base_bytes + int(each * own + (each if shared is None else shared) * self.shared_bytes)
 
 
 def by_node(tasks: Iterable[Task]) -> dict[str, list[Task]]:

@@ -153,10 +153,15 @@ class Items(Generic[ValueT]):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a task is expected to need: ``memory_base_bytes + memory_per_input_byte × bytes in``."""
+    """What a task is expected to need: ``memory_base_bytes + memory_per_input_byte × bytes in``.
+
+    ``memory_per_shared_byte`` is for those of the bytes that come by ``share``, where they need another factor: a
+    reference genome is mapped or read in part, a table of all formulas is held.
+    """
 
     memory_base_bytes: int = 256 * 1024**2
     memory_per_input_byte: float = 2.0
+    memory_per_shared_byte: float | None = None
     timeout_s: float | None = None
 
 

@@ -143,6 +143,7 @@ def stage_facts(entry: Entry[StageDefinition], partitioners: Iterable[Entry[Part
         "resources": {
             "memory_base_bytes": stage.resources.memory_base_bytes,
             "memory_per_input_byte": stage.resources.memory_per_input_byte,
+            "memory_per_shared_byte": stage.resources.memory_per_shared_byte,
             "timeout_s": stage.resources.timeout_s,
         },
         "from": _from(entry, stage.function.__module__),

@@ -154,6 +154,8 @@ def _way(put: Facts) -> str:
 
 def _resources(resources: Facts) -> str:
     memory = f"{show_bytes(resources['memory_base_bytes'])} + {resources['memory_per_input_byte']:g} × bytes in"
+    shared = resources["memory_per_shared_byte"]
+    memory += "" if shared is None else f" ({shared:g} × shared ones)"
     limit = resources["timeout_s"]
     return f"memory {memory}; {'no time limit' if limit is None else f'at most {limit:g} s'}"
 

@@ -74,6 +74,7 @@ def test_resources_come_from_the_code_the_file_and_the_profile(make: Make, desig
     assert (stages["align"].resources.memory_base_bytes, stages["align"].resources.timeout_s) == (2 << 30, 900.0)
     assert stages["align"].resources.memory_per_input_byte == 4.0
     assert (stages["call"].resources.memory_base_bytes, stages["call"].resources.memory_per_input_byte) == (3 << 30, 0)
+    assert stages["call"].resources.memory_per_shared_byte is None
 
 
 def test_edges_name_the_arguments_and_the_digraph_is_frozen(graph: Graph) -> None:

@@ -18,6 +18,7 @@ from flowbutton.model.errors import BadInput
 from flowbutton.model.outlines import Outline, Outlined
 from flowbutton.model.pieces import Key
 from flowbutton.model.records import NOTHING_COUNTED, Measures, Row
+from flowbutton.model.stage import Resources
 from flowbutton.worker.payload import StageWork, StoredRow, ValueInput
 
 IDS = count(1)
@@ -151,7 +152,15 @@ def test_a_gate_opens_when_all_that_tasks_share_is_there() -> None:
     tasks = list(node.advance())
     assert len(tasks) == 2
     assert text_of(node.shared_gathers["parts"].rows) == ["g1", "g2"], "in upstream order, not by arrival"
-    assert all(task.bytes_in == 1 + 1 + 4 for task in tasks)
+    assert all((task.bytes_in, task.shared_bytes) == (1 + 1 + 4, 1) for task in tasks)
+    assert node.own_bytes == [1 + 4, 1 + 4]
+
+
+def test_what_tasks_share_may_need_memory_by_another_factor() -> None:
+    shared = Leaves(["genome"]).finish()
+    [task] = stage({"a": stream("a", 1)}, shares=[ShareWire("shared", shared, None)]).advance()
+    assert task.memory_bytes(Resources(100, 10.0)) == 100 + 10 * (1 + 6)
+    assert task.memory_bytes(Resources(100, 10.0, memory_per_shared_byte=0.5)) == 100 + 10 * 1 + 3
 
 
 def test_a_gather_by_column_takes_what_matches_in_order() -> None:

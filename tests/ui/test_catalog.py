@@ -69,7 +69,7 @@ def test_a_stage_is_described(capsys):
     assert rows["index"] == "index Reference for_each or share The reference."
     assert rows["ploidy"].startswith("ploidy int | None = null 1 or 2, for all samples")
     assert rows["flowbutton"].endswith(", module flowbutton.stages.genomics.call")
-    assert "  memory 512.0 MiB + 12 × bytes in; no time limit" in text
+    assert "  memory 512.0 MiB + 12 × bytes in (0.1 × shared ones); no time limit" in text
 
 
 def test_a_stage_is_shown_as_a_pipeline_has_it(capsys):

@@ -51,7 +51,7 @@ class Alignments(NamedTuple):
 @map_stage(
     "genomics.align",
     ledger=conserves("reads"),
-    resources=Resources(memory_base_bytes=1 << 30, memory_per_input_byte=4.0),
+    resources=Resources(memory_base_bytes=1 << 30, memory_per_input_byte=4.0, memory_per_shared_byte=1.0),
 )
 def align(
     reads: FastqReads, index: Reference, scratch: Scratch, tally: Tally, *, preset: Literal["sr"] = "sr"

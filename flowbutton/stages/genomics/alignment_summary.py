@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from flowbutton.model.stage import Resources
 from flowbutton.partitioners.bam_layout import (
     DUPLICATE,
     FAILED,
@@ -96,7 +97,7 @@ class AlignmentSummary(BaseModel):
         return covered / length if length else 0.0
 
 
-@gather_stage("genomics.alignment_summary", version=2)
+@gather_stage("genomics.alignment_summary", version=2, resources=Resources(memory_per_shared_byte=0.0))
 def alignment_summary(sample: str, windows: Sequence[WindowSummary], index: Reference) -> AlignmentSummary:
     """Add up what was counted in the windows of a sample's alignments: their flags, their depth along the reference.
 

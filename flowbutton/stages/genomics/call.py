@@ -23,7 +23,7 @@ from flowbutton.stages.define import gather_stage
 from flowbutton.stages.genomics.alignments import Records, bam_header, merged
 from flowbutton.stages.genomics.caller_options import CallOptions, MpileupOptions, checked
 from flowbutton.stages.genomics.carried_bias import Called, first_and_left
-from flowbutton.stages.genomics.reference import Contig, Reference, contigs, linked_fasta
+from flowbutton.stages.genomics.reference import CONTIGS_READ, Contig, Reference, contigs, linked_fasta
 from flowbutton.stages.genomics.regions import Region, Stretch
 from flowbutton.stages.genomics.samples import SampleTable, read_group_line
 from flowbutton.stages.genomics.tools import run_bcftools
@@ -59,7 +59,10 @@ class CallerOptions:
         checked("call", self.call_options)
 
 
-@gather_stage("genomics.call", resources=Resources(memory_base_bytes=512 << 20, memory_per_input_byte=12.0))
+@gather_stage(
+    "genomics.call",
+    resources=Resources(memory_base_bytes=512 << 20, memory_per_input_byte=12.0, memory_per_shared_byte=CONTIGS_READ),
+)
 def call(
     region: Region,
     alignments: Parts,

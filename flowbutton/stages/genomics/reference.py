@@ -17,6 +17,9 @@ from flowbutton.model.stage import Scratch
 from flowbutton.stages.define import map_stage
 from flowbutton.stages.genomics.tools import run_minimap
 
+CONTIGS_READ = 0.1
+"""Memory of a task per byte of a shared `Reference`, of which it reads a contig or two at a time."""
+
 _BLOCK = 1 << 22
 _LETTERS = string.ascii_letters.encode() + b"*-.\r\n"
 _HINT = "give a FASTA file of nucleotide sequences, plain or gzip"

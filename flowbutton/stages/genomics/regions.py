@@ -16,9 +16,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from flowbutton.model.errors import OptionError
-from flowbutton.model.stage import Items
+from flowbutton.model.stage import Items, Resources
 from flowbutton.stages.define import map_stage
-from flowbutton.stages.genomics.reference import Reference, contigs
+from flowbutton.stages.genomics.reference import CONTIGS_READ, Reference, contigs
 from flowbutton.stages.genomics.survey import ContigFacts, Span, Survey, joined_ranges
 
 _LEFT, _RIGHT = 3, 1  # spans of a read
@@ -47,7 +47,7 @@ class Region(BaseModel):
     deep: bool
 
 
-@map_stage("genomics.plan_regions")
+@map_stage("genomics.plan_regions", resources=Resources(memory_per_shared_byte=CONTIGS_READ))
 def plan_regions(survey: Path, index: Reference, *, size: int = 1_000_000) -> Items[Region]:
     """Divide what has reads into regions: one of all deep intervals, the first since it takes longest, then free ones.
 

@@ -81,7 +81,7 @@ class SortedBam(NamedTuple):
     index: Path  # type: ignore[assignment]
 
 
-@gather_stage("genomics.plan_windows", resources=Resources(memory_base_bytes=1 << 30))
+@gather_stage("genomics.plan_windows", resources=Resources(memory_base_bytes=1 << 30, memory_per_shared_byte=0.0))
 def plan_windows(profiles: Sequence[Path], samples: SampleTable, index: Reference) -> Items[Window]:
     """Divide each sample's alignments into windows, in the order of a sorted BAM; the last is of reads without a place.
 
@@ -138,7 +138,11 @@ def _bases_per_bin(profile: Profile, length: int) -> list[int]:
     return sums
 
 
-@gather_stage("genomics.write_window", ledger=conserves("alignments", owned=True))
+@gather_stage(
+    "genomics.write_window",
+    ledger=conserves("alignments", owned=True),
+    resources=Resources(memory_per_shared_byte=0.0),
+)
 def write_window(window: Window, alignments: Parts, index: Reference, scratch: Scratch, tally: Tally) -> WindowBlocks:
     """Write the records of one window as BGZF blocks, in the order of ``samtools sort`` over all reads.
 

@@ -83,7 +83,7 @@ def merge_profiles(profiles: Sequence[Path], scratch: Scratch) -> Path:
     return write_profiles(Path(scratch) / "profile.bundle", joined)
 
 
-@gather_stage("genomics.survey", resources=Resources(memory_base_bytes=1 << 30))
+@gather_stage("genomics.survey", resources=Resources(memory_base_bytes=1 << 30, memory_per_shared_byte=0.0))
 def survey(
     profiles: Sequence[Path],
     index: Reference,

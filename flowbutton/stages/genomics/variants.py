@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from flowbutton.model.bundle import Parts
 from flowbutton.model.errors import BadInput, Bug
-from flowbutton.model.stage import Scratch
+from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.genomics.call import CallerOptions, called, run_mpileup, write_bams
 from flowbutton.stages.genomics.caller_options import CallOptions, MpileupOptions
 from flowbutton.stages.genomics.carried_bias import Called, carried_at_start
-from flowbutton.stages.genomics.reference import Reference, contigs, linked_fasta
+from flowbutton.stages.genomics.reference import CONTIGS_READ, Reference, contigs, linked_fasta
 from flowbutton.stages.genomics.samples import SampleTable
 from flowbutton.stages.genomics.tools import run_bcftools
 
@@ -33,7 +33,7 @@ class Variants(NamedTuple):
     index: Path  # type: ignore[assignment]  # nobody looks for a value in this tuple
 
 
-@gather_stage("genomics.concat_variants")
+@gather_stage("genomics.concat_variants", resources=Resources(memory_per_shared_byte=CONTIGS_READ))
 def concat_variants(
     parts: Parts,
     index: Reference,
@@ -76,7 +76,7 @@ def concat_variants(
     return Variants(path, _indexed(path, index))
 
 
-@map_stage("genomics.normalize")
+@map_stage("genomics.normalize", resources=Resources(memory_per_shared_byte=CONTIGS_READ))
 def normalize(variants: Path, index: Reference, scratch: Scratch) -> Variants:
     """Left-align indels and split sites of several alleles into records (``bcftools norm -m -any``).
 
