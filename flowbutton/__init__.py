@@ -24,13 +24,14 @@ _HOMES = {
     "stages.bundles": ("Bundle",),
     "stages.define": ("gather_stage", "map_stage"),
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+"""The module of each public name, below ``flowbutton``."""
 
-__all__ = ["__version__", *sorted(_HOME)]
+__all__ = ["__version__", *sorted(HOME_OF)]
 
 
 def __getattr__(name: str) -> object:
-    home = _HOME.get(name)
+    home = HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'flowbutton' has no attribute '{name}'")
     found = getattr(importlib.import_module(f"flowbutton.{home}"), name)

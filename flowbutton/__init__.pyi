@@ -32,4 +32,5 @@ from flowbutton.stages.bundles import Bundle as Bundle
 from flowbutton.stages.define import gather_stage as gather_stage
 from flowbutton.stages.define import map_stage as map_stage
 
+HOME_OF: dict[str, str]
 __version__: str

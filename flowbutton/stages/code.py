@@ -3,7 +3,8 @@
 The digest is over syntax trees (without docstrings and positions) of the function and of everything in local modules
 that it names, directly or not; third-party libraries count by distribution version. A module that can't be followed
 name by name (``import *``, ``globals()``, a module used as a value) counts whole. "Local" is what shares the function's
-top-level package, or lies in its folder and belongs to no installed distribution.
+top-level package, or lies in its folder and belongs to no installed distribution; and flowbutton itself, so that a new
+version of it changes the identity only of what uses the readers and types that changed.
 Imports `stages.syntax`, `stages.libraries`.
 """
 
@@ -24,8 +25,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
+import flowbutton
 from flowbutton.stages.libraries import names_of, providers
 from flowbutton.stages.syntax import bound_by, imported, imports_in, names_in, stripped
+
+_OURS = flowbutton.__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +210,8 @@ class _Closure:
             self._take_library(module_name)
             return
         path = [*attributes] if name is None else [name, *attributes]
+        if module_name == _OURS and path and path[0] in flowbutton.HOME_OF:  # it imports its names when they are used
+            module_name = f"{_OURS}.{flowbutton.HOME_OF[path[0]]}"
         while path:
             module = self._parsed(module_name)
             inner = f"{module_name}.{path[0]}"
@@ -228,7 +234,7 @@ class _Closure:
 
     def _is_local(self, module_name: str) -> bool:
         top = module_name.partition(".")[0]
-        if top == self._package:
+        if top in (self._package, _OURS):
             return True
         installed = top in sys.stdlib_module_names or top in providers()
         if installed or self._folder is None:

@@ -233,6 +233,24 @@ def test_what_the_decorator_says_is_no_code(identity: Identify) -> None:
     assert not first.libraries
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "from flowbutton import Tally\nfrom flowbutton.partitioners.whole import WholeFile\n",
+        "import flowbutton\nfrom flowbutton.partitioners.whole import WholeFile\nTally = flowbutton.Tally\n",
+        "import flowbutton.partitioners.whole as files\nfrom flowbutton.model.stage import Tally\n"
+        "WholeFile = files.WholeFile\n",
+    ],
+)
+def test_of_flowbutton_what_is_named_counts_and_never_its_version(identity: Identify, head: str) -> None:
+    text = f"{head}def work(file: WholeFile, tally: Tally) -> None: ...\n"
+    found = identity({"mine.py": text}, "mine:work")
+    ours = {name for name in found.parts if name.startswith("flowbutton")}
+    assert {"flowbutton.model.stage:Tally", "flowbutton.partitioners.whole:WholeFile"} <= ours
+    assert not {name for name in ours if name.startswith("flowbutton:") or name.endswith(":*")}
+    assert "flowbutton" not in found.libraries
+
+
 def test_a_function_inside_another_is_known_by_its_text() -> None:
     def made(number: int) -> Callable[[], int]:
         def work() -> int:
