@@ -21,7 +21,7 @@ CONTIGS_READ = 0.1
 """Memory of a task per byte of a shared `Reference`, of which it reads a contig or two at a time."""
 
 _BLOCK = 1 << 22
-_LETTERS = string.ascii_letters.encode() + b"*-.\r\n"
+_LETTERS = string.ascii_letters.encode() + b"*-.\n"
 _HINT = "give a FASTA file of nucleotide sequences, plain or gzip"
 
 
@@ -52,7 +52,7 @@ def index_reference(reference: Path, scratch: Scratch, *, preset: Literal["sr"] 
 
     Raises:
         BadInput: not FASTA, no contigs, a contig without bases, a name twice or one that no VCF can hold, a blank
-            among the bases, lines of unequal length.
+            or a carriage return among the bases or names, lines of unequal length.
         TruncatedInput: the gzip data end early.
     """
     fasta = Path(scratch) / "reference.fa"
@@ -110,20 +110,31 @@ def _check_headers(fasta: Path, *, shown: str) -> Sequence[bytes]:
             if number == 1 and not line.startswith(b">"):
                 raise BadInput("the reference is not FASTA", why="it does not begin with '>'", hint=_HINT, file=shown)
             if line.startswith(b">"):
+                if b"\r" in line.rstrip(b"\r\n"):
+                    raise _lone_return(file=shown, line=number)
                 name = line[1:].split(None, 1)[0] if line[1:2].strip() else b""
                 _check_name(name, names, file=shown, line=number)
                 names[name] = None
-            elif line.translate(None, _LETTERS):
-                raise _not_a_letter(line, file=shown, line=number)
+            elif (odd := line.translate(None, _LETTERS)) and (odd != b"\r" or not line.endswith((b"\r\n", b"\r"))):
+                raise _not_a_letter(odd[:1], file=shown, line=number)
     if not names:
         raise BadInput("the reference has no contigs", why="the file is empty", hint=_HINT, file=shown)
     return list(names)
 
 
-def _not_a_letter(bases: bytes, **where: str | int) -> BadInput:
+def _lone_return(**where: str | int) -> BadInput:
+    return BadInput(
+        "a header of the reference holds a carriage return",
+        why="where it stands for a line end, the bases behind it would be taken for a part of the name",
+        hint="write line feeds: tr '\\r' '\\n' < OLD > NEW",
+        **where,
+    )
+
+
+def _not_a_letter(odd: bytes, **where: str | int) -> BadInput:
     return BadInput(
         "a line of bases in the reference holds a character that is no letter",
-        why=f"it is {bases.translate(None, _LETTERS)[:1].decode(errors='backslashreplace')!r}; what aligns and what "
+        why=f"it is {odd.decode(errors='backslashreplace')!r}; what aligns and what "
         "indexes would count the bases differently",
         hint="remove such characters, blanks at the ends of lines too",
         **where,
