@@ -40,8 +40,8 @@ class FolderPublisher(Publisher):
         return str(self._given / name)
 
     def check(self, store: str, names: Sequence[str]) -> None:
-        """Refuse a folder that is a file, or may not be written to."""
-        del store, names
+        """Refuse a folder that is a file or may not be written to, and folders that have outputs' names."""
+        del store
         place = self._given
         while not place.exists():
             place = place.parent
@@ -55,7 +55,7 @@ class FolderPublisher(Publisher):
             what, why = "the results folder can't be written to", f"you may not write in '{place}'"
             hint = "change its permissions, or choose another --results"
         else:
-            return
+            return self._free(names)
         raise OptionError(what, why=why, hint=hint, file=str(self._given))
 
     def publish(self, found: Mapping[str, Artifact], objects: Objects) -> None:
@@ -63,12 +63,14 @@ class FolderPublisher(Publisher):
 
         Raises:
             NoSpace: the disk is full; nothing was renamed, the results of an earlier run stand.
+            OptionError: a folder may not be written to, or something is in the way; nothing was renamed.
         """
         results, artifacts = self.folder, Artifacts(objects)
         places = {name: results / inside(name) for name in found}
         try:
             results.mkdir(parents=True, exist_ok=True)
             known = _Published(results)
+            self._free([*found])
             with staged(results, [*places.values(), known.file]) as work:
                 for name, artifact in found.items():
                     if not known.holds(name, artifact):
@@ -83,7 +85,32 @@ class FolderPublisher(Publisher):
                     hint="make room or give another --results; finished tasks are kept",
                     file=str(self._given),
                 ) from error
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise OptionError(
+                    "the results can't be written",
+                    why=error.strerror or "",
+                    hint="change its permissions, or choose another --results",
+                    file=str(error.filename or self._given),
+                ) from error
             raise
+
+    def _free(self, names: Sequence[str]) -> None:
+        """Raise `OptionError` where a folder has an output's name, or a file that of its folder."""
+        places = {self.folder / inside(name) for name in names}
+        above = {one for place in places for one in place.parents if one.is_relative_to(self.folder)}
+        folders, files = (one for one in places if one.is_dir()), (one for one in above if one.is_file())
+        for why, found in (
+            ("a folder is where an output shall be", folders),
+            ("a file is where a folder of outputs shall be", files),
+        ):
+            blocking = min(found, default=None)
+            if blocking is not None:
+                raise OptionError(
+                    f"'{blocking.relative_to(self.folder)}' is in the way",
+                    why=why,
+                    hint="move it away, or choose another --results",
+                    file=str(blocking),
+                )
 
     def read(self, name: str) -> Iterator[bytes] | None:
         """Yield a file's bytes; None if there is none."""

@@ -101,3 +101,15 @@ def test_a_failed_publishing_leaves_nothing_and_a_killed_one_is_swept(tmp_path: 
     publisher.publish({"in/a.txt": inline(b"a")}, objects)
     assert not killed.exists()
     assert notes.exists()
+
+
+def test_what_is_in_the_way_is_told_before_anything_is_replaced(tmp_path: Path) -> None:
+    publisher, objects = publisher_for(str(tmp_path), "words"), Objects(LocalStore(tmp_path / "store"))
+    publisher.publish({"a": inline(b"1")}, objects)
+    (tmp_path / "folder").mkdir()
+    for name, blocking in (("folder", "folder"), ("a/b", "a")):
+        with pytest.raises(OptionError, match=f"'{blocking}' is in the way"):
+            publisher.check("store", ["a", name])
+        with pytest.raises(OptionError, match=f"'{blocking}' is in the way"):
+            publisher.publish({"a": inline(b"2"), name: inline(b"3")}, objects)
+    assert (tmp_path / "a").read_bytes() == b"1"

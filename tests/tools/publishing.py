@@ -16,7 +16,8 @@ from flowbutton.model.errors import CorruptObject, NotInStore
 from flowbutton.model.records import Artifact
 from flowbutton.stores.layout import object_key
 from flowbutton.stores.objects import Objects
-from flowbutton.stores.publishing import Publisher
+from flowbutton.stores.publishing import Publisher, publisher_for
+from flowbutton.testing.faulty import WrappedStore
 
 
 def inline(data: bytes) -> Artifact:
@@ -94,6 +95,22 @@ class PublisherContract(ABC):
             with pytest.raises(error):
                 publisher.publish({"a": inline(b"new"), "b": bad}, Objects(objects.store))
             assert self.content(publisher, "b") == b"2" * 9999
+
+    def test_two_writers_at_once_leave_whole_outputs(self) -> None:
+        """One begins while another is in the middle of the same outputs."""
+        publisher, objects = self.publisher(), self.objects()
+        found = {"a": stored(objects, b"first" * 20_000), "in/b": stored(objects, b"second" * 20_000)}
+        seen: list[bytes | None] = []
+
+        def in_the_middle(method: str, key: str) -> None:
+            if method in ("get", "head", "local_path") and key == object_key(found["in/b"].digest) and not seen:
+                seen.append(None)
+                publisher_for(publisher.uri, "words").publish(found, Objects(objects.store))
+                seen[:] = [self.content(publisher, name) for name in found]
+
+        publisher.publish(found, Objects(WrappedStore(objects.store, in_the_middle)))
+        whole = [b"first" * 20_000, b"second" * 20_000]
+        assert seen == [self.content(publisher, name) for name in found] == whole
 
     def test_a_composite_is_published_whole_or_not_at_all(self) -> None:
         publisher, objects = self.publisher(), self.objects()
