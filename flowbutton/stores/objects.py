@@ -24,6 +24,8 @@ GONE = "nothing"
 """What is found where there is no object."""
 
 _REMEMBERED = 4096
+_FIRST = 1024**2
+"""Bytes asked for first of an object of unknown size: most have fewer, and their size need not be asked for."""
 
 
 @dataclass(slots=True)
@@ -127,15 +129,15 @@ class Objects:
             ValueError: a bound is negative.
         """
         check_range(start, stop)
-        known = self._look(digest)
+        known, first = self._look(digest, start)
         end = known.blocks.size if stop is None else min(stop, known.blocks.size)
         if start >= end:
             # A torn object ends too early: only one that is sound may say that there is nothing here.
             if len(known.blocks.digests) == 1 and not known.checked:
-                self._part(digest, known, 0, 0, 0)
+                self._part(digest, known, 0, 0, 0, first)
             return b""
         numbers = range(start // BLOCK, (end - 1) // BLOCK + 1)
-        return b"".join(self._part(digest, known, number, start, end) for number in numbers)
+        return b"".join(self._part(digest, known, number, start, end, first) for number in numbers)
 
     def fetch(self, digest: str, cache: Path | None, suffix: str = "") -> Path:
         """Return a local file with the object's bytes; never write to it.
@@ -184,20 +186,32 @@ class Objects:
         return self._has_all_parts(digest)
 
     def _has_all_parts(self, digest: str) -> bool:
-        known = self._look(digest)
+        known, first = self._look(digest)
         for number in range(len(known.blocks.digests)):
-            self._part(digest, known, number, number * BLOCK, number * BLOCK)
+            self._part(digest, known, number, number * BLOCK, number * BLOCK, first)
         return True
 
-    def _look(self, digest: str) -> _Known:
-        known = self._known.get(digest)
+    def _look(self, digest: str, start: int = 0) -> tuple[_Known, bytes | None]:
+        """Return what is known of an object, and its first block where that was read to know it.
+
+        ``start``: of what will be read. A range behind the first block is one of a large object, if of any.
+        """
+        known, first = self._known.get(digest), None
         if known is None:
-            size = self.size(digest)
+            first = self._read_first(digest) if start < BLOCK else None
+            small = first is not None and len(first) <= BLOCK
+            size = len(first) if first is not None and small else self.size(digest)
             blocks = Blocks(size, (digest,)) if size <= BLOCK else self._read_blocks(digest, size)
             known = self._known[digest] = _Known(blocks)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
-        return known
+        return known, None if first is None else first[:BLOCK]
+
+    def _read_first(self, digest: str) -> bytes:
+        """Return up to one byte more than a block."""
+        key = object_key(digest)
+        data = self.store.get(key, 0, _FIRST)
+        return data if len(data) < _FIRST else data + self.store.get(key, _FIRST, BLOCK + 1)
 
     def _read_blocks(self, digest: str, size: int) -> Blocks:
         key = blocks_key(digest)
@@ -210,12 +224,12 @@ class Objects:
             raise corrupt(object_key(digest), f"{blocks.size} bytes", f"{size} bytes")
         return blocks
 
-    def _part(self, digest: str, known: _Known, number: int, start: int, stop: int) -> bytes:
-        """Return the bytes of ``[start, stop)`` that lie in block ``number``, which is checked."""
+    def _part(self, digest: str, known: _Known, number: int, start: int, stop: int, first: bytes | None) -> bytes:
+        """Return the bytes of ``[start, stop)`` that lie in a block, which is checked; ``first`` is block 0."""
         key, low, high = object_key(digest), number * BLOCK, min((number + 1) * BLOCK, known.blocks.size)
         if number in known.checked:
             return self.store.get(key, max(low, start), min(high, stop))
-        block = self.store.get(key, low, high)
+        block = first if first is not None and number == 0 else self.store.get(key, low, high)
         found = digest_bytes(block)
         if found != known.blocks.digests[number]:
             raise corrupt(key, known.blocks.digests[number], found, byte=low)
@@ -246,8 +260,8 @@ class Objects:
                 temporary.symlink_to(place)
             else:
                 with temporary.open("wb") as file:
-                    for start in range(0, self._look(digest).blocks.size, BLOCK):
-                        file.write(self.get(digest, start, start + BLOCK))
+                    while block := self.get(digest, file.tell(), file.tell() + BLOCK):
+                        file.write(block)
             temporary.replace(cached)
         finally:
             temporary.unlink(missing_ok=True)

@@ -41,7 +41,7 @@ def test_a_worker_that_is_killed_once_costs_its_task_only(bench: Bench) -> None:
     assert bench.stages_run() == {"files": 5, "one": 5}
 
 
-def test_a_worker_that_always_dies_fails_the_run_and_its_neighbours_are_done(bench: Bench) -> None:
+def test_a_worker_that_always_dies_fails_the_run_and_what_is_done_stays(bench: Bench) -> None:
     bench.file("f3.txt", "bad\n")
     report = bench.run(one_stage("troubled:die", ", retries: 2"), settings=PROCESSES)
     assert report.status is Status.FAILED
@@ -51,10 +51,10 @@ def test_a_worker_that_always_dies_fails_the_run_and_its_neighbours_are_done(ben
     assert "SIGKILL" in error["why"]
     assert "memory" in error["hint"]
     assert bench.told_of(error["task"]).count("retried") == 2
-    assert bench.stages_run()["one"] == 4
+    done = bench.stages_run().get("one", 0)  # the run ends with the third death: its neighbours may not have begun
     assert not (bench.folder / "results").exists()
     again = bench.run(one_stage("troubled:die", ", retries: 0"), settings=PROCESSES)
-    assert again.reused == 9, "the neighbours' records stay"
+    assert again.reused == 5 + done, "the neighbours' records stay"
 
 
 @pytest.mark.parametrize("executor", ["serial", "processes"])

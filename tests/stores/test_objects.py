@@ -88,6 +88,27 @@ def test_a_block_is_checked_once_then_read_by_range() -> None:
     assert read == [(BLOCK, 2 * BLOCK), (BLOCK + 7, BLOCK + 8)]
 
 
+@pytest.mark.parametrize(
+    ("content", "most"), [(b"", 1), (b"small", 1), (b"y" * 2**21, 2), (b"y" * BLOCK, 2), (LARGE, 6)], ids=lambda _: ""
+)
+@pytest.mark.parametrize("how", ["get", "fetch", "is_sound", "put"])
+def test_each_way_of_reading_costs_few_requests(content: bytes, most: int, how: str, tmp_path: Path) -> None:
+    """A small object is read without asking for its size first; of a large one come size, list, and three blocks."""
+    inner, asked = MemoryStore(f"objects-{next(_numbers)}"), list[str]()
+    digest, _ = Objects(inner).put(content)
+    objects = Objects(WrappedStore(inner, lambda method, _: asked.append(method)))
+    match how:
+        case "get":
+            assert objects.get(digest) == content
+        case "fetch":
+            assert objects.fetch(digest, tmp_path).read_bytes() == content
+        case "is_sound":
+            assert objects.is_sound(digest)
+        case "put":
+            objects.put(content)
+    assert len([one for one in asked if one in ("get", "head")]) <= most + (how == "put" and content == LARGE)
+
+
 @pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
 def test_damage_is_found_named_and_repaired_by_putting_again(store: Store, tmp_path: Path, content: bytes) -> None:
     digest, _ = Objects(store).put(content)
