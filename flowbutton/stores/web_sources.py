@@ -22,6 +22,8 @@ from flowbutton.model.pieces import ObjectInfo
 from flowbutton.stores.globs import key_pattern, literal_prefix
 
 _TRIES = 4
+_UNFIT = ("Content-Length Header missing", "CONTENT_RANGE header")
+"""Of obstore's errors: the server lacks what a source needs, and repeating does not change that."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _stores: dict[str, Any] = {}
 _lock = threading.Lock()
@@ -34,12 +36,7 @@ def head(uri: str) -> ObjectInfo:
         MissingInput: there is nothing.
         BadInput: the server tells neither ETag nor time, so a change would not be seen.
     """
-    import_obstore()
-    import obstore
-
-    store, path = _opened(uri)
-    with _told(uri):
-        found = obstore.head(store, path)
+    found = _asked(uri)
     mark = (found["e_tag"] or "").strip('"')
     if not mark and found["last_modified"] > _EPOCH:
         mark = found["last_modified"].isoformat()
@@ -51,6 +48,22 @@ def head(uri: str) -> ObjectInfo:
             file=shown(uri),
         )
     return ObjectInfo(uri, int(found["size"]), f"{found['size']}-{mark}")
+
+
+def _asked(uri: str) -> Any:
+    """Return what a server says of a file: of its head, or where there is none (addresses signed for GET) of a byte."""
+    import_obstore()
+    import obstore
+    from obstore import exceptions
+
+    store, path = _opened(uri)
+    with _told(uri):
+        try:
+            return obstore.head(store, path)
+        except (FileNotFoundError, exceptions.PermissionDeniedError, exceptions.UnauthenticatedError):
+            if not uri.lower().startswith("http"):
+                raise
+        return obstore.get(store, path, options={"range": (0, 1)}).meta
 
 
 def read(uri: str, start: int, stop: int | None) -> bytes:
@@ -181,10 +194,19 @@ def _told(uri: str) -> Iterator[None]:
         ) from error
     except (exceptions.UnauthenticatedError, exceptions.PermissionDeniedError) as error:
         hint = "check the credentials of this machine; for public data write gs://anonymous@bucket/key"
+        if uri.lower().startswith("http"):
+            hint = "check the address; one that is signed may have run out"
         raise MissingInput(
             f"'{name}' can't be read", why="the server forbids it", hint=hint, file=shown(uri)
         ) from error
     except exceptions.BaseError as error:
+        if any(sign in str(error) for sign in _UNFIT):
+            raise BadInput(
+                "the server does not tell how long the file is",
+                why="it sends no Content-Length, or no total in Content-Range, and sources are read in parts",
+                hint="download the file, and give its path",
+                file=shown(uri),
+            ) from error
         raise Throttled(
             "a server can't be reached, or refuses",
             why=re.sub(r"\?\S*", "?…", str(error).partition("\n")[0]),

@@ -79,16 +79,37 @@ def test_a_body_that_is_cut_is_asked_for_again(web: WebServer, access: StoreAcce
 
 
 @pytest.mark.parametrize(
-    ("lacks", "what"), [({"ranges": False}, "gives no ranges"), ({"versions": False}, "does not tell what version")]
+    ("lacks", "what"),
+    [
+        ({"ranges": False}, "gives no ranges"),
+        ({"ranges": False, "head": 403}, "gives no ranges"),
+        ({"versions": False}, "does not tell what version"),
+        ({"lengths": False}, "does not tell how long"),
+    ],
 )
 def test_a_server_that_lacks_what_is_needed_is_told(
     tmp_path: Path, access: StoreAccess, lacks: dict[str, bool], what: str
 ) -> None:
     (tmp_path / "a").write_bytes(b"0123456789")
-    ask = access.head if "versions" in lacks else lambda uri: access.read(uri, 2, 5)
+    ask = access.head if "versions" in lacks or "head" in lacks else lambda uri: access.read(uri, 2, 5)
     with serving(WebServer(tmp_path, **lacks)) as poor, pytest.raises(BadInput, match=what) as caught:
         ask(f"{poor.url}/a")
     assert "download the file" in caught.value.hint
+
+
+@pytest.mark.parametrize("status", [403, 404, 405])
+def test_a_server_that_answers_no_head_is_asked_for_a_byte(tmp_path: Path, access: StoreAccess, status: int) -> None:
+    """As one that was given an address signed for GET alone."""
+    data = bytes(range(256)) * 40
+    (tmp_path / "a").write_bytes(data)
+    with serving(WebServer(tmp_path, head=status)) as web:
+        uri = f"{web.url}/a?signature=1"
+        assert access.head(uri).size == len(data)
+        assert access.glob(uri) == [uri]
+        assert access.read(uri, len(data), len(data) + 9) == b""
+        assert access.fetch(uri).read_bytes() == data
+        with pytest.raises(MissingInput, match="does not exist"):
+            access.head(f"{web.url}/b")
 
 
 def test_what_is_not_there_or_not_allowed_is_told(web: WebServer, access: StoreAccess) -> None:

@@ -112,11 +112,16 @@ def losing_first_answer(target: int, word: bytes) -> Iterator[int]:
 
 @dataclass
 class WebServer:
-    """A folder over HTTP. ``asked`` has a line per request; the first ``cuts`` bodies end in the middle."""
+    """A folder over HTTP. ``asked`` has a line per request; the first ``cuts`` bodies end in the middle.
+
+    It may lack ranges, versions, and lengths, and answer HEAD with another status than 200.
+    """
 
     folder: Path
     ranges: bool = True
     versions: bool = True
+    lengths: bool = True
+    head: int = 200
     cuts: int = 0
     url: str = ""
     asked: list[str] = field(default_factory=list)
@@ -155,8 +160,14 @@ def serving(web: WebServer) -> Iterator[WebServer]:
             if web.versions:
                 headers["ETag"] = f'"{hash(found):x}"'
                 headers["Last-Modified"] = "Sun, 29 Nov 2026 10:00:00 GMT"
+            if not with_body and web.head != 200:
+                status, headers, body = web.head, {}, b""
             self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            if web.lengths:
+                headers["Content-Length"] = str(len(body))
+            else:
+                headers["Transfer-Encoding"], body = "chunked", b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+            for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
             if with_body and web.cuts and len(body) > 1:
