@@ -136,16 +136,27 @@ def pointed(mz: list[float]) -> Points:
     windows=st.lists(st.tuples(st.floats(50, 50.5, width=32), st.floats(0, 0.1)), max_size=6),
     cut=st.integers(0, 40),
     dense=st.sampled_from([1, 3, 8192]),
+    at_once=st.sampled_from([1, 4, 1 << 16]),
 )
 def test_points_in_windows_are_in_the_order_of_one_stable_sort(
-    mz: list[float], windows: list[tuple[float, float]], cut: int, dense: int
+    mz: list[float], windows: list[tuple[float, float]], cut: int, dense: int, at_once: int
 ) -> None:
     points = pointed([*mz, *(low for low, _ in windows), *mz[::3]])
     low, high = (np.array(edge) for edge in ([a for a, _ in windows], [a + b for a, b in windows]))
-    found = in_windows(Handed(parts_of(points, cut, dense)), low, high)
+    found = in_windows(Handed(parts_of(points, cut, dense)), low, high, at_once=at_once)
     inside = [bool(np.any((low <= one) & (one <= high))) for one in points.mz.tolist()]
     wanted = points.take(np.array(inside, np.bool_))
     assert found.x.tolist() == wanted.x[np.argsort(wanted.mz, kind="stable")].tolist()
+
+
+@settings(deadline=None)
+@given(
+    near=st.lists(st.integers(0, 4), max_size=60),  # so near that they are rounded to one number
+    far=st.lists(st.floats(1e-6, 1e9), max_size=10),
+)
+def test_points_in_order_are_in_that_of_one_stable_sort(near: list[int], far: list[float]) -> None:
+    points = pointed([*(500 + one * 2.0**-44 for one in near), *far, *far[:3]])
+    assert points.in_order().x.tolist() == np.argsort(points.mz, kind="stable").tolist()
 
 
 @settings(deadline=None)

@@ -19,6 +19,7 @@ from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.columns import write
 from flowbutton.stages.define import gather_stage
+from flowbutton.stages.metabolomics.envelope_grid import ranges
 from flowbutton.stages.metabolomics.images import SCHEMA, Floats, Floats32, IonImages
 from flowbutton.stages.metabolomics.ions import IonList
 from flowbutton.stages.metabolomics.metrics import chaos, spatial, spectral
@@ -122,17 +123,30 @@ def _write(path: Path, scores: Sequence[Score], means: Sequence[Floats], peaks: 
     return write(path, {**columns, "mean_mz": np.array(means, np.float64).reshape(-1, peaks)})
 
 
-def in_windows(points: Parts, low: Floats, high: Floats) -> Points:
+def in_windows(points: Parts, low: Floats, high: Floats, *, at_once: int = 1 << 16) -> Points:
     """Return the points that lie in any of the windows ``[low, high]``, in order.
 
-    Each part is looked through by itself, so what is held is the points wanted and one part, however many points lie
-    between the windows. Those of equal m/z stay in the order of their spectra: a piece has them in one part, and parts
-    are put into the order of the pieces.
+    Parts are looked through by themselves, ``at_once`` points at a time or one part: so what is held is the points
+    wanted and a few parts, however many points lie between the windows. Those of equal m/z stay in the order of their
+    spectra: a piece has them in one part, and its parts come by m/z and are put behind those of the pieces before it.
     """
     starts, stops = _joined(low, high)
-    found = [
-        (first, _inside(part, starts, stops)) for first, part in (Points.decode(data) for _, data in points.each())
-    ]
+    found: list[tuple[int, Points]] = []
+    held: dict[int, list[Points]] = {}
+
+    def look_through() -> None:
+        found.extend((first, _inside(Points.joined(parts), starts, stops)) for first, parts in held.items())
+        held.clear()
+
+    count = 0
+    for _, data in points.each():
+        first, part = Points.decode(data)
+        held.setdefault(first, []).append(part)
+        count += len(part)
+        if count >= at_once:
+            look_through()
+            count = 0
+    look_through()
     found.sort(key=lambda part: part[0])
     return Points.joined([Points.none(), *(part for _, part in found)]).in_order()
 
@@ -149,7 +163,7 @@ def _inside(points: Points, starts: Floats, stops: Floats) -> Points:
     first, last = np.searchsorted(stops, points.mz[0]), np.searchsorted(starts, points.mz[-1], side="right")
     begin = np.searchsorted(points.mz, starts[first:last], side="left")
     end = np.searchsorted(points.mz, stops[first:last], side="right")
-    return points.take(np.concatenate([np.arange(0), *map(np.arange, begin, end)]))
+    return points.take(ranges(begin, end - begin))
 
 
 def _ion_images(

@@ -58,10 +58,16 @@ class Points:
         """Return the points by m/z; equal ones stay in the order that they have."""
         if len(self) < 2:
             return self
-        # Both sorts are stable. The coarse one is by radix, and leaves next to nothing for the other.
+        # Numbers that hold a rounded m/z and the place are sorted several times faster than places by m/z.
+        bits = len(self).bit_length()
         low, high = self.mz.min(), self.mz.max()
-        coarse = np.argsort(((self.mz - low) * (65535 / (high - low or 1))).astype(np.uint16), kind="stable")
-        return self.take(coarse[np.argsort(self.mz[coarse], kind="stable")])
+        rounded = ((self.mz - low) * ((1 << (63 - bits)) / (high - low or 1))).astype(np.uint64)
+        packed = np.sort(rounded << np.uint64(bits) | np.arange(len(self), dtype=np.uint64))
+        order = (packed & np.uint64((1 << bits) - 1)).astype(np.int64)
+        mz = self.mz[order]
+        if (mz[1:] < mz[:-1]).any():  # some that were rounded to the same number
+            order = order[np.argsort(mz, kind="stable")]
+        return self.take(order)
 
     def narrowed(self) -> Points:
         """Return the points, each column in the narrowest type that holds it exactly: fewer bytes to keep."""

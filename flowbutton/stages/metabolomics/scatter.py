@@ -88,7 +88,7 @@ class _Kept:
     x: Ints
     y: Ints
     counts: Ints
-    mz: npt.NDArray[Any]
+    mz: npt.NDArray[np.float64]
     intensity: npt.NDArray[np.float32]
     empty: int
 
@@ -100,18 +100,20 @@ class _Kept:
             MalformedRecord: an intensity does not fit into 32 bits.
         """
         rows: list[tuple[int, int, int, int]] = []
-        mz: list[npt.NDArray[Any]] = []
+        axes: list[npt.NDArray[Any]] = []
         heights: list[npt.NDArray[np.float32]] = []
-        empty = 0
         for spectrum in spectra:
-            height = spectrum.intensity if spectrum.intensity.dtype == np.float32 else _as_float32(spectrum.intensity)
-            above = height > 0  # in float32: what is too small for it is nothing
-            heights.append(height[above])
-            mz.append(spectrum.mz[above])
-            rows.append((spectrum.number, spectrum.x, spectrum.y, len(heights[-1])))
-            empty += len(above) - len(heights[-1])
+            height = spectrum.intensity
+            heights.append(height if height.dtype == np.float32 else _as_float32(height))
+            axes.append(spectrum.mz)
+            rows.append((spectrum.number, spectrum.x, spectrum.y, len(height)))
         numbers, x, y, counts = np.array(rows, np.int64).T
-        intensity = np.concatenate(heights)
+        mz, intensity = np.concatenate(axes, dtype=np.float64), np.concatenate(heights)
+        above = intensity > 0  # in float32: what is too small for it is nothing
+        empty = len(above) - int(np.count_nonzero(above))
+        if empty:
+            ends = np.append(0, np.cumsum(above))[np.append(0, np.cumsum(counts))]
+            mz, intensity, counts = mz[above], intensity[above], np.diff(ends)
         wrong = np.flatnonzero(~np.isfinite(intensity))
         if len(wrong):
             raise MalformedRecord(
@@ -121,7 +123,7 @@ class _Kept:
                 file=file,
                 record=int(numbers[np.searchsorted(np.cumsum(counts), wrong[0], side="right")]),
             )
-        return cls(numbers, x, y, counts, np.concatenate(mz, dtype=np.float64), intensity, empty)
+        return cls(numbers, x, y, counts, mz, intensity, empty)
 
     def points(self) -> Points:
         """Return all points in order."""
