@@ -40,6 +40,19 @@ def test_the_next_dataset_finds_all_isotope_peaks_but_those_of_a_new_formula(tmp
     assert done[-1]["reused"] == done[-1]["tasks"] - 1 > 30
 
 
+@pytest.mark.parametrize(
+    ("param", "told"),
+    [("charge=0", "stages.ions.with.charge: the charge is 0"), ("analysis_version=2", "where 1 or 3 is wanted")],
+)
+def test_a_param_that_no_run_can_use_is_refused_before_it(tmp_path: Path, param: str, told: str) -> None:
+    pipeline = ROOT / "pipelines" / "metabolomics.yaml"
+    command = [sys.executable, "-m", "flowbutton", "plan", str(pipeline), "-p", param]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert f"{pipeline}:" in done.stderr
+
+
 def test_the_default_run_finds_what_is_known_to_be_there(tmp_path: Path) -> None:
     pipeline = str(ROOT / "pipelines" / "metabolomics.yaml")
     command = [sys.executable, "-m", "flowbutton", "run", pipeline, "--results", str(tmp_path / "out")]

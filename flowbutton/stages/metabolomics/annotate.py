@@ -21,7 +21,7 @@ from flowbutton.stages.columns import write
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.metabolomics.envelope_grid import ranges
 from flowbutton.stages.metabolomics.images import SCHEMA, Floats, Floats32, IonImages
-from flowbutton.stages.metabolomics.ions import IonList
+from flowbutton.stages.metabolomics.ions import IonList, Version
 from flowbutton.stages.metabolomics.metrics import chaos, spatial, spectral
 from flowbutton.stages.metabolomics.peak_table import PeakTable
 from flowbutton.stages.metabolomics.points import Points
@@ -77,7 +77,7 @@ def annotate(
     ppm: float = 3.0,
     n_levels: int = 30,
     min_px: int = 1,
-    analysis_version: int = 1,
+    analysis_version: Version = 1,
 ) -> Annotated:
     """Make the images of a segment's ions and compute their metrics.
 

@@ -22,7 +22,7 @@ from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.metabolomics.databases import Database
 from flowbutton.stages.metabolomics.fdr import by_medians, by_one_ranking
 from flowbutton.stages.metabolomics.images import IonImages
-from flowbutton.stages.metabolomics.ions import FormulaIons, IonList
+from flowbutton.stages.metabolomics.ions import FormulaIons, IonList, Version
 from flowbutton.stages.metabolomics.peak_table import PeakTable
 
 _MILLION = 1e6
@@ -77,7 +77,7 @@ def rank(
     ions: Path,
     scratch: Scratch,
     *,
-    analysis_version: int = 1,
+    analysis_version: Version = 1,
 ) -> Ranked:
     """Rank the targets of each adduct against their decoys, over the scores of all segments at once.
 

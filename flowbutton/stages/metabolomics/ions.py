@@ -13,17 +13,30 @@ import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic import AfterValidator, BaseModel, ConfigDict, RootModel
 
 from flowbutton.model.errors import BadInput, OptionError
 from flowbutton.model.stage import Items, Scratch
+from flowbutton.model.units import Unfit
 from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.metabolomics.databases import Database
 from flowbutton.stages.metabolomics.formulas import NO_ATOMS, ion_of, parse_adduct, parse_formula, write_formula
 
 Instrument = Literal["Orbitrap", "FTICR", "TOF"]
+Version = Literal[1, 3]
+"""Whose rules: those of METASPACE's analysis version."""
+
+
+def _charged(charge: int) -> int:
+    if charge == 0:
+        raise Unfit("the charge is 0: neutral molecules are not seen", "give 1 or -1")
+    return charge
+
+
+Charge = Annotated[int, AfterValidator(_charged)]
+"""Any but 0."""
 
 _DECOY_ELEMENTS = """
 He Li Be B C N O F Ne Mg Al Si P S Cl Ar Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo
@@ -125,13 +138,13 @@ def choose_ions(
     datasets: DatasetTable,
     scratch: Scratch,
     *,
-    charge: int | None = None,
+    charge: Charge | None = None,
     adducts: Sequence[str] | None = None,
     isocalc_sigma: float | None = None,
     resolving_power: int | None = None,
     decoy_sample_size: int = 20,
     decoy_seed: int = 42,
-    analysis_version: int = 1,
+    analysis_version: Version = 1,
 ) -> Path:
     """Choose the ions: each distinct formula with each adduct, and decoys, drawn once over the sorted formulas.
 
@@ -151,9 +164,10 @@ def choose_ions(
         BadInput: the polarity is not known, and no charge is given; it is the other one; there are several datasets.
         OptionError: an option can't be used.
     """
-    if decoy_sample_size < 1 or analysis_version not in (1, 3):
-        what = f"decoy_sample_size {decoy_sample_size} with analysis_version {analysis_version} can't be used"
-        raise OptionError(what, why="", hint="take 1 or more decoys, and version 1 or 3")
+    if decoy_sample_size < 1:
+        raise OptionError(
+            f"{decoy_sample_size} decoys can't be drawn", why="", hint="take 1 or more; METASPACE takes 20"
+        )
     chosen = _charge(datasets, charge)
     named = tuple(adducts) if adducts else _usual(chosen)
     _check_adducts(named, chosen, decoy_sample_size)
@@ -251,8 +265,6 @@ def _charge(datasets: DatasetTable, charge: int | None) -> int:
         )
     (dataset,) = datasets.root
     told = _SIGNS.get(dataset.polarity)
-    if charge == 0:
-        raise OptionError("the charge is 0", why="neutral molecules are not seen", hint="give 1 or -1")
     if charge is None and told is None:
         raise BadInput(
             f"the polarity of the dataset is {dataset.polarity}",

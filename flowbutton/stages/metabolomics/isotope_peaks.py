@@ -18,7 +18,7 @@ from flowbutton.stages.metabolomics.envelope import Peaks, peaks_of
 from flowbutton.stages.metabolomics.envelope_grid import FWHM, Floats, Isotopologues
 from flowbutton.stages.metabolomics.fine_structure import LEAST, fine_structures
 from flowbutton.stages.metabolomics.formulas import read_written
-from flowbutton.stages.metabolomics.ions import Instrument, IonGroup, IonList
+from flowbutton.stages.metabolomics.ions import Instrument, IonGroup, IonList, Version
 from flowbutton.stages.metabolomics.isotope_table import ELECTRON_MASS
 from flowbutton.stages.metabolomics.peak_table import PeakTable
 
@@ -27,7 +27,7 @@ _WIDTHS = {1: 12.0, 3: 6.0}  # deviations that a term of the envelope reaches, b
 
 @map_stage("metabolomics.isotope_peaks")
 def isotope_peaks(
-    group: IonGroup, *, n_peaks: int = 4, analysis_version: int = 1, instrument: Instrument = "Orbitrap"
+    group: IonGroup, *, n_peaks: int = 4, analysis_version: Version = 1, instrument: Instrument = "Orbitrap"
 ) -> bytes:
     """Compute the strongest isotope peaks of each ion of a group.
 
