@@ -23,6 +23,9 @@ _VERTICAL_UNIT_KEY = 4099
 _UNIT_ROUNDING = 1e-10  # metres; the two feet are 6e-7 apart
 _UNIT_METRES = {9001: "1", 9002: "0.3048", 9003: "0.3048006096012192"}
 
+UNIT_NAMES = {"1": "metres", "0.3048": "feet", "0.3048006096012192": "US survey feet"}
+"""What people call units of height, by their metres."""
+
 
 def crs_of(header: LasHeader, extended: Iterable[Vlr], *, file: str) -> tuple[str, str]:
     """Return the horizontal system as WKT, "" for none, and the unit of heights in metres, "" where it is not told.
@@ -47,7 +50,7 @@ def crs_of(header: LasHeader, extended: Iterable[Vlr], *, file: str) -> tuple[st
     keys = records.get(_KEYS, b"")
     try:
         if text:
-            return _normal(text)
+            return normal_form(text)
         return _of_keys(keys, records.get(_DOUBLES, b""), records.get(_TEXTS, b"")) if len(keys) > 8 else ("", "")
     except (CRSError, ValueError) as error:
         raise BadInput(
@@ -81,7 +84,8 @@ def horizontal_part(wkt: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _normal(wkt: str) -> tuple[str, str]:
+def normal_form(wkt: str) -> tuple[str, str]:
+    """Return the horizontal system of a WKT, as EPSG writes it where EPSG knows it, and the unit of its heights."""
     from rasterio import Env
     from rasterio.crs import CRS
 
@@ -104,7 +108,7 @@ def _of_keys(keys: bytes, doubles: bytes, texts: bytes) -> tuple[str, str]:
     if not wkt:
         return "", ""
     told = dict(entry[::3] for entry in struct.iter_unpack("<4H", keys[8 : len(keys) // 8 * 8]))
-    system, unit = _normal(wkt)
+    system, unit = normal_form(wkt)
     return system, _UNIT_METRES.get(told.get(_VERTICAL_UNIT_KEY, 0), unit)
 
 

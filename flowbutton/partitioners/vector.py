@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -201,6 +202,8 @@ def _table(
 
 
 def _plain(value: object) -> Attribute:
+    if isinstance(value, float) and math.isnan(value):  # a column of numbers where a feature has none
+        return None
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 

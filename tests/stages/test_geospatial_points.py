@@ -141,8 +141,14 @@ def test_a_cloud_without_points_or_ground_is_told(tmp_path: Path) -> None:
 
 
 def _row(**changed: Any) -> HeaderRow:
-    plain: dict[str, Any] = {"file": "a.laz", "scale": ("0.01",) * 3, "offset": ("0.0",) * 3, "crs": 'PROJCRS["A",X]'}
+    plain: dict[str, Any] = {"file": "a.laz", "scale": ("0.01",) * 3, "offset": ("0.0",) * 3, "crs": _wkt(32633)}
     return HeaderRow(**{**plain, **changed})
+
+
+def _wkt(epsg: int) -> str:
+    from rasterio.crs import CRS
+
+    return str(CRS.from_epsg(epsg).to_wkt())
 
 
 def test_a_file_without_points_and_a_tile_without_points_change_nothing(tmp_path: Path) -> None:
@@ -170,10 +176,23 @@ def test_a_unit_fits_all_files_exactly() -> None:
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        ([_row(), _row(file="b.laz", crs='PROJCRS["B",X]')], {}, "different coordinate systems.*b.laz: B; a.laz: A"),
-        ([_row(), _row(file="b.laz", height_unit="0.3048")], {}, "different units of height"),
+        (
+            [_row(), _row(file="b.laz", crs=_wkt(32634))],
+            {},
+            "different coordinate systems.*b.laz: WGS 84 / UTM zone 34N; a.laz: WGS 84 / UTM zone 33N.*run them apart$",
+        ),
+        (
+            [_row(), _row(file="b.laz", crs="")],
+            {},
+            "different coordinate systems.*that name none say it: crs=EPSG:code",
+        ),
+        ([_row(), _row(file="b.laz", height_unit="0.3048")], {}, "units of height.*b.laz: feet; a.laz: none.*crs=EPSG"),
         ([_row(crs="")], {}, "names no coordinate system.*crs=EPSG:code"),
-        ([_row(scale=("0.0003048006096012192", "0.01", "0.01"))], {}, "no common unit"),
+        ([_row(crs=_wkt(4326))], {}, "on the globe.*degrees of longitude and latitude .WGS 84.*out_srs=EPSG:n"),
+        ([_row(crs=_wkt(4979))], {"crs": "EPSG:4979"}, "on the globe.*degrees"),
+        ([_row(crs="")], {"crs": "EPSG:4978"}, "on the globe.*metres from the middle of the earth"),
+        ([_row(scale=("0.0003048006096012192", "0.01", "0.01"))], {}, "can't be owned exactly"),
+        ([_row(scale=("1e-07",) * 3)], {}, "a cell has 10000000 of it, 4194304 are the most"),
         ([], {}, "there is no point cloud"),
     ],
 )
@@ -187,6 +206,44 @@ def test_units_of_height_that_are_not_told_may_be_those_of_the_others_where_the_
     with pytest.raises(BadInput, match="different coordinate systems"):
         frame(HeaderTable(rows))
     assert frame(HeaderTable(rows), crs="none").height_unit == "0.3048"
+
+
+def test_a_compound_system_tells_the_unit_of_heights_and_is_that_of_its_files() -> None:
+    row = _row(crs=_wkt(2271), height_unit="1")
+    assert frame(HeaderTable((row,)), crs="EPSG:2271+5703") == frame(HeaderTable((row,)))
+    for named, unit, length in (("5703", "1", 3937 / 1200), ("6360", "0.3048006096012192", 1.0)):
+        found = frame(HeaderTable((_row(crs=""),)), crs=f"EPSG:2271+{named}")
+        assert (found.crs, found.height_unit) == (_wkt(2271), unit)
+        assert found.height_length == pytest.approx(length, rel=1e-15)
+    assert frame(HeaderTable((_row(crs=_wkt(2271)),))).height_length == 1.0, "nobody says: as the lengths"
+    assert frame(HeaderTable((_row(height_unit="0.3048"),))).height_length == 0.3048
+
+
+@pytest.mark.parametrize("ground", ["class 2", "filter"])
+def test_heights_of_another_unit_slope_as_those_of_one_unit(tmp_path: Path, ground: str) -> None:
+    points, classes = _scene()
+    points[:, 2] *= 32  # of a slope that the filter removes if it is misread
+    made = []
+    for unit in (1.0, 2.0):
+        file = _write(tmp_path / f"{unit}.las", points / (1, 1, unit), classification=classes)
+        height = {"tolerance": 0.5 / unit}
+        of_filter = {"scatter": {"ground": "filter", **height}, "filter": {"filter_radius": 30.0, "slope": 3, **height}}
+        driver = _driver(
+            tmp_path / f"in {unit}", file, survey={"max_radius": "5"}, **of_filter if ground == "filter" else {}
+        )
+        driver.frame = driver.frame.model_copy(update={"height_length": unit})
+        made.append(driver.products(tile_cells=1000))
+    for name in ("slope", "hillshade", "counts"):
+        assert np.allclose(made[0][name], made[1][name], rtol=1e-4, atol=1e-4, equal_nan=True), name
+    assert np.nanmax(made[0]["slope"]) > 70
+    assert made[0]["counts"][1].sum() > 1000
+
+
+def test_a_point_far_from_the_others_is_told_at_once(tmp_path: Path) -> None:
+    points, classes = _scene(count=300)
+    points[-1, :2] += 900_000
+    with pytest.raises(BadInput, match=r"cells for 294 points.*a point far from the others.*leave such points out"):
+        _ = _driver(tmp_path, _write(tmp_path / "x.las", points, classification=classes)).surveyed
 
 
 def test_options_out_of_range_are_told(tmp_path: Path) -> None:

@@ -232,6 +232,21 @@ def test_identifiers_are_a_column_of_distinct_values() -> None:
         _identifiers(features, "nam", "f")
 
 
+def test_a_zone_without_a_number_among_numbers_is_told(tmp_path: Path) -> None:
+    import pyogrio
+
+    shapes = np.array([shapely.to_wkb(shapely.box(0, 0, 4, 4))] * 2, object)
+    path, missing = tmp_path / "zones.gpkg", [np.array([False, True])]
+    pyogrio.raw.write(
+        path, shapes, [np.array([1, 0])], ["zone"], field_mask=missing, crs="EPSG:32633", geometry_type="Polygon"
+    )
+    vector = CutSource(Vector(), Source("zones", str(path), {}), MemoryAccess(tmp_path))
+    features = [*vector.open(vector.pieces({})[0]).features()]
+    assert [one.attributes["zone"] for one in features] == [1.0, None]
+    with pytest.raises(BadInput, match="a zone has no identifier"):
+        _identifiers(features, None, "f")
+
+
 class TestBandMath(StageContract):
     def stage(self) -> Any:
         return band_math

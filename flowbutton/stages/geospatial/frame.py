@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, RootModel
 
 from flowbutton.model.errors import BadInput, OptionError
+from flowbutton.partitioners.las_crs import UNIT_NAMES, normal_form
 from flowbutton.partitioners.lidar_area import exact_offset
 from flowbutton.stages.define import map_stage
 
@@ -29,6 +30,7 @@ Triple = tuple[str, str, str]
 NO_CRS = "none"
 _MOST_CELL = 1 << 22  # units per cell: 64 cells, doubled, still have products that fit into 64 bits
 _MOST = 1 << 62
+_SAME_UNIT = 1e-9  # the two feet differ by 2e-6
 
 
 class HeaderRow(BaseModel):
@@ -51,6 +53,7 @@ class Frame(BaseModel):
     """Units as (numerator, denominator) of the coordinate system's unit; ``cell`` is the resolution in ``unit``s.
 
     ``crs`` is WKT, "" where the user said that there is none; ``height_unit`` is in metres, "" where it is not known.
+    ``height_length`` has units of length per unit of height: 3.28 for feet with heights in metres, 1 where nobody says.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +63,7 @@ class Frame(BaseModel):
     unit: Ratio
     z_unit: Ratio
     cell: int
+    height_length: float = 1.0
 
     @property
     def resolution(self) -> float:
@@ -98,11 +102,12 @@ def frame(headers: HeaderTable, *, resolution: float = 1.0, crs: str | None = No
         headers: The table of the source: one row per file.
         resolution: Edge of a cell in the unit of the coordinate system, above 0.
         crs: For files that name no coordinate system: EPSG:code or WKT; "none" for a cloud without one. With it, files
-            that don't tell their unit of height are taken to have that of the others.
+            that don't tell their unit of height are taken to have that of the others, or of a compound ``crs``.
 
     Raises:
         OptionError: the resolution is not above 0, or ``crs`` is unknown.
-        BadInput: files have different coordinate systems or units of height, or none; or no unit fits them all.
+        BadInput: files have different coordinate systems or units of height, or none; the system is no map, as that of
+            degrees; or no unit fits them all.
     """
     rows = headers.root
     if not 0 < resolution < float("inf"):
@@ -115,14 +120,18 @@ def frame(headers: HeaderTable, *, resolution: float = 1.0, crs: str | None = No
     unit = _common([edge, *(value for pair in axes for value in pair)])
     z_unit = _common([value for pair in heights for value in pair])
     cell = int(edge / unit)
+    given = ("", "") if crs is None or crs == NO_CRS else _given(crs)
+    system = _crs(rows, crs, given[0])
     _fits(axes, unit, cell, resolution)
     _fits(heights, z_unit, 1, resolution)
+    height_unit = _height_unit(rows, unless=crs) or given[1]
     return Frame(
-        crs=_crs(rows, crs),
-        height_unit=_one(rows, [row.height_unit for row in rows], "units of height", unless=crs),
+        crs=system,
+        height_unit=height_unit,
         unit=(unit.numerator, unit.denominator),
         z_unit=(z_unit.numerator, z_unit.denominator),
         cell=cell,
+        height_length=_height_length(system, height_unit),
     )
 
 
@@ -136,16 +145,20 @@ def _common(values: Iterable[Fraction]) -> Fraction:
 def _fits(axes: Sequence[tuple[Fraction, Fraction]], unit: Fraction, cell: int, resolution: float) -> None:
     largest = max(int(scale / unit) * 2**31 + abs(int(offset / unit)) for scale, offset in axes)
     if largest >= _MOST or cell > _MOST_CELL:
-        scales = sorted({str(float(scale)) for scale, _ in axes})
+        scales = ", ".join(sorted({str(float(scale)) for scale, _ in axes}))
+        why = f"the largest length of which all are multiples is {float(unit):g}"
         raise BadInput(
-            f"scales {', '.join(scales)} and the resolution {resolution} have no common unit",
-            why=f"the largest length of which all are multiples is {float(unit):g}",
+            f"points of scale {scales} can't be owned exactly by cells of {resolution}",
+            why=f"{why}; a cell has {cell} of it, {_MOST_CELL} are the most" if cell > _MOST_CELL else why,
             hint="choose a resolution that is a multiple of the scale, or write the files with one decimal scale",
         )
 
 
-def _crs(rows: Sequence[HeaderRow], given: str | None) -> str:
-    found = _one(rows, [row.crs for row in rows], "coordinate systems", unless=given)
+def _crs(rows: Sequence[HeaderRow], given: str | None, wkt: str) -> str:
+    """Return the system of a cloud; ``wkt`` is what ``given`` means."""
+    missing = "; for files that name none say it: crs=EPSG:code" if any(not row.crs for row in rows) else ""
+    hint = f"files of one cloud have one: bring them into it first, or run them apart{missing}"
+    found = _one(rows, [(row.crs, _name(row.crs)) for row in rows], "coordinate systems", hint, unless=given)
     if given is None and not found:
         raise BadInput(
             "the point cloud names no coordinate system",
@@ -153,28 +166,39 @@ def _crs(rows: Sequence[HeaderRow], given: str | None) -> str:
             hint="say it: crs=EPSG:code, or crs=none for a cloud that has none",
             file=rows[0].file,
         )
-    if given is None or (found and given != NO_CRS):
-        return _agreed(found, given, rows[0].file)
-    return "" if given == NO_CRS else _wkt(given)
-
-
-def _agreed(found: str, given: str | None, file: str) -> str:
-    if given is not None and not _same(found, _wkt(given)):
+    if given == NO_CRS:
+        return ""
+    if given is not None and found and not _same(found, wkt):
         what = f"the file names another coordinate system than {given}"
-        raise BadInput(what, why=_name(found), hint="leave crs out: points are not reprojected", file=file)
-    return found
+        raise BadInput(what, why=_name(found), hint="leave crs out: points are not reprojected", file=rows[0].file)
+    system = found or wkt
+    if _globe(system):
+        raise BadInput(
+            "the points lie on the globe, not on a map",
+            why=f"their coordinates are {_globe(system)} ({_name(system)}); cells, triangles and slopes need lengths",
+            hint="reproject it first: pdal translate in.laz out.laz reprojection "
+            "--filters.reprojection.out_srs=EPSG:n; crs=none takes the numbers as they are",
+            file=rows[0].file,
+        )
+    return system
 
 
-def _one(rows: Sequence[HeaderRow], values: Sequence[str], what: str, unless: str | None = None) -> str:
-    """Return the one value that all files have; with ``unless``, files without any are passed over."""
-    told = [(row.file, value) for row, value in zip(rows, values, strict=True) if value or unless is None]
-    for file, value in told:
+def _height_unit(rows: Sequence[HeaderRow], unless: str | None) -> str:
+    told = [(row.height_unit, UNIT_NAMES.get(row.height_unit, f"{row.height_unit} m")) for row in rows]
+    missing = "; with crs=EPSG:code files that tell none have that of the others" if not all(u for u, _ in told) else ""
+    hint = f"convert the heights of some, or run them apart{missing}"
+    return _one(rows, [(unit, name if unit else "") for unit, name in told], "units of height", hint, unless=unless)
+
+
+def _one(
+    rows: Sequence[HeaderRow], values: Sequence[tuple[str, str]], what: str, hint: str, unless: str | None = None
+) -> str:
+    """Return the one value that all files have, given with its name; with ``unless``, files without are passed over."""
+    told = [(row.file, *value) for row, value in zip(rows, values, strict=True) if value[0] or unless is None]
+    for file, value, name in told:
         if value != told[0][1]:
-            names = f"{_name(value) or 'none'}; {told[0][0]}: {_name(told[0][1]) or 'none'}"
-            hint = "files of one cloud have one: bring them into it first, or run them apart"
-            raise BadInput(
-                f"the files of the cloud have different {what}", why=f"{file}: {names}", hint=hint, file=file
-            )
+            why = f"{file}: {name or 'none'}; {told[0][0]}: {told[0][2] or 'none'}"
+            raise BadInput(f"the files of the cloud have different {what}", why=why, hint=hint, file=file)
     return told[0][1] if told else ""
 
 
@@ -182,17 +206,41 @@ def _name(wkt: str) -> str:
     return wkt.split('"')[1] if wkt.count('"') > 1 else wkt
 
 
-def _wkt(text: str) -> str:
+def _given(text: str) -> tuple[str, str]:
+    """Return the horizontal system and the unit of heights of what a user calls one."""
     from rasterio import Env
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
 
     try:
         with Env():
-            found: str = CRS.from_user_input(text).to_wkt()
+            return normal_form(CRS.from_user_input(text).to_wkt())
     except (CRSError, ValueError) as error:
         raise OptionError(f"crs={text} is not known", why=str(error), hint="EPSG:code, WKT, or none") from error
-    return found
+
+
+def _globe(wkt: str) -> str:
+    """Return what coordinates are that lie on the globe, "" for those of a map."""
+    from rasterio import Env
+    from rasterio.crs import CRS
+
+    with Env():
+        if CRS.from_wkt(wkt).is_geographic:
+            return "degrees of longitude and latitude"
+    return "metres from the middle of the earth" if wkt.startswith("GEOCCS") else ""
+
+
+def _height_length(wkt: str, height_unit: str) -> float:
+    from rasterio import Env
+    from rasterio.crs import CRS
+
+    if not height_unit or not wkt:
+        return 1.0
+    with Env():
+        system = CRS.from_wkt(wkt)
+        metres = system.linear_units_factor[1] if system.is_projected else 1.0
+    ratio = float(height_unit) / float(metres)
+    return 1.0 if abs(ratio - 1) < _SAME_UNIT else ratio
 
 
 def _same(one: str, other: str) -> bool:

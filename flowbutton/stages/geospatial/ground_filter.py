@@ -59,7 +59,7 @@ def filter_ground(
     found = grids(cells, window.widened(halo))
     some = found.count > 0
     lowest = np.where(some, frame.heights(np.where(some, found.lowest, 0)), np.nan)
-    held = objects(lowest, radius=filter_radius, resolution=frame.resolution, slope=slope)
+    held = objects(lowest, radius=filter_radius, resolution=frame.resolution, slope=slope / frame.height_length)
     candidates = places(points, window, frame.cell)
     row = candidates.y // frame.cell - window.row + halo
     column = candidates.x // frame.cell - window.column + halo

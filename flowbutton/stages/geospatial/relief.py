@@ -36,7 +36,7 @@ def hillshade(
     *,
     azimuth: float = 315.0,
     altitude: float = 45.0,
-    z_factor: float = 1.0,
+    z_factor: float | None = None,
 ) -> Bundle:
     """Make the parts of a tile's hillshade: uint8, 1 to 255, 0 where there is no value.
 
@@ -47,14 +47,14 @@ def hillshade(
         scratch: Where the parts are written.
         azimuth: Of the light, in degrees from north, clockwise.
         altitude: Of the light above the horizon, in degrees.
-        z_factor: Units of length per unit of height.
+        z_factor: Units of length per unit of height; without it what the files say of their units, 1 where they don't.
     """
-    east, south = gradient(_seen(terrain, tile), cloud.frame.resolution / z_factor)
+    east, south = gradient(_seen(terrain, tile), _edge(cloud, z_factor))
     return _write(scratch, tile, shade(east, south, math.radians(azimuth), math.radians(altitude)))
 
 
 @gather_stage("geospatial.slope")
-def slope(tile: Tile, cloud: Cloud, terrain: Parts, scratch: Scratch, *, z_factor: float = 1.0) -> Bundle:
+def slope(tile: Tile, cloud: Cloud, terrain: Parts, scratch: Scratch, *, z_factor: float | None = None) -> Bundle:
     """Make the parts of a tile's slope: in degrees, float32, NaN where there is no value.
 
     Args:
@@ -62,12 +62,17 @@ def slope(tile: Tile, cloud: Cloud, terrain: Parts, scratch: Scratch, *, z_facto
         cloud: By `geospatial.survey`.
         terrain: The DTM, what of it meets ``tile.around``.
         scratch: Where the parts are written.
-        z_factor: Units of length per unit of height.
+        z_factor: Units of length per unit of height; without it what the files say of their units, 1 where they don't.
     """
-    east, south = gradient(_seen(terrain, tile), cloud.frame.resolution / z_factor)
+    east, south = gradient(_seen(terrain, tile), _edge(cloud, z_factor))
     steepest = np.sqrt(east * east + south * south)
     degrees = np.degrees(np.arctan(steepest)).astype(np.float32)
     return _write(scratch, tile, np.where(np.isnan(steepest), np.float32(np.nan), degrees))
+
+
+def _edge(cloud: Cloud, z_factor: float | None) -> float:
+    """Return the edge of a cell in units of height."""
+    return cloud.frame.resolution / (cloud.frame.height_length if z_factor is None else z_factor)
 
 
 def gradient(heights: Floats, cell: float) -> tuple[Floats, Floats]:

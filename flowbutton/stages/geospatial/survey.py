@@ -28,6 +28,7 @@ SPACINGS = 5
 """``max_radius: auto`` is about as many spacings of ground points."""
 _STEPS = (1.0, 2.0, 5.0, 10.0)
 _MOST_CELLS = 1 << 40
+_SOME_CELLS, _MOST_PER_POINT = 1 << 28, 1000
 
 
 class Cloud(BaseModel):
@@ -107,7 +108,7 @@ def survey(facts: Sequence[Path], frame: Frame, scratch: Scratch, *, max_radius:
     low, high = frame.heights(np.array([limits[:, 4].min(), limits[:, 5].max()])).tolist()
     cloud = Cloud(
         frame=frame,
-        grid=_grid(frame, south, north, west, east),
+        grid=_grid(frame, (south, north, west, east), int(bins[:, 2].sum())),
         north=north,
         west=west,
         points=int(bins[:, 2].sum()),
@@ -133,13 +134,17 @@ def _summed(rows: Ints, *, keys: int) -> Ints:
     return np.column_stack((found, sums))
 
 
-def _grid(frame: Frame, south: int, north: int, west: int, east: int) -> Grid:
+def _grid(frame: Frame, limits: tuple[int, int, int, int], points: int) -> Grid:
     """Return the grid that is tight around some cells of the lattice, north up."""
-    if (north - south) * (east - west) > _MOST_CELLS:
+    south, north, west, east = limits
+    cells = (north - south) * (east - west)
+    if cells > _MOST_CELLS or (cells > _SOME_CELLS and cells > _MOST_PER_POINT * points):
         raise BadInput(
-            f"the grid of the cloud has {north - south} x {east - west} cells",
-            why=f"{_MOST_CELLS} are the most; a point far from the others is enough",
-            hint="look at the bounds of the files, or choose a larger resolution",
+            f"the grid of the cloud has {north - south} x {east - west} cells for {points} points",
+            why="nearly all would be empty: a point far from the others is enough"
+            if cells <= _MOST_CELLS
+            else f"{_MOST_CELLS} are the most",
+            hint="look at the bounds of the files; leave such points out by area, or choose a larger resolution",
         )
     left, top = scaled(np.array([west, north]) * frame.cell, frame.unit).tolist()
     size = frame.resolution
