@@ -32,6 +32,7 @@ from typing import NamedTuple
 
 from flowbutton.executors.marks import Marks
 from flowbutton.model.executor import Work
+from flowbutton.model.late import OF_OTHERS, put_off
 
 REQUEST = struct.Struct("!cQI")
 """To the nursery: what to do, with which worker, and its place among the marks. `FORK` comes with the worker's end of
@@ -90,6 +91,7 @@ def main(requests_fd: int, reports_fd: int, marks_fd: int) -> None:
         with Path(os.devnull).open("rb") as nothing:
             os.dup2(nothing.fileno(), 0)
         _flush()  # else each worker would print again what the import printed
+        put_off(*OF_OTHERS)
         hold_freed_memory()
         gc.freeze()  # else each worker's collector would look at all that is loaded, and copy its pages
         gc.enable()  # it was born without: imports leave no cycles, and looking for them takes a sixth of their time

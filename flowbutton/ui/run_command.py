@@ -116,7 +116,9 @@ def _workers_at_hand(asked: Asked) -> AbstractContextManager[None]:
         return nullcontext()
     import flowbutton.worker.entry  # noqa: F401
     from flowbutton.executors.births import forked_ahead
+    from flowbutton.model.late import OF_OTHERS, put_off
 
+    put_off(*OF_OTHERS)
     return forked_ahead()
 
 

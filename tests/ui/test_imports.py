@@ -33,9 +33,10 @@ def add(parts: Sequence[int]) -> int:
 """
 CALL = """\
 import sys
+from flowbutton.model.late import Late
 from flowbutton.ui.cli import call
 call(sys.argv[2:])
-open(sys.argv[1], "w").write(" ".join(sys.modules))
+open(sys.argv[1], "w").write(" ".join(name for name, found in sys.modules.items() if not isinstance(found, Late)))
 """
 
 DOMAIN = {"numpy", "scipy", "pyarrow", "pysam", "rasterio", "laspy", "shapely", "pyogrio", "isal", "matplotlib", "PIL"}
