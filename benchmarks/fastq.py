@@ -32,6 +32,7 @@ from isal import igzip_lib
 
 from flowbutton.executors.nursery import hold_freed_memory
 from flowbutton.model.canonical import digest_bytes
+from flowbutton.model.errors import MissingInput
 from flowbutton.model.pieces import IndexPart, ObjectInfo, Piece, Source
 from flowbutton.partitioners.fastq import Fastq
 from flowbutton.partitioners.fastq_records import Seams, bad_records, line_ends
@@ -46,7 +47,10 @@ class FolderAccess:
 
     def head(self, uri: str) -> ObjectInfo:
         """Return size and identity."""
-        stat = self._path(uri).stat()
+        try:
+            stat = self._path(uri).stat()
+        except OSError as error:
+            raise MissingInput(f"'{uri}' can't be read", why=str(error), hint="", file=uri) from error
         return ObjectInfo(uri, stat.st_size, f"{stat.st_size}-{stat.st_mtime_ns}")
 
     def glob(self, pattern: str) -> list[str]:

@@ -40,7 +40,7 @@ MIB = 1 << 20
 _HEAD = 1 << 16
 _SMALL_PART = 4 * MIB
 _OTHER_LETTERS = set(",*?[")
-"""What makes a source more than the name of one file, unless there is a file of that very name."""
+"""What makes a source more than the name of one file, unless it is a path and there is a file of that very name."""
 _PARTS = 16  # of a file that is smaller than so many parts of full size
 _OTHER_PACKERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip", b"NCBI": "SRA"}
 
@@ -196,7 +196,8 @@ def _body(group: Group) -> Mapping[str, Any]:
 def _named_lanes(source: Source, data: DataAccess) -> list[NamedLane]:
     if is_sheet(source.uri):
         return parse_sheet(data.read(source.uri), source.uri)
-    if not _OTHER_LETTERS.intersection(source.uri) or exists(source.uri, data):
+    # A server is not asked for a file of such a name: it may refuse what it would not list.
+    if not _OTHER_LETTERS.intersection(source.uri) or ("://" not in source.uri and exists(source.uri, data)):
         return [lane_of([source.uri])]
     if "," in source.uri:
         files = [file.strip() for file in source.uri.split(",")]

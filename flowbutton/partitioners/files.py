@@ -28,8 +28,9 @@ def find_files(source: Source, data: DataAccess) -> list[ObjectInfo]:
     """
     found: list[ObjectInfo] = []
     missing: list[MissingInput] = []
-    exists = _head(source.uri, data)
-    for name in [] if isinstance(exists, ObjectInfo) else source.uri.split(","):
+    # A list of addresses is no name: a server may refuse what it would not list.
+    one = None if "://" in source.uri.partition(",")[2] else _head(source.uri, data)
+    for name in [] if isinstance(one, ObjectInfo) else source.uri.split(","):
         for head in _heads(name.strip(), data):
             if isinstance(head, ObjectInfo):
                 found.append(head)
@@ -37,7 +38,7 @@ def find_files(source: Source, data: DataAccess) -> list[ObjectInfo]:
                 missing.append(head)
     if missing:
         raise files_missing(source, missing)
-    return [exists] if isinstance(exists, ObjectInfo) else found
+    return [one] if isinstance(one, ObjectInfo) else found
 
 
 def exists(uri: str, data: DataAccess) -> bool:

@@ -183,9 +183,9 @@ def _readable(uri: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError | PermissionError):
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError) or error.errno == errno.ENAMETOOLONG
+        if not missing and not isinstance(error, IsADirectoryError | PermissionError):
             raise
-        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         raise MissingInput(
             f"'{path.name}' {'does not exist' if missing else 'can not be read'}",
             why="" if missing else (error.strerror or ""),

@@ -20,8 +20,9 @@ from flowbutton.model.errors import (
     TruncatedInput,
     UnpairedReads,
 )
-from flowbutton.model.pieces import Source
+from flowbutton.model.pieces import ObjectInfo, Source
 from flowbutton.partitioners.fastq import Fastq, FastqReads
+from flowbutton.partitioners.files import find_files
 from flowbutton.testing.packing import bgzip, gzip_members
 from flowbutton.testing.partitioners import CutSource, MemoryAccess
 
@@ -268,6 +269,21 @@ def test_sources_that_name_nothing_useful(access: MemoryAccess, tmp_path: Path) 
 def test_a_file_may_be_called_like_a_pattern(access: MemoryAccess, name: str) -> None:
     access.objects[name] = GOOD
     assert read_all(access, name) == GOOD
+
+
+def test_a_server_is_not_asked_for_a_name_with_a_comma(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Server(MemoryAccess):
+        def head(self, uri: str) -> ObjectInfo:
+            asked.append(uri)
+            return super().head(uri)
+
+    server, names = Server(tmp_path), ["s3://b/r_1.fq", "s3://b/r_2.fq"]
+    server.objects |= dict.fromkeys(names, GOOD)
+    assert len(read_all(server, ",".join(names))) == 2 * len(GOOD)
+    assert [info.uri for info in find_files(Source("x", ",".join(names), {}), server)] == names
+    assert set(asked) == set(names)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,8 @@ def test_a_missing_file_without_neighbours_or_folder_says_so(access: StoreAccess
     assert f"{tmp_path / 'no' / 'folder'} does not exist" in caught.value.hint
     with pytest.raises(MissingInput, match="does not exist"):
         access.read(str(tmp_path / "lane 1_R1.fastq" / "x"))
+    with pytest.raises(MissingInput, match="does not exist"):
+        access.head(",".join(f"{'lane' * 40}_{mate}.fq" for mate in (1, 2)))
 
 
 @pytest.mark.parametrize("method", ["head", "read", "fetch"])
