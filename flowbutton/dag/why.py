@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flowbutton.model.canonical import Json
+from flowbutton.model.pieces import split_query
 
 _SHOWN = 3
 """So many names stand in the text; all are in the JSON."""
@@ -219,7 +220,7 @@ def _few(names: Iterable[str]) -> str:
 
 
 def _base(uri: str) -> str:
-    return uri.rstrip("/").rpartition("/")[2]
+    return split_query(uri)[0].rstrip("/").rpartition("/")[2]
 
 
 def _short(value: str | None) -> str:

@@ -16,6 +16,7 @@ from flowbutton.engine.tasks import Task
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import FlowbuttonError
 from flowbutton.model.pieces import Place, files_in
+from flowbutton.model.secrets import redacted_within
 from flowbutton.worker.context import partitioner_named
 from flowbutton.worker.payload import Input, PieceInput
 
@@ -44,7 +45,7 @@ def told_task(failure: FailedTask, expansion: Expansion, hidden: Hidden, *, run_
         "key": dict(task.key),
         "fingerprint": task.fingerprint,
         **told(failure.error, hidden),
-        "pieces": _pieces(task, expansion),
+        "pieces": redacted_within(_pieces(task, expansion), hidden.values),
         "traceback": hidden.redacted(failure.traceback),
         "log": hidden.redacted(failure.log),
         "repeat": shlex.join(["flowbutton", "debug", run_id, str(task.id), "--store", store]),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import OptionError
-from flowbutton.model.secrets import credentials, redacted
+from flowbutton.model.secrets import credentials, each_text, redacted
 
 SHORTEST = 6
 """A shorter value is no secret, and would be found in words that have nothing to do with it."""
@@ -39,12 +39,13 @@ class Hidden:
         return redacted(text, self.values)
 
     def hide(self, value: Json) -> Json:
-        """Return a value that `reveal` makes whole again; keys of mappings stay as they are."""
-        if isinstance(value, str):
-            return self.redacted(value.replace("$", "$$"))
-        if isinstance(value, Mapping):
-            return {name: self.hide(inner) for name, inner in value.items()}
-        return [self.hide(inner) for inner in value] if isinstance(value, list | tuple) else value
+        """Return a value that `reveal` makes whole again, but for what is left out of signed addresses."""
+        return each_text(escaped(value), self.redacted)
+
+
+def escaped(value: Json) -> Json:
+    """Return a value as `Hidden.hide` keeps it where nothing is hidden."""
+    return each_text(value, lambda text: text.replace("$", "$$"))
 
 
 def reveal(value: Json, env: Mapping[str, str]) -> Json:

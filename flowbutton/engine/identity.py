@@ -16,7 +16,7 @@ from flowbutton.dag import graph as dag
 from flowbutton.dag.plan import largest_share
 from flowbutton.dag.reasons import Finished, Making, Taken
 from flowbutton.engine.expansion import Expansion, transposition_of
-from flowbutton.engine.hiding import Hidden
+from flowbutton.engine.hiding import Hidden, escaped
 from flowbutton.engine.nodes import Node
 from flowbutton.engine.source_node import SourceNode
 from flowbutton.model.bundle import Parts
@@ -127,7 +127,7 @@ class Identities:
         texts = {}
         for name, value in values.items():
             kept = self._hidden.hide(value)
-            if kept == Hidden().hide(value):
+            if kept == escaped(value):
                 texts[name] = json.dumps(value, ensure_ascii=False)
             else:
                 texts[name] = f"{json.dumps(kept, ensure_ascii=False)} ({digest_json('hidden', value)[:8]})"

@@ -66,10 +66,8 @@ class Journal:
 
     def event(self, kind: str, **fields: Any) -> None:
         """Append an event and tell the listeners."""
-        if self.hidden.values:  # an error's text, a traceback or a log may say them
-            fields = {
-                name: self.hidden.redacted(told) if isinstance(told, str) else told for name, told in fields.items()
-            }
+        # An error's text, a traceback or a log may say them.
+        fields = {name: self.hidden.redacted(told) if isinstance(told, str) else told for name, told in fields.items()}
         line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": kind, **fields}
         self._put(lambda: self._events.write(json.dumps(line, default=str) + "\n"))
         for listener in self._listeners:

@@ -18,6 +18,14 @@ Key = tuple[tuple[str, Scalar], ...]
 """Key columns in order: ``(("sample", "NA12878"), ("lane", "L1"), ("ordinal", 3))``."""
 
 
+def split_query(uri: str) -> tuple[str, str]:
+    """Return what names a file, and the query of an address on the web with its ``?``: it may be a signature."""
+    if not uri.lower().startswith(("http://", "https://")):
+        return uri, ""
+    path, mark, query = uri.partition("?")
+    return path, mark + query
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """What the head of an object says: its size in bytes and what tells its present content from another."""

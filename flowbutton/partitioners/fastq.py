@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import PurePath
 from typing import Any, ClassVar, cast
 
 from flowbutton.model.canonical import Json
@@ -29,7 +28,7 @@ from flowbutton.partitioners.fastq_index import Extent, PartIndex, index_extent,
 from flowbutton.partitioners.fastq_layout import Lane, cut_lane, join_file, join_lane
 from flowbutton.partitioners.fastq_reads import FastqReads
 from flowbutton.partitioners.fastq_records import check_start
-from flowbutton.partitioners.files import exists
+from flowbutton.partitioners.files import exists, file_name
 from flowbutton.partitioners.read_pairs import Lane as NamedLane
 from flowbutton.partitioners.read_pairs import find_pairs, lane_of
 from flowbutton.partitioners.sample_sheet import is_sheet, parse_sheet
@@ -260,7 +259,7 @@ def _refuse_other(head: bytes, uri: str) -> None:
     found = kind_of(head)
     if found is None or found in PACKED:
         return
-    made = f"make reads of it: samtools fastq -o reads.fastq.gz {PurePath(uri).name}"
+    made = f"make reads of it: samtools fastq -o reads.fastq.gz {file_name(uri)}"
     hint = made if found in ("BAM", "CRAM", "SAM") else "check which file is meant"
     raise BadInput(f"this is {found}, not FASTQ", why="", hint=hint, file=uri, byte=0)
 

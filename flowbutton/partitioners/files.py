@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from flowbutton.model.errors import BadInput, ChangedInput, MissingInput
-from flowbutton.model.pieces import Group, ObjectInfo, Source
+from flowbutton.model.pieces import Group, ObjectInfo, Source, split_query
 from flowbutton.model.store import DataAccess
 
 _WILD = frozenset("*?[")
@@ -55,13 +55,13 @@ def file_groups(source: Source, data: DataAccess) -> list[Group]:
 
 
 def file_name(uri: str) -> str:
-    """Return the last segment of a URI: ``ref.fa`` of ``file:///data/ref.fa``."""
-    return PurePosixPath(uri).name
+    """Return the last segment of a URI: ``ref.fa`` of ``file:///data/ref.fa`` and ``https://lab/ref.fa?signature=1``."""
+    return PurePosixPath(split_query(uri)[0]).name
 
 
 def file_suffix(uri: str) -> str:
     """Return the extension that tools look at: ``.fa``; ``.vcf.gz`` where a packed file says what is packed."""
-    suffixes = PurePosixPath(uri).suffixes
+    suffixes = PurePosixPath(file_name(uri)).suffixes
     return "".join(suffixes[-2:] if suffixes and suffixes[-1].lower() in _PACKED else suffixes[-1:])
 
 

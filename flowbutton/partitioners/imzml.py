@@ -21,9 +21,9 @@ import numpy.typing as npt
 from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.errors import BadInput, FlowbuttonError, MalformedRecord, MissingInput, OptionError
 from flowbutton.model.partitioner import Partitioner, Reader
-from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Place, Source
+from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Place, Source, split_query
 from flowbutton.model.store import DataAccess
-from flowbutton.partitioners.files import file_groups, unchanged
+from flowbutton.partitioners.files import file_groups, file_name, unchanged
 from flowbutton.partitioners.imzml_header import KINDS, ROW, Rows, read_head
 from flowbutton.partitioners.imzml_index import ImzmlIndex, row_range, walk_imzml
 from flowbutton.partitioners.ranges import Fetched, Span
@@ -234,10 +234,10 @@ class Imzml(Partitioner):
 
 def _probe(group: Group, data: DataAccess) -> Group:
     imzml = group.objects[0]
-    if not imzml.uri.lower().endswith(_SUFFIX):
+    if not file_name(imzml.uri).lower().endswith(_SUFFIX):
         raise BadInput(
             "this is not an imzML file",
-            why=f"its name does not end with '.imzML' but with '{PurePosixPath(imzml.uri).suffix}'",
+            why=f"its name does not end with '.imzML' but with '{PurePosixPath(file_name(imzml.uri)).suffix}'",
             hint="give the .imzML; its .ibd is found beside it",
             file=imzml.uri,
         )
@@ -247,10 +247,11 @@ def _probe(group: Group, data: DataAccess) -> Group:
 
 
 def _beside(imzml: str, data: DataAccess) -> ObjectInfo:
-    stem = imzml[: -len(_SUFFIX)]
+    path, query = split_query(imzml)
+    stem = path[: -len(_SUFFIX)]
     for suffix in (".ibd", ".IBD", ".Ibd"):
         try:
-            return data.head(stem + suffix)
+            return data.head(stem + suffix + query)
         except MissingInput:
             continue
     raise MissingInput(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flowbutton.model.errors import BadInput
+from flowbutton.partitioners.files import file_name
 
 _ENDINGS = re.compile(r"(\.(fastq|fq|txt))?(\.(gz|bgz|bgzf))?$", re.IGNORECASE)
 _MATE = re.compile(r"(?P<stem>.+?)[._-]R?(?P<mate>[12])(?P<rest>_\d{3})?")
@@ -30,13 +31,13 @@ class Lane:
 
 def stem_of(uri: str) -> str:
     """Return a file's name without folder and endings."""
-    name = uri.rpartition("/")[2]
+    name = file_name(uri)
     return _ENDINGS.sub("", name) or name
 
 
 def ends_like_fastq(uri: str) -> bool:
     """Return whether a file's name has an ending of FASTQ, plain or packed."""
-    match = _ENDINGS.search(uri)
+    match = _ENDINGS.search(file_name(uri))
     return match is not None and match[2] in ("fastq", "fq")
 
 

@@ -17,6 +17,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from flowbutton.model.errors import BadInput
+from flowbutton.partitioners.files import file_name
 from flowbutton.partitioners.read_pairs import Lane, ends_like_fastq
 
 _ALIASES = {"fastq_1": "r1", "fastq_2": "r2"}
@@ -28,7 +29,7 @@ _YES_NO = {"": False, "no": False, "false": False, "0": False, "yes": True, "tru
 
 def is_sheet(uri: str) -> bool:
     """Return whether a name is that of a sample sheet."""
-    return uri.lower().endswith((".csv", ".tsv"))
+    return file_name(uri).lower().endswith((".csv", ".tsv"))
 
 
 def parse_sheet(content: bytes, uri: str) -> list[Lane]:

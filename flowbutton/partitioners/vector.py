@@ -19,7 +19,7 @@ from typing import Any, ClassVar, cast
 from flowbutton.model.canonical import Json, canonical, digest_json
 from flowbutton.model.errors import BadInput, MissingInput
 from flowbutton.model.partitioner import Partitioner, Reader
-from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Source
+from flowbutton.model.pieces import Group, IndexPart, Layout, ObjectInfo, Piece, Source, split_query
 from flowbutton.model.store import DataAccess
 from flowbutton.partitioners.files import file_groups, file_name, file_suffix, unchanged
 from flowbutton.partitioners.whole import READ_BYTES
@@ -138,7 +138,7 @@ class Vector(Partitioner):
 
 
 def _with_siblings(info: ObjectInfo, data: DataAccess) -> tuple[ObjectInfo, ...]:
-    suffix = PurePosixPath(info.uri).suffix
+    suffix = PurePosixPath(file_name(info.uri)).suffix
     if suffix.lower() not in _KINDS:
         why = f"its extension is '{suffix}'"
         hint = f"give a file with one of: {', '.join(_KINDS)}"
@@ -146,9 +146,11 @@ def _with_siblings(info: ObjectInfo, data: DataAccess) -> tuple[ObjectInfo, ...]
     if suffix.lower() != ".shp":
         return (info,)
     found = [info]
+    path, query = split_query(info.uri)
     for place, sibling in enumerate(_SIBLINGS):
         try:
-            found.append(data.head(info.uri[: -len(suffix)] + (sibling if suffix == ".shp" else sibling.upper())))
+            other = path[: -len(suffix)] + (sibling if suffix == ".shp" else sibling.upper())
+            found.append(data.head(other + query))
         except MissingInput as error:
             if place < 2:
                 why = "a Shapefile is several files of one name"

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from flowbutton.model.errors import BadInput, ChangedInput, MissingInput, NotInStore
-from flowbutton.model.pieces import ObjectInfo
+from flowbutton.model.pieces import ObjectInfo, split_query
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import check_range, object_key
 from flowbutton.stores.objects import Objects
@@ -107,7 +107,7 @@ class StoreAccess:
         if self._cache is None:
             raise ValueError(f"{info.uri} needs a cache folder to become a file")
         known = hashlib.sha256(f"{info.uri}\0{info.identity}".encode()).hexdigest()
-        place = self._cache / f"{known}-{PurePosixPath(info.uri).name}"
+        place = self._cache / f"{known}-{PurePosixPath(split_query(info.uri)[0]).name}"
         if not place.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self._cache) as folder:

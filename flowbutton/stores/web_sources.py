@@ -195,7 +195,7 @@ def _told(uri: str) -> Iterator[None]:
     except (exceptions.UnauthenticatedError, exceptions.PermissionDeniedError) as error:
         hint = "check the credentials of this machine; for public data write gs://anonymous@bucket/key"
         if uri.lower().startswith("http"):
-            hint = "check the address; one that is signed may have run out"
+            hint = "check the address; a signature may have run out, and runs keep none"
         raise MissingInput(
             f"'{name}' can't be read", why="the server forbids it", hint=hint, file=shown(uri)
         ) from error

@@ -28,5 +28,21 @@ def test_no_value_is_left(secrets: list[str], words: list[str]) -> None:
     assert redacted_within({"a": [text, 1, None]}, values) == {"a": [found, 1, None]}
 
 
+ADDRESS = "https://h/a.fq?X-Amz-Credential=AK%2F1%2Fus&X-Amz-Expires=3600&X-Amz-Signature=0123abcd"
+
+
+def test_of_a_signed_address_the_rest_is_told() -> None:
+    told = "https://h/a.fq?X-Amz-Credential=…&X-Amz-Expires=3600&X-Amz-Signature=…"
+    assert redacted(f"GET {ADDRESS}, then '{ADDRESS}'", {}) == f"GET {told}, then '{told}'"
+    assert redacted_bytes(f"\xff {ADDRESS}\n".encode(), {}) == f"\xff {told}\n".encode()
+    assert redacted_within([{"uri": f"{ADDRESS},{ADDRESS}"}], {}) == [{"uri": f"{told},{told}"}]
+    assert redacted("http://h/x?sv=2024&sig=ab%2Bcd%3D%3D1#top", {}) == "http://h/x?sv=2024&sig=…#top"
+
+
+@given(st.sampled_from(["a?token=01234567", "https://h/b?key=short", "https://h/c?monkey_id=01234567", "\udcff?", "?"]))
+def test_what_only_looks_so_stays(text: str) -> None:
+    assert redacted(text, {}) == text
+
+
 def test_the_longer_of_two_values_goes_first() -> None:
     assert redacted("abcdefgh12", {"A": "abcdefgh", "B": "abcdefgh12"}) == "${env:B}"

@@ -12,6 +12,9 @@ import pytest
 from flowbutton.model.errors import ChangedInput, MissingInput
 from flowbutton.model.partitioner import Reader
 from flowbutton.model.pieces import Source
+from flowbutton.partitioners.files import file_name, file_suffix
+from flowbutton.partitioners.read_pairs import ends_like_fastq, stem_of
+from flowbutton.partitioners.sample_sheet import is_sheet
 from flowbutton.partitioners.whole import PART_BYTES, Whole, WholeFile
 from flowbutton.testing.partitioners import CutSource, MemoryAccess, PartitionerContract
 
@@ -142,3 +145,12 @@ def test_a_file_that_changes_is_found_out(data: MemoryAccess, tmp_path: Path) ->
         reader.path()
     with pytest.raises(ChangedInput):
         source.partitioner.index(source.parts[0][0], data)
+
+
+def test_the_query_of_an_address_is_no_part_of_a_name() -> None:
+    signed = "https://lab/run7/NA12_S1_L002_R1_001.fastq.gz?X-Amz-Credential=A/b.c&X-Amz-Signature=0123"
+    assert (file_name(signed), file_suffix(signed)) == ("NA12_S1_L002_R1_001.fastq.gz", ".fastq.gz")
+    assert (stem_of(signed), ends_like_fastq(signed)) == ("NA12_S1_L002_R1_001", True)
+    assert is_sheet("https://lab/s.tsv?sig=1")
+    assert not is_sheet("https://lab/s.fq?sheet=s.tsv")
+    assert file_name("/data/what?.fa") == "what?.fa", "in a path it is a letter like any other"

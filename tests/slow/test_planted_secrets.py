@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from servers import WebServer, serving
 
 from flowbutton.stores.opening import open_store
 
@@ -92,6 +93,51 @@ def nowhere(found: dict[str, bytes], told: str, *secrets: str) -> None:
     for secret in secrets:
         assert [name for name, data in found.items() if secret.encode() in data] == []
         assert secret not in told
+
+
+SIGNED = """
+flowbutton: 1
+name: signed
+params: {address: {type: uri}, break: {type: bool, default: false}}
+sources:
+  raw: {partitioner: whole, from: "${params.address}"}
+  named: {partitioner: whole, from: "${env:ADDRESS}"}
+stages:
+  open: {uses: "signed:open_it", for_each: {file: raw}, with: {breaks: "${params.break}"}}
+  again: {uses: "signed:open_it", for_each: {file: named}, with: {breaks: "${params.break}"}}
+outputs: {"{file}": open}
+"""
+OPENS = """
+import os
+from pathlib import Path
+
+
+def open_it(file: Path, *, breaks: bool) -> str:
+    if breaks:
+        raise PermissionError("not at " + os.environ["ADDRESS"])
+    return file.name
+"""
+
+
+def test_a_signed_address_is_in_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor one that comes from the environment, whatever the names in its query are."""
+    signature, whole = "planted%2FSignature%2B0123", "planted-plain-query-4567"
+    (place / "signed.yaml").write_text(SIGNED)
+    (place / "signed.py").write_text(OPENS)
+    (place / "www").mkdir()
+    (place / "www" / "a.txt").write_text("a")
+    with serving(WebServer(place / "www", head=403)) as web:
+        monkeypatch.setenv("ADDRESS", f"{web.url}/a.txt?{whole}")
+        run = ["run", "signed.yaml", "--workers", "1", "-p", f"address={web.url}/a.txt?n=1&sig={signature}"]
+        code, told = flowbutton(place, *run)
+        assert code == 0, told
+        assert (place / "results" / "a.txt").is_file()
+        code, failed = flowbutton(place, *run, "-p", "break=true")
+        assert code == 1, failed
+        assert "piece: of" in failed
+        assert any(signature in line for line in web.asked)
+    found = {str(file): file.read_bytes() for file in place.rglob("*") if file.is_file()}
+    nowhere(found | {f"the name {name}": name.encode() for name in found}, told + failed, signature, whole)
 
 
 @pytest.mark.parametrize("executor", ["processes", "lithops"])

@@ -103,7 +103,7 @@ def test_a_server_that_answers_no_head_is_asked_for_a_byte(tmp_path: Path, acces
     data = bytes(range(256)) * 40
     (tmp_path / "a").write_bytes(data)
     with serving(WebServer(tmp_path, head=status)) as web:
-        uri = f"{web.url}/a?signature=1"
+        uri = f"{web.url}/a?signature={'1' * 300}"
         assert access.head(uri).size == len(data)
         assert access.glob(uri) == [uri]
         assert access.read(uri, len(data), len(data) + 9) == b""
