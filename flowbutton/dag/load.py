@@ -76,6 +76,11 @@ def read_scalar(text: str) -> Scalar:
     return text
 
 
+def whole(value: object) -> object:
+    """Take ``1e3`` for the whole number that it is; all else stays."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def load(text: str, *, file: str) -> Document:
     """Read a YAML document. Never raises for what the text says: problems are in the result."""
     keys: dict[Path, Position] = {}

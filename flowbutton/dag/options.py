@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
 
 from flowbutton.dag.explain import explain
+from flowbutton.dag.load import whole
 from flowbutton.dag.problems import Path, Problems
 from flowbutton.model.canonical import Json
 from flowbutton.model.docstrings import read_docstring
@@ -26,7 +27,7 @@ def check_options(model: type[BaseModel], given: Mapping[str, Json], problems: P
 
     Strict: ``"5"`` is not a number. A whole number may be written as a float (``1e6``).
     """
-    text = json.dumps({name: _whole(value) for name, value in given.items()})
+    text = json.dumps({name: whole(value) for name, value in given.items()})
     try:
         checked = model.model_validate_json(text, strict=True)
     except ValidationError as error:
@@ -75,7 +76,3 @@ def cut_model(partitioner: Partitioner) -> type[BaseModel]:
 def cut_words(partitioner: Partitioner) -> Mapping[str, str]:
     """Return what the docstring of a partitioner's `cut` says of its options."""
     return read_docstring(type(partitioner).cut.__doc__).arguments
-
-
-def _whole(value: Json) -> Json:
-    return int(value) if isinstance(value, float) and value.is_integer() else value

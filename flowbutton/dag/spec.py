@@ -26,7 +26,7 @@ from pydantic import (
 
 from flowbutton.dag.explain import explain
 from flowbutton.dag.graph import Mode, OnError
-from flowbutton.dag.load import Document
+from flowbutton.dag.load import Document, whole
 from flowbutton.dag.partial import without
 from flowbutton.dag.problems import show_value
 from flowbutton.model.units import Unfit, parse_bytes, parse_duration
@@ -55,11 +55,6 @@ def _version(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise Unfit(f"{show_value(value)} is no version of the language", "write 'flowbutton: 1', without quotes or point")
-
-
-def _whole(value: object) -> object:
-    """Take ``1e3`` for the whole number that it is."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _amount(parse: Callable[[Any], float]) -> Callable[[object], float]:
@@ -95,7 +90,7 @@ def _memory(value: object) -> object:
 
 Name = Annotated[str, AfterValidator(_name)]
 Condition = Annotated[str, BeforeValidator(_condition)]
-Whole = Annotated[StrictInt, BeforeValidator(_whole)]
+Whole = Annotated[StrictInt, BeforeValidator(whole)]
 Bytes = Annotated[int, BeforeValidator(_amount(parse_bytes))]
 Seconds = Annotated[float, BeforeValidator(_amount(parse_duration)), Field(gt=0)]
 Number = StrictInt | StrictFloat | str
