@@ -22,7 +22,7 @@ from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import map_stage
 from flowbutton.stages.geospatial.expression import Expression, parse
 from flowbutton.stages.geospatial.grid import Grid
-from flowbutton.stages.geospatial.parts import PART_SCHEMA, add_part
+from flowbutton.stages.geospatial.parts import part_bundle
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -249,6 +249,4 @@ def _product(window: RasterWindow, folder: Path, values: Array) -> Bundle:
     rows, columns = window.seen
     top, left = window.rows.start - rows.start, window.columns.start - columns.start
     own = values[top : top + len(window.rows), left : left + len(window.columns)]
-    bundle = Bundle(folder / "parts.bundle", PART_SCHEMA)
-    add_part(bundle, window.rows.start, window.columns.start, own[None])
-    return bundle
+    return part_bundle(folder / "parts.bundle", window.rows.start, window.columns.start, own[None])

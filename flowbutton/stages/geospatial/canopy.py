@@ -17,7 +17,7 @@ from flowbutton.model.stage import Scratch
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.geospatial.cells import grids
-from flowbutton.stages.geospatial.parts import PART_SCHEMA, add_part, assemble
+from flowbutton.stages.geospatial.parts import assemble, part_bundle
 from flowbutton.stages.geospatial.surface import heights_of
 from flowbutton.stages.geospatial.survey import Cloud
 from flowbutton.stages.geospatial.terrain import NO_PARTS
@@ -84,9 +84,7 @@ def _read(parts: Parts, tile: Tile, dtype: npt.DTypeLike, halo: int = 0) -> Arra
 
 
 def _write(scratch: Scratch, tile: Tile, values: Array) -> Bundle:
-    bundle = Bundle(Path(scratch) / "product.bundle", PART_SCHEMA)
-    add_part(bundle, tile.row, tile.column, values[None])
-    return bundle
+    return part_bundle(Path(scratch) / "product.bundle", tile.row, tile.column, values[None])
 
 
 def _neighbours(seen: Array, kernel: int) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from flowbutton.model.bundle import BundleKey, BundleSink, KeySchema, Parts
 from flowbutton.model.errors import Bug
+from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.columns import pack, unpack
 from flowbutton.stages.geospatial.grid import BLOCK, cut_axis
 
@@ -46,6 +48,13 @@ def add_part(sink: BundleSink, row: int, column: int, values: Array) -> None:
     """Cut values as `cut_part` does, and add them to a bundle of `PART_SCHEMA`."""
     for key, data in cut_part(row, column, values):
         sink.add(key, data)
+
+
+def part_bundle(place: Path, row: int, column: int, values: Array) -> Bundle:
+    """Cut values as `cut_part` does, into a bundle of their own: the new file ``place``."""
+    bundle = Bundle(place, PART_SCHEMA)
+    add_part(bundle, row, column, values)
+    return bundle
 
 
 def assembled_rows(

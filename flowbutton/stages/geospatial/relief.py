@@ -17,7 +17,7 @@ from flowbutton.model.bundle import Parts
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.geospatial.parts import PART_SCHEMA, add_part, assemble
+from flowbutton.stages.geospatial.parts import assemble, part_bundle
 from flowbutton.stages.geospatial.survey import Cloud
 from flowbutton.stages.geospatial.tiles import Tile
 
@@ -102,6 +102,4 @@ def _seen(terrain: Parts, tile: Tile) -> Floats:
 
 
 def _write(scratch: Scratch, tile: Tile, values: npt.NDArray[Any]) -> Bundle:
-    bundle = Bundle(Path(scratch) / "product.bundle", PART_SCHEMA)
-    add_part(bundle, tile.row, tile.column, values[None])
-    return bundle
+    return part_bundle(Path(scratch) / "product.bundle", tile.row, tile.column, values[None])

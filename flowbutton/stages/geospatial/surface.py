@@ -20,7 +20,7 @@ from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.geospatial.cells import GROUND, CellGrids, Ints, grids
 from flowbutton.stages.geospatial.ground_points import places
-from flowbutton.stages.geospatial.parts import PART_SCHEMA, add_part
+from flowbutton.stages.geospatial.parts import part_bundle
 from flowbutton.stages.geospatial.survey import Cloud
 from flowbutton.stages.geospatial.terrain import NO_PARTS
 from flowbutton.stages.geospatial.tiles import Tile
@@ -111,9 +111,7 @@ def _counted(points: Parts, window: Window, cell: int) -> Ints:
 
 def product(folder: Path, name: str, tile: Tile, bands: list[npt.NDArray[Any]]) -> Bundle:
     """Return the parts of a tile's product; its bands come southmost row first, as the lattice has them."""
-    bundle = Bundle(folder / f"{name}.bundle", PART_SCHEMA)
-    add_part(bundle, tile.row, tile.column, np.stack(bands)[:, ::-1])
-    return bundle
+    return part_bundle(folder / f"{name}.bundle", tile.row, tile.column, np.stack(bands)[:, ::-1])
 
 
 def heights_of(found: CellGrids, values: npt.NDArray[np.int64], cloud: Cloud) -> npt.NDArray[np.float64]:
