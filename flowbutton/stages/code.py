@@ -179,8 +179,11 @@ class _Closure:
             self._take_import(*module.imports[name], attributes)
 
     def take_whole(self, module_name: str) -> None:
-        """Take in all of a local module, or the version of a library."""
-        if not self._is_local(module_name):
+        """Take in all of a local module, or the version of a library.
+
+        flowbutton's own name alone means any of its modules, which it imports when they are used: its version, too.
+        """
+        if module_name == _OURS or not self._is_local(module_name):
             self._take_library(module_name)
         elif (module_name, "*") not in self._seen:
             module = self._parsed(module_name)

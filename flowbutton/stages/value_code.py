@@ -185,7 +185,9 @@ def _is_library(module: str) -> bool:
     """Return whether a module was installed, and not linked to its source as one that is worked on."""
     top = module.partition(".")[0]
     file = getattr(sys.modules.get(top), "__file__", None)
-    if top in sys.stdlib_module_names or top == "flowbutton" or file is None:
+    if top == "flowbutton":  # what is named of it counts by its code, as in functions of modules
+        return False
+    if top in sys.stdlib_module_names or file is None:
         return True
     places = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
     return any(Path(file).is_relative_to(place) for place in places)

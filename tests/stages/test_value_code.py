@@ -129,6 +129,19 @@ def test_libraries_count_by_their_version() -> None:
     assert not [part for part in found.parts if part.startswith("numpy")]
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("from flowbutton import Tally\ndef f(x: Tally):\n    return x\n", True),
+        ("import flowbutton\ndef f(x):\n    return flowbutton.Tally\n", False),
+    ],
+)
+def test_of_flowbutton_what_is_named_counts_by_its_code(text: str, named: bool) -> None:
+    found = identity(text)
+    assert ("flowbutton.model.stage:Tally" in found.parts) is named
+    assert not [part for part in found.parts if part.endswith(":*")], "the package as a value counts by its version"
+
+
 def test_a_module_beside_the_notebook_counts_by_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     for name, text in (("beside_one", "K = 1\n"), ("beside_two", "K = 2\n")):
