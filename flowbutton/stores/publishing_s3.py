@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import mimetypes
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
@@ -180,10 +181,10 @@ class S3Publisher(Publisher):
     def _put_all(self, outputs: Sequence[_Output], objects: Objects) -> None:
         large = [output for output in outputs if output.is_large(self._sizes)]
         begun: list[tuple[_Output, str]] = []
+        keys = json.dumps({"keys": [output.call["Key"] for output in large], "writer": uuid.uuid4().hex}).encode()
         try:
             if large:  # named first: an upload that nobody knows of would hold its parts for ever
-                keys = json.dumps([output.call["Key"] for output in large])
-                self._bucket.put(self._key(self._uploads), keys.encode(), self._uploads)
+                self._bucket.put(self._key(self._uploads), keys, self._uploads)
             for output in large:
                 begun.append((output, begin(self._bucket.client, output.call)))
             shown = [self._sent(output, upload_id, objects) for output, upload_id in begun]
@@ -193,9 +194,16 @@ class S3Publisher(Publisher):
                     done.result()
         except BaseException:
             with suppress(Exception):  # the first error is the one to tell; the next publishing tries again
-                self._end_uploads()
+                for output, upload_id in begun:
+                    abort(self._bucket.client, self._bucket.call(output.call["Key"]), upload_id)
+                self._forget_uploads(keys)
             raise
         if large:
+            self._forget_uploads(keys)
+
+    def _forget_uploads(self, keys: bytes) -> None:
+        """Remove the list of uploads unless it is another's: who stood still may wake up behind its successor."""
+        if self._bucket.get(self._key(self._uploads)) == keys:
             self._delete(self._uploads)
 
     def _sent(self, output: _Output, upload_id: str, objects: Objects) -> Callable[[], None]:
@@ -232,7 +240,7 @@ class S3Publisher(Publisher):
         """Free the parts that a publishing left which was killed; what it had made visible stays."""
         text = self._bucket.get(self._key(self._uploads))
         if text is not None:
-            for key in json.loads(text):
+            for key in json.loads(text)["keys"]:
                 found = partial(self._bucket.client.list_multipart_uploads, **self._bucket.call(), Prefix=key)
                 for upload in repeated(found).get("Uploads", []):
                     if upload["Key"] == key:

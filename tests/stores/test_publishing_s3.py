@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -197,6 +200,36 @@ def test_what_a_killed_publishing_left_is_freed(s3: str, tmp_path: Any, monkeypa
     publisher.publish(found, objects)
     assert _uploads(s3) == []
     assert _keys(s3, "out/") == [NOTE, "a"]
+
+
+class Halting(LocalStore):
+    """A store that tells when a large object is read first, and waits then."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        if start:
+            self.reached.set()
+            assert self.go_on.wait(120)
+        return super().get(key, start, stop)
+
+
+def test_who_wakes_up_behind_its_successor_ends_its_own_uploads_only(s3: str, tmp_path: Path) -> None:
+    found = {"a": stored(Objects(LocalStore(tmp_path)), random.Random(6).randbytes(11 * MIB))}
+    first, second = Halting(tmp_path), Halting(tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        ends = []
+        for store in (first, second):
+            ends.append(pool.submit(S3Publisher(f"{s3}/out", "words", SMALL).publish, found, Objects(store)))
+            assert store.reached.wait(120)
+        first.go_on.set()
+        assert ends[0].exception(120) is not None, "its upload was ended by who came after it"
+        second.go_on.set()
+        ends[1].result(120)
+    assert _content(S3Publisher(f"{s3}/out", "words"), "a") == random.Random(6).randbytes(11 * MIB)
+    assert (_uploads(s3), _keys(s3, "out/")) == ([], [NOTE, "a"])
 
 
 def test_what_somebody_else_put_there_is_not_replaced(s3: str, tmp_path: Any) -> None:
