@@ -52,15 +52,26 @@ class Cost:
     mib: float
 
 
+_STARTED = """
+import json, os, subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
+"""
+
+
 def measured(command: Sequence[str], folder: Path, **environment: str) -> Cost:
-    """Run a command and return what it cost; its children count too."""
+    """Run a command and return what it cost; its children count too.
+
+    A small process starts it: its peak memory would begin with that of this process, which has made the data.
+    """
     start = time.monotonic()
-    child = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT | environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, command)
-    return Cost(time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    started = [sys.executable, "-c", _STARTED, *command]
+    done = subprocess.run(started, cwd=folder, env=ENVIRONMENT | environment, stdout=subprocess.PIPE, check=True)
+    code, cpu_s, peak_kib = json.loads(done.stdout)
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+    return Cost(time.monotonic() - start, cpu_s, peak_kib / 1024)
 
 
 def spectra_of(imzml: Path) -> Iterator[tuple[int, int, Any, Any]]:
