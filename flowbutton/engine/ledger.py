@@ -20,6 +20,7 @@ from flowbutton.engine.tree_node import TreeNode
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import BadInput, LedgerBroken
 from flowbutton.model.stage import RAISE_TOLERATE, Balance, LedgerRule
+from flowbutton.model.units import show_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class LedgerLine:
         return cls(value["stage"], value["unit"], value["emitted"], value["consumed"], counts)
 
     def __str__(self) -> str:
-        parts = [f"{self.consumed:,} {self.unit} in"]
+        parts = [f"{show_records(self.consumed, self.unit)} in"]
         if self.counts.out is not None:
             parts.append(f"{self.counts.out:,} out")
         for reason, count in (*self.counts.filtered.items(), *self.counts.set_aside.items()):

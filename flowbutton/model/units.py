@@ -81,6 +81,12 @@ def _duration_hint(text: str) -> str:
     return f"write {match[1]}{known}" if match and known else _SECONDS_HINT
 
 
+def show_records(count: int, unit: str) -> str:
+    """Write a number of records in their unit, which is a plural: ``12 spectra``, ``1 spectrum``, ``1,000 reads``."""
+    one = "spectrum" if unit == "spectra" else unit.removesuffix("s")
+    return f"{count:,} {one if count == 1 else unit}"
+
+
 def show_bytes(count: int) -> str:
     """Write a number of bytes for people: ``31.4 MiB``."""
     amount = float(count)

@@ -55,7 +55,7 @@ def run_command(
     junit: Path | None,
     summary: Path | None,
 ) -> int:
-    """Run PIPELINE: a file, or the name of one that ships (genomics).
+    """Run PIPELINE: a file, or the name of one that ships: genomics, geospatial, metabolomics.
 
     What an earlier run has done is reused; nothing else is run again.
     """

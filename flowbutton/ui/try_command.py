@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbutton.model.errors import FlowbuttonError, OptionError
+from flowbutton.model.units import show_records
 from flowbutton.ui.exits import Exit
 from flowbutton.ui.options import KeyValue
 from flowbutton.ui.words import counted, shown_path, shown_time
@@ -88,7 +89,7 @@ def _check_out(out: Path | None) -> None:
 
 def _piece_words(told: Told) -> str:
     key = ", ".join(f"{name} {value}" for name, value in told.piece.key)
-    unit = "" if told.piece.records is None else f", {told.piece.records:,} {told.partitioner.unit}"
+    unit = "" if told.piece.records is None else f", {show_records(told.piece.records, told.partitioner.unit)}"
     number = "the whole file" if told.pieces == 1 else f"piece {told.number} of {told.pieces} (--piece chooses another)"
     return f"{told.argument}: {number}, read by {told.partitioner.name}{unit}; {key}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowbutton.model.units import Unfit, parse_bytes, parse_duration
+from flowbutton.model.units import Unfit, parse_bytes, parse_duration, show_records
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,14 @@ def test_durations(text: str, hint: str) -> None:
         parse_duration(text)
     assert caught.value.hint == hint
     assert str(caught.value) == f"{caught.value.what}; {hint}"
+
+
+def test_one_record_is_written_as_one() -> None:
+    counts = [(1, "reads"), (1, "spectra"), (2, "spectra"), (0, "files"), (1000, "points")]
+    assert [show_records(*count) for count in counts] == [
+        "1 read",
+        "1 spectrum",
+        "2 spectra",
+        "0 files",
+        "1,000 points",
+    ]

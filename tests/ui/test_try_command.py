@@ -123,7 +123,7 @@ def refused(capsys, *arguments, code=Exit.USAGE):
 
 def test_a_reader_is_opened_on_the_whole_file_and_records_are_counted(capsys, here):
     assert told(capsys, f"{here}:count", "--input", "a.txt", "--with", "least=4").splitlines()[:1] == [
-        "file: the whole file, read by whole, 1 files; file a.txt, ordinal 0"
+        "file: the whole file, read by whole, 1 file; file a.txt, ordinal 0"
     ]
     text = told(capsys, f"{here}:count", "--input", "file=a.txt", "--with", "least=9")
     assert "said by the stage" in text
