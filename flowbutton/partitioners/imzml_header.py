@@ -30,6 +30,7 @@ _CENTROID, _PROFILE = "MS:1000127", "MS:1000128"
 _PIXEL_X, _PIXEL_Y = "IMS:1000046", "IMS:1000047"
 _X, _Y = "IMS:1000050", "IMS:1000051"
 _OFFSET, _LENGTH, _STORED = "IMS:1000102", "IMS:1000103", "IMS:1000104"
+_PLACE_WORDS = {_OFFSET: "offset", _LENGTH: "length"}
 _MZ, _INTENSITY = "MS:1000514", "MS:1000515"
 _NO_COMPRESSION, _ZLIB = "MS:1000576", "MS:1000574"
 _OTHER_COMPRESSIONS = {
@@ -146,13 +147,16 @@ def read_header(blocks: Iterable[bytes], *, file: str) -> Header:
 
 
 def read_head(read: Callable[[int, int], bytes], size: int, *, file: str) -> Header:
-    """Look at the first bytes only: the header's terms and those of the first spectra.
+    """Look at the first bytes only, up to a spectrum: the header's terms and those of the first spectra.
 
     Raises:
         BadInput: it is not imzML.
     """
     scan = _Scan(file)
-    scan.feed(read(0, min(size, _HEAD_BYTES)))
+    for start in range(0, size, _HEAD_BYTES):
+        scan.feed(read(start, min(start + _HEAD_BYTES, size)))
+        if scan.has_spectra:
+            break
     return scan.header()
 
 
@@ -178,6 +182,11 @@ class _Scan:
     def close(self) -> None:
         """Parse the end."""
         self._parse(b"", last=True)
+
+    @property
+    def has_spectra(self) -> bool:
+        """Whether a spectrum was found already."""
+        return bool(self._found.rows)
 
     def header(self) -> Header:
         """Return what was found so far."""
@@ -289,16 +298,20 @@ class _Scan:
         if len(kinds) != 1:
             raise self._malformed(f"the {name} of a spectrum has no number type that is known", "")
         (kind,) = kinds
-        missing = [word for word, key in (("offset", _OFFSET), ("length", _LENGTH)) if key not in terms]
-        if missing:
-            raise self._malformed(f"the {name} of a spectrum lacks its external {' and '.join(missing)}", "")
         packed = self._packed(terms, name)
-        values = self._whole(f"external array length of the {name}", terms[_LENGTH], least=0)
-        offset = self._whole(f"external offset of the {name}", terms[_OFFSET], least=0)
+        values = self._whole(f"external array length of the {name}", self._said(terms, _LENGTH, name), least=0)
+        if not values:
+            return 0, 0, 0, KINDS.index(kind), packed  # nowhere, wherever its offset is
+        offset = self._whole(f"external offset of the {name}", self._said(terms, _OFFSET, name), least=0)
         stored = values * np.dtype(kind).itemsize
         if packed:
             stored = self._whole(f"external encoded length of the {name}", terms.get(_STORED, ""), least=0)
         return values, offset, stored, KINDS.index(kind), packed
+
+    def _said(self, terms: Mapping[str, str], key: str, name: str) -> str:
+        if key not in terms:
+            raise self._malformed(f"the {name} of a spectrum lacks its external {_PLACE_WORDS[key]}", "")
+        return terms[key]
 
     def _packed(self, terms: Mapping[str, str], name: str) -> int:
         for accession in _OTHER_COMPRESSIONS.keys() & terms.keys():

@@ -145,6 +145,26 @@ def test_an_xml_in_another_encoding_than_it_says(tmp_path: Path) -> None:
     assert "line" in caught.value.where
 
 
+def test_a_long_head_before_the_first_spectrum(tmp_path: Path) -> None:
+    path = write_imzml(tmp_path / "x.imzML", GOOD, FileLayout(polarity="negative"))
+    edited(path, lambda text: text.replace("<fileDescription>", f"<!-- {'history ' * 50_000} --><fileDescription>"))
+    (row,) = cast(list[dict[str, object]], Imzml().table(cut(path).groups))
+    assert row["polarity"] == "negative"
+    read(path)
+
+
+@pytest.mark.parametrize("change", [without("IMS:1000102"), valued("IMS:1000102", "-1"), valued("IMS:1000102", "9999")])
+def test_the_arrays_of_an_empty_spectrum_are_nowhere(tmp_path: Path, change: Callable[[str], str]) -> None:
+    path = write_imzml(tmp_path / "x.imzML", [*GOOD, pixel(3, [], [])])
+
+    def change_the_last(text: str) -> str:
+        at = text.index('id="spectrum=3"')
+        return text[:at] + change(text[at:])
+
+    edited(path, change_the_last)
+    read(path)
+
+
 def test_an_ibd_in_capitals_is_found(tmp_path: Path) -> None:
     path = write_imzml(tmp_path / "x.imzML", GOOD)
     path.with_suffix(".ibd").rename(tmp_path / "x.IBD")
