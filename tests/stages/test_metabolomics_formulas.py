@@ -95,6 +95,7 @@ def read(path: Path, text: str | bytes) -> Database:
         'id,name,formula\nA1,water,H2O\nA2,"salt, table",NaCl\n',
         "\ufeffFormula\tName\tID\r\nH2O\twater\tA1\r\n\r\nNaCl\tsalt, table\tA2\r\n",
         "sf;mol_name;molecule_id\nH2O;water;A1\nNaCl;salt, table;A2",
+        '\r\n ,,\r\nHMDB_ID,CHEMICAL_FORMULA,Common Name\r\nA1,H2O,water\r\nA2,NaCl,"salt, table"\r\n',
         "Compound Name\tCompound ID\tMolecular Formula\rwater\tA1\tH2O\rsalt, table\tA2\tNaCl\r",
     ],
 )
@@ -128,6 +129,12 @@ def test_databases_of_no_use(tmp_path: Path, text: bytes, match: str) -> None:
     with pytest.raises(BadInput, match=match) as caught:
         read(tmp_path / "db.csv", text)
     assert caught.value.where["file"] in ("db.csv", str(tmp_path / "db.csv"))
+
+
+def test_a_quotation_mark_that_is_not_closed_takes_no_rows_away(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a row of a database can't be read") as caught:
+        read(tmp_path / "db.csv", 'formula,name\nH2O,"a\nb"\nCO2,"c\nCH4,d\nNH3,e\n')
+    assert caught.value.where["line"] == 4
 
 
 def choose(folder: Path, formulas: list[str], polarity: str = "positive", **options: object) -> IonList:

@@ -19,8 +19,20 @@ from flowbutton.stages.metabolomics.formulas import parse_formula
 
 # Names of columns, in small letters alone: 'Molecular Formula' is 'molecularformula'.
 _FORMULA = ("formula", "sf", "sumformula", "molecularformula", "chemicalformula", "molformula")
-_NAME = ("name", "moleculename", "molname", "compound", "compoundname")
-_ID = ("id", "moleculeid", "molid", "identifier", "compoundid", "inchikey")
+_NAME = ("name", "moleculename", "molname", "compound", "compoundname", "commonname", "metabolite")
+_ID = (
+    "id",
+    "moleculeid",
+    "molid",
+    "identifier",
+    "compoundid",
+    "accession",
+    "hmdbid",
+    "lmid",
+    "chebiid",
+    "keggid",
+    "inchikey",
+)
 _SHOWN = 5
 
 
@@ -98,11 +110,9 @@ def _text(data: bytes, file: str) -> str:
 
 def _rows(text: str, file: str) -> Iterator[tuple[int, str, str, str]]:
     """Yield line number, formula, name and id of each row that is not blank."""
-    head = next(iter(text.splitlines()), "")
-    reader = csv.reader(
-        io.StringIO(text, newline=None), delimiter="\t" if "\t" in head else ";" if ";" in head else ","
-    )
-    names = [name.strip() for name in next(reader, [])]
+    records = _records(text, file)
+    _, head = next(records, (1, []))
+    names = [name.strip() for name in head]
     letters = ["".join(filter(str.isalpha, name.lower())) for name in names]
     formula, name, number = (_column(letters, known) for known in (_FORMULA, _NAME, _ID))
     if formula is None:
@@ -112,17 +122,32 @@ def _rows(text: str, file: str) -> Iterator[tuple[int, str, str, str]]:
             hint="name the columns in the first line: id, name, formula",
             file=file,
         )
+    for line, row in records:
+        yield line, _cell(row, formula), _cell(row, name), _cell(row, number)
+
+
+def _records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield line number and cells of each line that is not blank; a quoted cell may go on, and the last line counts.
+
+    Raises:
+        BadInput: a quotation mark is not closed, which would take all rows after it into one cell.
+    """
+    head = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = "\t" if "\t" in head else ";" if ";" in head else ","
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, strict=True)
+    begins = 1
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
-                yield reader.line_num, _cell(row, formula), _cell(row, name), _cell(row, number)
+                yield reader.line_num, row
+            begins = reader.line_num + 1
     except csv.Error as error:
         raise BadInput(
             "a row of a database can't be read",
             why=str(error),
-            hint="look for a quotation mark that is not closed",
+            hint="look for a quotation mark that is not closed; inside of quotes it is written twice",
             file=file,
-            line=reader.line_num,
+            line=begins,
         ) from error
 
 
