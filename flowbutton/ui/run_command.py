@@ -114,11 +114,12 @@ def _workers_at_hand(asked: Asked) -> AbstractContextManager[None]:
     """Fork what workers are forked from while nothing but flowbutton is loaded; they need what this process needs."""
     if asked.executor not in (None, "processes"):
         return nullcontext()
-    import flowbutton.worker.entry  # noqa: F401
     from flowbutton.executors.births import forked_ahead
     from flowbutton.model.late import OF_OTHERS, put_off
+    from flowbutton.worker.entry import know_installed
 
     put_off(*OF_OTHERS)
+    know_installed()
     return forked_ahead()
 
 

@@ -6,9 +6,11 @@ import json
 import re
 
 import pytest
+import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from flowbutton.dag import load as loading
 from flowbutton.dag.load import NODE_LIMIT, load, read_scalar
 from flowbutton.dag.problems import Position
 
@@ -54,6 +56,55 @@ def test_quoted_text_is_itself(value: str) -> None:
 def test_a_scalar_that_is_text_is_the_text_as_written(text: str) -> None:
     value = read_scalar(text)
     assert value == text if isinstance(value, str) else json.loads(json.dumps(value)) == value
+
+
+TINY = """\
+name: "tiny"  # a comment
+base: &base {memory: 2GiB, on: yes, many: [a, 'b c', "d\\te"]}
+lines: |
+  a.fq
+folded: >-
+  one
+  two
+stages:
+  - double:
+      <<: *base
+      uses: tiny:double
+      é: ü
+empty:
+"""
+ODD = [
+    *"?!\t\ufeffab: -[]{},#&*|>'\"%`\\0.~<=é\u2028\x85\r😀\x00\n",
+    "\n  ",
+    "- ",
+    ": ",
+    " #",
+    "---\n",
+    "...\n",
+    "<<: ",
+]
+
+
+@pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML was built without libyaml")
+@given(edits=st.lists(st.tuples(st.integers(0, len(TINY)), st.integers(0, 3), st.sampled_from(ODD)), max_size=3))
+@example([(TINY.index("ouble"), 0, "\t")])
+@example([(TINY.index("uses"), 0, "\ufeff")])
+@example([(TINY.index("2GiB"), 4, "")])
+@example([(TINY.index("mory"), 0, "? ")])
+@example([(TINY.index("2GiB"), 4, "!!int")])
+def test_libyaml_reads_what_pyyaml_reads_and_what_it_refuses_is_read_by_pyyaml(
+    edits: list[tuple[int, int, str]],
+) -> None:
+    text = TINY
+    for place, length, put in edits:
+        text = text[:place] + put + text[place + length :]
+    quick = load(text, file="f")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "_quick", loading._Nodes)
+        slow = load(text, file="f")
+    assert repr(quick.value) == repr(slow.value)
+    assert [str(problem) for problem in quick.problems.sorted()] == [str(one) for one in slow.problems.sorted()]
+    assert quick.positions == slow.positions
 
 
 def told(text: str) -> list[tuple[int, int, str]]:
