@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from flowbutton.model.errors import BadInput, TruncatedInput
-from flowbutton.model.stage import Scratch
+from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import map_stage
 from flowbutton.stages.genomics.tools import run_minimap
 
@@ -41,7 +41,7 @@ class Contig:
     length: int
 
 
-@map_stage("genomics.index_reference")
+@map_stage("genomics.index_reference", resources=Resources(memory_base_bytes=512 << 20, memory_per_input_byte=4.0))
 def index_reference(reference: Path, scratch: Scratch, *, preset: Literal["sr"] = "sr") -> Reference:
     """Uncompress a reference and index it for reading by position (faidx) and for aligning (minimap2).
 
