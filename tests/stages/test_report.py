@@ -6,11 +6,13 @@ import gzip
 import html
 import random
 import re
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pysam
 import pytest
 from pages import PageChecker
@@ -90,6 +92,21 @@ def summarized(
 @pytest.fixture
 def summary(tmp_path: Path) -> AlignmentSummary:
     return summarized(tmp_path, READS)
+
+
+def test_bases_without_reads_take_no_memory() -> None:
+    """The reads of a panel lie a chromosome apart."""
+    length, (none, one) = 10**7, (np.zeros(0, np.int64), np.ones(1, np.int64))
+    counter = WindowCounter([(0, 0, length)], [length])
+    tracemalloc.start()
+    for position in (5, length // 2, length - 100):
+        counter.add(Records(b"", none, none, one * 0, one * position, one * 0, one * 100), is_own=True)
+    [depth] = counter.summary().depths
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
+    assert depth.histogram == {0: length - 300, 1: 300}
+    assert sum(depth.aligned) == 300
 
 
 def file_quality() -> FileQuality:

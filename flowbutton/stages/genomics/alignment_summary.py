@@ -187,6 +187,7 @@ class _RangeCounter:
         if not reaching.any():
             return
         position, ends = np.maximum(position[reaching], self._done), ends[reaching]
+        self._finish(int(position[0]))  # however far away: nothing is held for bases without reads
         size = int(ends.max()) - self._done + 1
         changes = np.zeros(max(size, len(self._changes)), np.int64)
         changes[: len(self._changes)] = self._changes
