@@ -29,8 +29,17 @@ from flowbutton.stages.geospatial.grid import Grid
 from flowbutton.stages.geospatial.parts import assemble
 from flowbutton.stages.geospatial.product import Product
 from flowbutton.stages.geospatial.pyramid import halved
-from flowbutton.stages.geospatial.zonal import zonal, zone_table
-from flowbutton.stages.geospatial.zones import _identifiers, _on_map, _polygon, read_zones, zone_windows
+from flowbutton.stages.geospatial.zonal import Rule, _apart, _Block, zonal, zone_table
+from flowbutton.stages.geospatial.zones import (
+    Zone,
+    _identifiers,
+    _on_map,
+    _polygon,
+    meeting,
+    place_zones,
+    read_zones,
+    zone_windows,
+)
 from flowbutton.testing.partitioners import CutSource, MemoryAccess
 from flowbutton.testing.stages import StageContract
 
@@ -211,6 +220,15 @@ def test_zones_that_are_odd_are_repaired_or_told() -> None:
         _on_map([None, ring_of_two], WGS84, grid.model_copy(update={"crs": WGS84}))
 
 
+def test_metres_that_a_file_takes_for_degrees_are_told() -> None:
+    grid = Grid(crs=WGS84, transform=(1, 0, 0, 0, -1, 10), rows=10, columns=10)
+    metres, degrees = (shapely.to_wkb(shapely.box(x, 5, x + 50, 9)) for x in (500_000, 170))
+    with pytest.raises(BadInput, match=r"not degrees.*one of them is 500050; .*a_srs") as caught:
+        _on_map([None, degrees, metres], WGS84, grid)
+    assert caught.value.where["record"] == 3
+    assert _on_map([degrees], WGS84, grid)[0].bounds == (170, 5, 220, 9)
+
+
 def test_zones_over_a_product_without_a_coordinate_system_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "zones.geojson"
     square = {"type": "Polygon", "coordinates": [[[0, 0], [4, 0], [4, 4], [0, 0]]]}
@@ -230,6 +248,24 @@ def test_identifiers_are_a_column_of_distinct_values() -> None:
         _identifiers(features, "name", "f")
     with pytest.raises(BadInput, match="no column 'nam'"):
         _identifiers(features, "nam", "f")
+
+
+@pytest.mark.parametrize("rule", ["centre", "all_touched"])
+def test_zones_together_cover_what_each_covers_alone(rule: Rule) -> None:
+    grid = Grid(crs="", transform=(2, 0, 0, 0, -2, 600), rows=300, columns=256)
+    random = np.random.default_rng(1)
+    places, sizes = random.uniform(-20, 600, (90, 1, 2)), random.choice([1, 10, 90], (90, 1, 1))
+    shapes = [*map(shapely.Polygon, places + sizes * random.random((90, 3, 2)))]
+    shapes += [shapely.box(x, 540, x + 2, 542) for x in range(0, 500, 2)]  # each a pixel beside the next
+    zones = place_zones([Zone(number, shape, "") for number, shape in enumerate(shapes)], grid)
+    columns = range(256)
+    for rows in (range(256), range(256, 300)):
+        block, near = _Block(rows, columns, grid), meeting(zones, rows, columns)
+        found = {number: np.asarray(pixels).tolist() for number, pixels, _ in block.coverage(near, rule)}
+        alone = {zone.number: next(block.coverage([zone], rule))[1].tolist() for zone in near}
+        assert found == alone
+        assert sum(map(len, alone.values())) > 200
+    assert len(_apart(zones, range(256), columns)) < 30, "GDAL is asked once for many"
 
 
 def test_a_zone_without_a_number_among_numbers_is_told(tmp_path: Path) -> None:

@@ -251,25 +251,33 @@ class _Block:
         if rule == "fraction":
             yield from self._fractions(near)
             return
-        for zone in near:
-            yield zone.number, np.flatnonzero(self._touched(zone, all_touched=rule == "all_touched")), None
+        for together in _apart(near, self._rows, self._columns):
+            yield from self._touched(together, all_touched=rule == "all_touched")
 
-    def _touched(self, zone: PlacedZone, *, all_touched: bool) -> Array:
-        """Take the pixels by GDAL, which at a centre on a border goes by how rings turn: on the map, not in pixels."""
+    def _touched(self, zones: Sequence[PlacedZone], *, all_touched: bool) -> Iterator[Covered]:
+        """Take the pixels by GDAL, which at a centre on a border goes by how rings turn: on the map, not in pixels.
+
+        The boxes of the zones have no pixel in common.
+        """
         import rasterio.features
         import shapely
         from rasterio.transform import Affine
 
         a, b, _, d, e, _ = self._grid
         up = -1 if a * e < b * d else 1
+        turned = [shapely.transform(zone.pixels, lambda points: points * [1, up]) for zone in zones]
         found: Array = rasterio.features.rasterize(
-            [(shapely.transform(zone.pixels, lambda points: points * [1, up]), 1)],
+            [(shape, place) for place, shape in enumerate(turned, start=1)],
             out_shape=(len(self._rows), len(self._columns)),
             transform=Affine(1, 0, self._columns.start, 0, up, up * self._rows.start),
             all_touched=all_touched,
-            dtype="uint8",
-        )
-        return found
+            dtype="int32",
+        ).ravel()
+        pixels = np.flatnonzero(found)
+        order = np.argsort(found[pixels], kind="stable")
+        ends = np.searchsorted(found[pixels][order], np.arange(1, len(zones)), side="right")
+        for zone, own in zip(zones, np.split(pixels[order], ends), strict=True):
+            yield zone.number, own, None
 
     def _fractions(self, zones: Sequence[PlacedZone]) -> Iterator[Covered]:
         """Take the fractions by exactextract: on the map, where its roundings are those of the whole raster.
@@ -299,6 +307,24 @@ class _Block:
         for row in found:
             told = row["properties"]
             yield told["number"], np.asarray(told["values"], np.int32), np.asarray(told["coverage"])
+
+
+def _apart(zones: Sequence[PlacedZone], rows: range, columns: range) -> list[list[PlacedZone]]:
+    """Divide zones into sets whose boxes have no pixel of a block in common: GDAL is asked once for each set."""
+    found: list[list[PlacedZone]] = []
+    taken: list[npt.NDArray[np.bool_]] = []
+    for zone in zones:
+        top, bottom, left, right = zone.box
+        box = np.s_[
+            max(top - rows.start, 0) : bottom - rows.start, max(left - columns.start, 0) : right - columns.start
+        ]
+        place = next((place for place, pixels in enumerate(taken) if not pixels[box].any()), len(found))
+        if place == len(found):
+            found.append([])
+            taken.append(np.zeros((len(rows), len(columns)), np.bool_))
+        found[place].append(zone)
+        taken[place][box] = True
+    return found
 
 
 @lru_cache(maxsize=8)

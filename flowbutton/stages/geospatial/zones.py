@@ -29,6 +29,7 @@ from flowbutton.stages.geospatial.grid import BLOCK, Box, Grid, cut_axis
 ZoneId = str | int | float
 
 _WINDOW = 2048
+_MOST_DEGREES = 720  # longitudes may go on behind the 180th meridian
 OUTSIDE, REPAIRED = "outside of the raster", "repaired"
 
 
@@ -256,7 +257,22 @@ def _on_map(shapes: Sequence[bytes | None], crs: str, grid: Grid) -> list[Any]:
             return np.full(points.shape, np.inf)
 
     found = [None if shape is None else _readable(shape, number + 1) for number, shape in enumerate(shapes)]
+    if here.is_geographic:
+        _check_degrees(found)
     return found if here == there else [None if one is None else shapely.transform(one, moved) for one in found]
+
+
+def _check_degrees(shapes: Sequence[Any]) -> None:
+    """Raise `BadInput` where shapes that are said to be in degrees can't be."""
+    for number, shape in enumerate(shapes):
+        bounds = np.abs(np.array([0.0] if shape is None or shape.is_empty else shape.bounds))
+        if np.isfinite(bounds).all() and bounds.max() > _MOST_DEGREES:
+            raise BadInput(
+                "the coordinates of zones are not degrees, as the file says",
+                why=f"one of them is {bounds.max():.10g}; a GeoJSON that names no system is in degrees",
+                hint="say in which system they are: ogr2ogr -a_srs EPSG:n out.gpkg in",
+                record=number + 1,
+            )
 
 
 def _readable(shape: bytes, record: int) -> Any:
