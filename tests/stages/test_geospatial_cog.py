@@ -11,15 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowbutton.model.bundle import Interval
-from flowbutton.model.composite import Composite, Stored
+from flowbutton.model.composite import Composite, Composition, Span, Stored
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.bundles import Bundle, MemoryParts
+from flowbutton.stages.columns import pack
 from flowbutton.stages.geospatial.cog import StoredPatch, cog
-from flowbutton.stages.geospatial.compress import compress, plan_patches
+from flowbutton.stages.geospatial.compress import PatchFacts, compress, plan_patches
 from flowbutton.stages.geospatial.grid import Grid
 from flowbutton.stages.geospatial.parts import PART_SCHEMA, Array, add_part
 from flowbutton.stages.geospatial.product import Product
 from flowbutton.stages.geospatial.pyramid import halved, level_sizes
+from flowbutton.stores.s3_assembly import Sent, assembly
 
 UTM = "EPSG:32617"
 
@@ -159,6 +161,22 @@ def test_no_block_is_read_to_join_them(tmp_path: Path) -> None:
     assert isinstance(head, bytes)
     assert all(not isinstance(part, bytes) for part in parts[1:])
     assert len(parts) <= 8  # a level of a patch is one piece
+
+
+@pytest.mark.parametrize(("side", "most_sent"), [(12_288, 0.15), (40_000, 0.3)])
+def test_in_a_bucket_most_of_a_large_file_is_copied_where_it_lies(side: int, most_sent: float) -> None:
+    block, patches = 180_000, []  # a block of float32 that packs to two thirds
+    for number, (_, patch) in enumerate(plan_patches(_grid(side, side), across=64).rows):
+        rows, columns = patch.rows[1] - patch.rows[0], patch.columns[1] - patch.columns[0]
+        counts = [-(-rows // (256 << level)) * -(-columns // (256 << level)) for level in range(4)]
+        sizes = tuple((block,) * count for count in counts)
+        facts = PatchFacts(rows=patch.rows, columns=patch.columns, squares=((),), sizes=sizes)
+        lying = Composition((Span(str(number), 0, sum(counts) * (block + 8)),))
+        top = Stored.of(pack({"values": np.zeros((1, -(-rows // 8), -(-columns // 8)), np.float32)}))
+        patches.append(StoredPatch(Stored(lying, lambda *_: b""), top, facts))
+    made = cog(patches, _grid(side, side), product=Product(dtype="float32", bands=("a",))).composition
+    sent = sum(step.stop - step.start for step in assembly(made, 256 << 20) if isinstance(step, Sent))
+    assert sent < most_sent * made.size
 
 
 def test_a_product_without_a_value_is_a_file_all_the_same(tmp_path: Path) -> None:
