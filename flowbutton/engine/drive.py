@@ -97,8 +97,9 @@ class Drive:
         Raises:
             FlowbuttonError: the run can't go on (a broken ledger, a cut that failed, a lost lease, a full disk).
         """
-        self._tell_reused(reused)
-        self._take(ready)
+        with uncollected():
+            self._tell_reused(reused)
+            self._take(ready)
         while not self._sites.idle and not self.ended.stopped:
             self._submit()
             wait = self._sites.wake_s(self._now())
