@@ -61,6 +61,10 @@ class TransposedHead:
             found.setdefault(key[:-1], (ordinal, []))[1].append(cast(int, key[-1]))
         return found
 
+    @cached_property
+    def _by_places(self) -> dict[tuple[int, ...], Mapping[tuple[object, ...], list[BundleKey]]]:
+        return {}
+
     def select(self, wanted: Sequence[Interval] | None) -> list[int]:
         """Return the ordinals of the keys that meet any of the intervals, sorted; all keys if ``wanted`` is None.
 
@@ -89,13 +93,22 @@ class TransposedHead:
         if last in interval.equal:
             yield from (n for n, key in enumerate(self.keys) if interval.meets(schema, key))
             return
-        for prefix, (first, starts) in self._groups.items():
-            named = dict(zip(outer, prefix, strict=True))
-            if all(named[column] == value for column, value in interval.equal.items()):
-                width = max(schema.width, 1)
-                low = 0 if interval.start is None else bisect_right(starts, interval.start - width)
-                high = len(starts) if interval.stop is None else bisect_left(starts, interval.stop)
-                yield from range(first + low, first + high)
+        places = tuple(place for place, column in enumerate(outer) if column in interval.equal)
+        for prefix in self._prefixes(places).get(tuple(interval.equal[outer[place]] for place in places), ()):
+            first, starts = self._groups[prefix]
+            width = max(schema.width, 1)
+            low = 0 if interval.start is None else bisect_right(starts, interval.start - width)
+            high = len(starts) if interval.stop is None else bisect_left(starts, interval.stop)
+            yield from range(first + low, first + high)
+
+    def _prefixes(self, places: tuple[int, ...]) -> Mapping[tuple[object, ...], list[BundleKey]]:
+        """Return the keys without their last column by what stands in some columns; many intervals ask for the same."""
+        if places not in self._by_places:
+            found: dict[tuple[object, ...], list[BundleKey]] = {}
+            for prefix in self._groups:
+                found.setdefault(tuple(prefix[place] for place in places), []).append(prefix)
+            self._by_places[places] = found
+        return self._by_places[places]
 
     def bytes_of(self, wanted: Sequence[Interval] | None) -> int:
         """Return how many bytes the selected parts have."""

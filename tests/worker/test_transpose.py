@@ -148,6 +148,29 @@ def test_one_column_may_be_matched_by_its_value() -> None:
     assert list(shelf.parts([Interval({"start": 8})])) == [(("a", 8), [b"y"]), (("b", 8), [b"z"])]
 
 
+class _Contig(str):
+    """A name that counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        _Contig.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+@pytest.mark.parametrize(("more", "found"), [({"sample": "b"}, range(200, 400)), ({}, range(400))])
+def test_many_intervals_do_not_go_through_all_keys(more: dict[str, str], found: range) -> None:
+    names = [_Contig(f"contig{number:03}") for number in range(200)]
+    keys: tuple[BundleKey, ...] = tuple((sample, name, 0) for sample in "ab" for name in names)
+    ones, schema = (1,) * len(keys), KeySchema(("sample", "contig", "start"), WIDTH)
+    head = TransposedHead(schema, (), keys, ones, ones, ("",) * len(keys))
+    _Contig.compared = 0
+    assert head.select([Interval({**more, "contig": name}, 0, 1) for name in names]) == list(found)
+    assert _Contig.compared < 20 * len(keys)
+
+
 def test_a_column_that_is_not_there_is_told() -> None:
     with pytest.raises(Bug, match="column 'contig'"):
         Shelf([[(("a", 0), b"x")]]).parts([Interval({"contig": "chr1"}, 0, 1)])
