@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+BROKER = {"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-rabbit heartbeat 20"}
+"""What it handed to a host that is lost goes to another when two heartbeats (in seconds; else 60) were missed."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Hosts:
 
     def _script(self, name: str, *arguments: str | Path) -> None:
         passed = " ".join(["PYTHONPATH", *(name for name in self.variables if name.startswith("AWS_"))])
-        environment = {**os.environ, **self.variables, "NETNS_PASS": passed}
+        environment = {**os.environ, **BROKER, **self.variables, "NETNS_PASS": passed}
         command = ["bash", self.scripts / name, *arguments]
         # Not a pipe: the workers that it starts would hold it open.
         with (self.folder.parent / "hosts.log").open("ab") as log:
