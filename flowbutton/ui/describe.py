@@ -67,8 +67,9 @@ def stage_text(facts: Facts) -> str:
 def skeleton(facts: Facts) -> list[str]:
     """Write a stage as a pipeline would have it, with ``...`` for what its author has to say."""
     bound: dict[str, list[str]] = {"for_each": [], "gather": [], "share": [], "with": []}
+    gathers = any(put["gathers"] for put in facts["inputs"])
     for put in facts["inputs"]:
-        way = "gather" if put["gathers"] else "for_each" if put["partitioners"] else "share"
+        way = "gather" if put["gathers"] else "for_each" if put["partitioners"] and not gathers else "share"
         if not put["optional"]:
             bound[way].append(f"{put['name']}: ...")
     bound["with"] = [f"{option['name']}: ..." for option in facts["options"] if option["required"]]

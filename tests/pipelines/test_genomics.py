@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from genomics_runs import DATASETS, GenomicsRun
 
+from flowbutton import load
+from flowbutton.stages.genomics.reference import Reference
 from flowbutton.ui.cli import call
 
 
@@ -26,6 +28,18 @@ CUT = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for 
 def test_the_cut_does_not_show(dataset: GenomicsRun, shared: Path) -> None:
     dataset.run(normalize="false", chunk_size="200KiB", region_size=20_000)
     dataset.check(shared)
+
+
+def test_a_stage_takes_the_file_of_the_reference_that_it_reads() -> None:
+    """From a bucket each worker fetches what its tasks take: gigabytes, of a human genome."""
+    stages = load("genomics").file.spec.stages
+    taking = {
+        file: {name for name, stage in stages.items() if f"index.{file}" in stage.share.values()}
+        for file in Reference._fields
+    }
+    assert taking["mmi"] == {"align"}
+    assert taking["fasta"] == {"call", "variants", "normalized", "evaluation"}
+    assert not any("index" in stage.share.values() for stage in stages.values())
 
 
 @pytest.mark.slow

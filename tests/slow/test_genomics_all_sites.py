@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from genomics_driver import Driver, dataset
 
+from flowbutton.stages.genomics.reference import genome_of
+
 pytest.importorskip("pysam", reason="needs the extra 'genomics'")
 
 
@@ -66,7 +68,9 @@ def in_regions(run: Driver, size: int, max_depth: int) -> list[tuple[int, int, b
     found = []
     for region in run.regions(size):
         options = CallerOptions(max_depth=max_depth)
-        bcf = likelihoods(region, run.parts(region), run.index, run.samples, run.scratch(), options)
+        scratch = run.scratch()
+        genome = genome_of(*run.genome, scratch)
+        bcf = likelihoods(region, run.parts(region), genome, run.samples, scratch, options)
         owned = {(part.contig, position) for part in region.intervals for position in range(part.start, part.stop)}
         found += [site for site in sites(bcf) if site[:2] in owned]
     return sorted(found, key=lambda site: site[:2])  # stable: an indel's record follows that of its base

@@ -16,6 +16,7 @@ from random_genomics import Dataset, generate
 from whole_tools import Refused, Whole, sam_lines, vcf_lines
 
 from flowbutton.stages.genomics.call import CallerOptions, likelihoods
+from flowbutton.stages.genomics.reference import genome_of
 
 pytest.importorskip("pysam", reason="needs the extra 'genomics'")
 pytestmark = pytest.mark.slow
@@ -47,7 +48,9 @@ def sites(bcf: Path) -> Iterator[tuple[tuple[int, int], str]]:
 def in_regions(run: Driver, size: int, options: CallerOptions) -> list[str]:
     found = []
     for region in run.regions(size):
-        bcf = likelihoods(region, run.parts(region), run.index, run.samples, run.scratch(), options)
+        scratch = run.scratch()
+        genome = genome_of(*run.genome, scratch)
+        bcf = likelihoods(region, run.parts(region), genome, run.samples, scratch, options)
         owned = {(part.contig, position) for part in region.intervals for position in range(part.start, part.stop)}
         found += [site for site in sites(bcf) if site[0] in owned]
     return [text for _, text in sorted(found, key=lambda site: site[0])]

@@ -49,6 +49,11 @@ class Driver:
         self._access = StoreAccess(MemoryStore("driver"))
         self.index = genomics.index_reference(self.reference, self.scratch())
 
+    @property
+    def genome(self) -> tuple[Path, Path]:
+        """The FASTA and its ``.fai``."""
+        return self.index.fasta, self.index.fai
+
     def scratch(self) -> Scratch:
         """Return a new empty folder."""
         self._scratches += 1
@@ -77,7 +82,7 @@ class Driver:
         found: dict[int, tuple[Alignments, Tally]] = {}
         for number in self._random.sample(range(len(pieces)), len(pieces)):
             tally = Tally()
-            result = genomics.align(self.open(pieces[number]), self.index, self.scratch(), tally)
+            result = genomics.align(self.open(pieces[number]), self.index.fai, self.index.mmi, self.scratch(), tally)
             result.alignments.close()
             found[number] = result, tally
         self.aligned = [found[number][0] for number in sorted(found)]
@@ -92,11 +97,11 @@ class Driver:
         ]
         depth = {name: value for name, value in self.options.items() if name == "max_depth"}
         ends = [result.ends for result in self.aligned]
-        return genomics.survey(joined, self.index, self.scratch(), ends, **depth)
+        return genomics.survey(joined, self.index.fai, self.scratch(), ends, **depth)
 
     def regions(self, size: int) -> list[Region]:
         """Plan regions of about ``size`` bases."""
-        return [region for _, region in genomics.plan_regions(self.survey(), self.index, size=size).rows]
+        return [region for _, region in genomics.plan_regions(self.survey(), self.index.fai, size=size).rows]
 
     def parts(self, region: Region) -> MemoryParts:
         """Return what the engine hands to a calling task: the parts that meet the region's window."""
@@ -109,10 +114,11 @@ class Driver:
         found: dict[int, Path] = {}
         for number in self._random.sample(range(len(regions)), len(regions)):
             region = regions[number]
-            bundle = genomics.call(region, self.parts(region), self.index, self.samples, self.scratch(), **self.options)
+            parts, scratch = self.parts(region), self.scratch()
+            bundle = genomics.call(region, parts, *self.genome, self.samples, scratch, **self.options)
             found[number] = bundle.close()
-        parts = MemoryParts([found[number] for number in sorted(found)])
-        return genomics.concat_variants(parts, self.index, self.samples, self.scratch(), **self.options)
+        called = MemoryParts([found[number] for number in sorted(found)])
+        return genomics.concat_variants(called, *self.genome, self.samples, self.scratch(), **self.options)
 
     def bams(self) -> list[Path]:
         """Write the windows of all samples, in random order, and join those of each."""
@@ -122,13 +128,13 @@ class Driver:
         """Return the BAM of each sample and its index; what is counted of them is known afterwards."""
         bundles = [result.alignments.path for result in self.aligned]
         profiles = [result.profile for result in self.aligned]
-        rows = genomics.plan_windows(profiles, self.samples, self.index).rows
+        rows = genomics.plan_windows(profiles, self.samples, self.index.fai).rows
         made: dict[int, StoredWindow] = {}
         for number in self._random.sample(range(len(rows)), len(rows)):
             window = rows[number][1]
             wanted = [Interval({"sample": w.sample, "contig": w.contig}, w.start, w.stop) for w in window.reach]
             tally = Tally()
-            found = genomics.write_window(window, MemoryParts(bundles, wanted), self.index, self.scratch(), tally)
+            found = genomics.write_window(window, MemoryParts(bundles, wanted), self.index.fai, self.scratch(), tally)
             assert tally.consumed_by.get("alignments", 0) == tally.made
             made[number] = StoredWindow(Stored.of(found.blocks.read_bytes()), found.index, found.summary)
         windows = {
@@ -136,14 +142,14 @@ class Driver:
             for row in self.samples.root
         }
         self.summaries = [
-            genomics.alignment_summary(sample, [window.summary for window in found], self.index)
+            genomics.alignment_summary(sample, [window.summary for window in found], self.index.fai)
             for sample, found in windows.items()
         ]
         return [self._joined(sample, found) for sample, found in windows.items()]
 
     def _joined(self, sample: str, windows: Sequence[StoredWindow]) -> tuple[Path, Path]:
         tally, scratch = Tally(), self.scratch()
-        made = genomics.merge_alignments(sample, windows, self.index, self.samples, scratch, tally)
+        made = genomics.merge_alignments(sample, windows, self.index.fai, self.samples, scratch, tally)
         assert tally.consumed_by.get("windows", 0) == tally.made
         return made.bam.write(Path(scratch) / "sorted.bam"), made.index
 

@@ -47,7 +47,7 @@ def score(evaluation: Evaluation, sample: str, kind: str) -> tuple[int, int, int
 def compare(folder: Path, index: Reference, called: Path, truth: Path) -> Evaluation:
     scratch = folder / "scratch"
     scratch.mkdir()
-    found = evaluate(called, truth, index, Scratch(str(scratch)))
+    found = evaluate(called, truth, index.fasta, index.fai, Scratch(str(scratch)))
     assert isinstance(found, Evaluation)
     return found
 

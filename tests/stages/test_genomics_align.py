@@ -160,14 +160,14 @@ def test_tables_that_can_not_be_called_are_refused(rows, says) -> None:
 def test_a_bam_of_no_pieces_is_a_whole_bam(place: Path, tmp_path: Path) -> None:
     run = Driver(tmp_path / "run", str(place / "samples.tsv"), place / "ref.fa")
     run.cut(10**9)
-    made = merge_alignments("NA12878", [], run.index, run.samples, run.scratch(), Tally())
+    made = merge_alignments("NA12878", [], run.index.fai, run.samples, run.scratch(), Tally())
     assert lines(made.bam.write(tmp_path / "none.bam")) == []
-    assert concat_variants(MemoryParts([]), run.index, run.samples, run.scratch()).index.stat().st_size > 0
+    assert concat_variants(MemoryParts([]), *run.genome, run.samples, run.scratch()).index.stat().st_size > 0
 
 
 def test_each_read_is_counted_once(place: Path, tmp_path: Path) -> None:
     run = Driver(tmp_path / "run", str(place / "samples.tsv"), place / "ref.fa")
     for piece in run.cut(30_000):
         reads, tally = run.open(piece), Tally()
-        align(reads, run.index, run.scratch(), tally).alignments.close()
+        align(reads, run.index.fai, run.index.mmi, run.scratch(), tally).alignments.close()
         assert tally.made == reads.consumed == piece.records

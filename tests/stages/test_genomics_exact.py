@@ -25,7 +25,7 @@ def test_alignments_and_variants_are_those_of_one_run(shared, tmp_path, name, ch
     run.align(chunk)
     variants = run.call(region)
     assert compare(shared, name, vcf=variants.vcf, bams=run.bams()) == ""
-    normal = normalize(variants.vcf, run.index, run.scratch())
+    normal = normalize(variants.vcf, *run.genome, run.scratch())
     assert compare(shared, name, vcf=normal.vcf, answer="variants.norm") == ""
 
 

@@ -15,7 +15,6 @@ np = pytest.importorskip("numpy", reason="needs the extra 'genomics'")
 
 from flowbutton.stages.genomics import merge_profiles, plan_regions, survey  # noqa: E402
 from flowbutton.stages.genomics.depth import Profile, write_profiles  # noqa: E402
-from flowbutton.stages.genomics.reference import Reference  # noqa: E402
 from flowbutton.stages.genomics.regions import Region, without  # noqa: E402
 
 LENGTHS = (40_000, 20_000, 64)
@@ -26,13 +25,12 @@ def planned(folder: Path, reads: list[tuple[int, int, int, int]], size: int, max
     """Plan for reads of (contig, position, span, how many of them)."""
     fai = folder / "ref.fa.fai"
     fai.write_text("".join(f"c{number}\t{length}\t9\t60\t61\n" for number, length in enumerate(LENGTHS)))
-    index = Reference(folder / "ref.fa", fai, folder / "ref.mmi")
     profiles = []
     for number, (contig, position, span, times) in enumerate(reads):
         profile = Profile.counted(np.full(times, position), np.full(times, span))
         profiles.append(write_profiles(folder / f"profile{number}", [(("s", contig), profile)]))
-    facts = survey(profiles, index, str(folder), max_depth=max_depth)
-    rows = plan_regions(facts, index, size=size).rows
+    facts = survey(profiles, fai, str(folder), max_depth=max_depth)
+    rows = plan_regions(facts, fai, size=size).rows
     assert [key for key, _ in rows] == [{"ordinal": number} for number in range(len(rows))]
     return [region for _, region in rows]
 

@@ -9,7 +9,7 @@ import pytest
 
 from flowbutton.model.errors import BadInput, TruncatedInput
 from flowbutton.stages.genomics import index_reference
-from flowbutton.stages.genomics.reference import Contig, contigs, linked_fasta
+from flowbutton.stages.genomics.reference import Contig, contigs, genome_of
 
 pytest.importorskip("pysam", reason="needs the extra 'genomics'")
 
@@ -28,7 +28,7 @@ def indexed(folder: Path, content: bytes, name: str = "ref.fa"):
 def test_plain_and_gzip_references_come_out_uncompressed(tmp_path: Path, content: bytes) -> None:
     index = indexed(tmp_path, content)
     assert index.fasta.read_bytes() == TEXT
-    assert contigs(index) == [Contig("one", 14), Contig("two", 10)]
+    assert contigs(index.fai) == [Contig("one", 14), Contig("two", 10)]
 
 
 def test_the_same_reference_gives_the_same_files_anywhere(shared: Path, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_the_tools_find_the_index_beside_the_linked_fasta(tmp_path: Path) -> Non
     index = indexed(tmp_path, TEXT)
     apart = index._replace(fai=index.fai.rename(tmp_path / "cached"))
     (tmp_path / "task").mkdir()
-    with pysam.FastaFile(str(linked_fasta(apart, str(tmp_path / "task")))) as fasta:
+    with pysam.FastaFile(str(genome_of(apart.fasta, apart.fai, str(tmp_path / "task")).fasta)) as fasta:
         assert fasta.fetch("two", 3, 6) == "TTT"
     assert not index.fai.exists()
 

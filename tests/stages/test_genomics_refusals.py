@@ -136,5 +136,5 @@ def test_a_variant_over_an_ambiguous_base_is_called_but_not_normalized(tmp_path:
     run.align(10**6)
     vcf = run.call(10**6).vcf
     with pytest.raises(BadInput, match="none of A, C, G, T and N") as caught:
-        genomics.normalize(vcf, run.index, run.scratch())
+        genomics.normalize(vcf, *run.genome, run.scratch())
     assert "normalize=false" in caught.value.hint

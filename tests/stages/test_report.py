@@ -26,7 +26,6 @@ from flowbutton.stages.genomics.alignments import Records, header_size
 from flowbutton.stages.genomics.evaluate import Evaluation, Score
 from flowbutton.stages.genomics.quality_figures import quantiles
 from flowbutton.stages.genomics.quality_table import FileQuality, QualityTable, SampleQuality, Sketch
-from flowbutton.stages.genomics.reference import Reference
 from flowbutton.stages.genomics.variant_figures import drawn_contigs
 from flowbutton.stages.genomics.variant_summary import summarize_variants
 
@@ -84,7 +83,7 @@ def summarized(
             windows.append(counter.summary())
     fai = folder / "ref.fai"
     fai.write_text("".join(f"{name}\t{length}\t0\t60\t61\n" for name, length in CONTIGS.items()))
-    found = alignment_summary(SAMPLE, windows, Reference(folder / "ref.fa", fai, folder / "ref.mmi"))
+    found = alignment_summary(SAMPLE, windows, fai)
     assert isinstance(found, AlignmentSummary)
     return found
 

@@ -66,7 +66,7 @@ def test_a_stage_is_described(capsys):
     text = told(capsys, "stages", "genomics.call")
     rows = {line.split()[0]: " ".join(line.split()) for line in text.splitlines() if line.startswith("  ")}
     assert rows["alignments"].startswith("alignments Parts gathered The parts that meet the region's window")
-    assert rows["index"] == "index Reference for_each or share The reference."
+    assert rows["fai"] == "fai Path pieces of whole Its index by position (faidx)."
     assert rows["ploidy"].startswith("ploidy int | None = null 1 or 2, for all samples")
     assert rows["flowbutton"].endswith(", module flowbutton.stages.genomics.call")
     assert "  memory 512.0 MiB + 12 × bytes in (0.1 × shared ones); no time limit" in text
@@ -80,7 +80,7 @@ def test_a_stage_is_shown_as_a_pipeline_has_it(capsys):
         "call": {
             "uses": "genomics.call",
             "gather": {"alignments": "..."},
-            "share": {"region": "...", "index": "...", "samples": "..."},
+            "share": {"region": "...", "fasta": "...", "fai": "...", "samples": "..."},
         }
     }
 

@@ -26,7 +26,7 @@ from flowbutton.stages.define import map_stage
 from flowbutton.stages.genomics.alignments import BIN, SCHEMA, Records, header_size, pack
 from flowbutton.stages.genomics.depth import DepthCounter
 from flowbutton.stages.genomics.neighbours import ReadEnds, namesakes
-from flowbutton.stages.genomics.reference import Reference, contigs
+from flowbutton.stages.genomics.reference import contigs
 from flowbutton.stages.genomics.samples import check_names, read_group_line
 from flowbutton.stages.genomics.tools import require_space, run_minimap, run_samtools
 
@@ -54,7 +54,7 @@ class Alignments(NamedTuple):
     resources=Resources(memory_base_bytes=1 << 30, memory_per_input_byte=4.0, memory_per_shared_byte=1.0),
 )
 def align(
-    reads: FastqReads, index: Reference, scratch: Scratch, tally: Tally, *, preset: Literal["sr"] = "sr"
+    reads: FastqReads, fai: Path, mmi: Path, scratch: Scratch, tally: Tally, *, preset: Literal["sr"] = "sr"
 ) -> Alignments:
     """Align reads with minimap2; each read's answer is the one that it has in a run over all reads.
 
@@ -63,7 +63,8 @@ def align(
 
     Args:
         reads: A piece of one sample.
-        index: The reference, with the aligner's index of the same preset.
+        fai: The reference's contigs (faidx).
+        mmi: The aligner's index of the reference, of the same preset.
         scratch: Where SAM and BAM are written.
         tally: Counts reads in, and primary and unmapped records out.
         preset: ``sr``, short accurate reads; the index must be of the same.
@@ -78,8 +79,8 @@ def align(
     bundle = Bundle(folder / "alignments.bundle", SCHEMA)
     with ExitStack() as failed:
         failed.callback(bundle.close)
-        bins = _Bins(bundle, reads.sample, len(contigs(index)))
-        bam, ends = _sorted_bam(reads, index, folder, preset)
+        bins = _Bins(bundle, reads.sample, len(contigs(fai)))
+        bam, ends = _sorted_bam(reads, mmi, folder, preset)
         for records in _records(bam):
             counter.add(records)
             bins.add(records)
@@ -88,7 +89,7 @@ def align(
     return Alignments(bins.finish(), counter.write(folder / "profile.bundle"), ends)
 
 
-def _sorted_bam(reads: FastqReads, index: Reference, folder: Path, preset: str) -> tuple[Path, ReadEnds]:
+def _sorted_bam(reads: FastqReads, mmi: Path, folder: Path, preset: str) -> tuple[Path, ReadEnds]:
     check_names(reads.sample, (reads.read_group,))
     group = read_group_line(reads.read_group, reads.sample).replace("\\", "\\\\").replace("\t", "\\t")
     sam, bam = folder / "aligned.sam", folder / "sorted.bam"
@@ -96,7 +97,7 @@ def _sorted_bam(reads: FastqReads, index: Reference, folder: Path, preset: str) 
     if reads.paired:
         _refuse_half_empty(fastq, sample=reads.sample)
     require_space(folder, _SCRATCH_PER_TEXT * sum(path.stat().st_size for path in fastq))
-    run_minimap(["-ax", preset, "-t", "1", "-R", group, "-o", str(sam), str(index.mmi), *map(str, fastq)])
+    run_minimap(["-ax", preset, "-t", "1", "-R", group, "-o", str(sam), str(mmi), *map(str, fastq)])
     # -u: the blocks are read at once and thrown away, deflating them would cost more than sorting.
     try:
         run_samtools("sort", ["--no-PG", "-u", "-T", str(folder / "sorting"), "-o", str(bam), str(sam)])

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from flowbutton.model.stage import Resources
 from flowbutton.partitioners.bam_layout import (
     DUPLICATE,
     FAILED,
@@ -27,7 +27,7 @@ from flowbutton.partitioners.bam_layout import (
 )
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.genomics.alignments import Records
-from flowbutton.stages.genomics.reference import Reference, contigs
+from flowbutton.stages.genomics.reference import contigs
 
 DEEPEST = 1000
 """Depths above count as this one in the histogram."""
@@ -97,14 +97,14 @@ class AlignmentSummary(BaseModel):
         return covered / length if length else 0.0
 
 
-@gather_stage("genomics.alignment_summary", version=2, resources=Resources(memory_per_shared_byte=0.0))
-def alignment_summary(sample: str, windows: Sequence[WindowSummary], index: Reference) -> AlignmentSummary:
+@gather_stage("genomics.alignment_summary", version=2)
+def alignment_summary(sample: str, windows: Sequence[WindowSummary], fai: Path) -> AlignmentSummary:
     """Add up what was counted in the windows of a sample's alignments: their flags, their depth along the reference.
 
     Args:
         sample: The sample.
         windows: Its windows; together their ranges hold each base of the contigs with reads once.
-        index: The reference.
+        fai: The reference's contigs (faidx).
     """
     flags = Counter[int]()
     found: dict[int, list[RangeDepth]] = {}
@@ -115,7 +115,7 @@ def alignment_summary(sample: str, windows: Sequence[WindowSummary], index: Refe
     return AlignmentSummary(
         sample=sample,
         contigs=tuple(
-            _contig(contig.name, contig.length, found.get(number, ())) for number, contig in enumerate(contigs(index))
+            _contig(contig.name, contig.length, found.get(number, ())) for number, contig in enumerate(contigs(fai))
         ),
         **_of_flags(flags),
     )

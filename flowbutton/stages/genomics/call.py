@@ -23,7 +23,7 @@ from flowbutton.stages.define import gather_stage
 from flowbutton.stages.genomics.alignments import Records, bam_header, merged
 from flowbutton.stages.genomics.caller_options import CallOptions, MpileupOptions, checked
 from flowbutton.stages.genomics.carried_bias import Called, first_and_left
-from flowbutton.stages.genomics.reference import CONTIGS_READ, Contig, Reference, contigs, linked_fasta
+from flowbutton.stages.genomics.reference import CONTIGS_READ, Contig, Genome, genome_of
 from flowbutton.stages.genomics.regions import Region, Stretch
 from flowbutton.stages.genomics.samples import SampleTable, read_group_line
 from flowbutton.stages.genomics.tools import run_bcftools
@@ -66,7 +66,8 @@ class CallerOptions:
 def call(
     region: Region,
     alignments: Parts,
-    index: Reference,
+    fasta: Path,
+    fai: Path,
     samples: SampleTable,
     scratch: Scratch,
     *,
@@ -82,7 +83,8 @@ def call(
     Args:
         region: What to call, and what to see.
         alignments: The parts that meet the region's window, or more.
-        index: The reference.
+        fasta: The reference.
+        fai: Its index by position (faidx).
         samples: The samples, in the order of the VCF's columns.
         scratch: Where BAM, BCF and VCF are written.
         min_mapping_quality: Reads below are left out (``-q``).
@@ -97,8 +99,9 @@ def call(
         OptionError: an option can't be used.
     """
     options = CallerOptions(min_mapping_quality, min_base_quality, max_depth, ploidy, mpileup_options, call_options)
-    bcf = likelihoods(region, alignments, index, samples, scratch, options)
-    owned = _owned(called(bcf, samples, scratch, options), contigs(index), region.intervals)
+    genome = genome_of(fasta, fai, scratch)
+    bcf = likelihoods(region, alignments, genome, samples, scratch, options)
+    owned = _owned(called(bcf, samples, scratch, options), genome.contigs, region.intervals)
     bases = first_and_left(bcf, region.intervals, Path(scratch))
     bundle = Bundle(Path(scratch) / "variants.bundle", SCHEMA)
     for number, interval in enumerate(region.intervals):
@@ -111,27 +114,27 @@ def call(
 def likelihoods(
     region: Region,
     alignments: Parts,
-    index: Reference,
+    genome: Genome,
     samples: SampleTable,
     scratch: Scratch,
     options: CallerOptions,
 ) -> Path:
     """Return a BCF of all sites in a region's window: those in its intervals are as in a run over the whole genome."""
-    folder, genome = Path(scratch), contigs(index)
-    bams = write_bams(folder, genome, samples, _reads(alignments, region.window))
+    folder = Path(scratch)
+    bams = write_bams(folder, genome.contigs, samples, _reads(alignments, region.window))
     targets = folder / "window.bed"
-    targets.write_text("".join(f"{genome[w.contig].name}\t{w.start}\t{w.stop}\n" for w in region.window))
+    targets.write_text("".join(f"{genome.contigs[w.contig].name}\t{w.start}\t{w.stop}\n" for w in region.window))
     # -T streams where -R would jump by an index, which costs more than it saves: the BAMs hold these reads only.
-    return run_mpileup(bams, index, scratch, options, "-T", str(targets))
+    return run_mpileup(bams, genome, scratch, options, "-T", str(targets))
 
 
-def run_mpileup(bams: Sequence[Path], index: Reference, scratch: Scratch, options: CallerOptions, *where: str) -> Path:
+def run_mpileup(bams: Sequence[Path], genome: Genome, scratch: Scratch, options: CallerOptions, *where: str) -> Path:
     """Run ``bcftools mpileup`` over sorted BAMs, one per sample; return a BCF of all sites."""
     bcf, depth = Path(scratch) / "likelihoods.bcf", str(options.max_depth)
     run_bcftools(
         "mpileup",
         [
-            *("--no-version", "-Ou", "-f", str(linked_fasta(index, scratch))),
+            *("--no-version", "-Ou", "-f", str(genome.fasta)),
             *("-d", depth, "-L", depth, "-a", "FORMAT/AD,FORMAT/DP"),
             *("-q", str(options.min_mapping_quality), "-Q", str(options.min_base_quality)),
             *checked("mpileup", options.mpileup_options),

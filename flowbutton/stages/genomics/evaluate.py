@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 from flowbutton.model.errors import BadInput
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.define import map_stage
-from flowbutton.stages.genomics.reference import Reference, linked_fasta
+from flowbutton.stages.genomics.reference import genome_of
 
 Change = tuple[str, int, str, str]
 """CHROM, POS, REF, ALT, in upper case."""
@@ -81,20 +81,22 @@ def _share(value: float | None) -> str:
 
 
 @map_stage("genomics.evaluate", version=1)
-def evaluate(variants: Path, truth: Path, index: Reference, scratch: Scratch) -> Evaluation:
+def evaluate(variants: Path, truth: Path, fasta: Path, fai: Path, scratch: Scratch) -> Evaluation:
     """Compare called variants with known ones, in the samples that the known ones are of.
 
     Args:
         variants: VCF or BCF of the calls.
         truth: VCF or BCF of the known variants; its samples are named as those of the calls.
-        index: The reference of both.
+        fasta: The reference of both.
+        fai: Its index by position (faidx).
         scratch: Where the normalized files are written.
+
     Raises:
         BadInput: the two have no sample in common, or one of them does not fit the reference.
     """
-    fasta = linked_fasta(index, scratch)
-    called = _alleles(_normalized(variants, fasta, Path(scratch) / "called.vcf.gz"))
-    known = _alleles(_normalized(truth, fasta, Path(scratch) / "truth.vcf.gz"))
+    genome = genome_of(fasta, fai, scratch)
+    called = _alleles(_normalized(variants, genome.fasta, Path(scratch) / "called.vcf.gz"))
+    known = _alleles(_normalized(truth, genome.fasta, Path(scratch) / "truth.vcf.gz"))
     shared = [sample for sample in known if sample in called]
     if not shared:
         raise BadInput(

@@ -18,7 +18,7 @@ from flowbutton.stages.define import map_stage
 from flowbutton.stages.genomics.tools import run_minimap
 
 CONTIGS_READ = 0.1
-"""Memory of a task per byte of a shared `Reference`, of which it reads a contig or two at a time."""
+"""Memory of a task per byte of a shared FASTA, of which it reads a contig or two at a time."""
 
 _BLOCK = 1 << 22
 _LETTERS = string.ascii_letters.encode() + b"*-.\n"
@@ -66,19 +66,26 @@ def index_reference(reference: Path, scratch: Scratch, *, preset: Literal["sr"] 
     return Reference(fasta, fai, mmi)
 
 
-def contigs(index: Reference) -> list[Contig]:
+@dataclass(frozen=True, slots=True)
+class Genome:
+    """A reference as tools read it by position: a FASTA with its ``.fai`` beside it; and what this says."""
+
+    fasta: Path
+    contigs: Sequence[Contig]
+
+
+def contigs(fai: Path) -> list[Contig]:
     """Return the contigs in the order of the reference: a contig's number in all keys is its place here."""
-    rows = (line.split("\t") for line in index.fai.read_text("utf-8").splitlines())
+    rows = (line.split("\t") for line in fai.read_text("utf-8").splitlines())
     return [Contig(row[0], int(row[1])) for row in rows]
 
 
-def linked_fasta(index: Reference, scratch: Scratch) -> Path:
-    """Return a path of the FASTA with its ``.fai`` beside it, where the tools look; made of links, no bytes move."""
-    fasta = Path(scratch) / "linked.fa"
-    if not fasta.exists():
-        fasta.symlink_to(index.fasta.resolve())
-        fasta.with_name("linked.fa.fai").symlink_to(index.fai.resolve())
-    return fasta
+def genome_of(fasta: Path, fai: Path, scratch: Scratch) -> Genome:
+    """Bring a FASTA and its ``.fai`` together in ``scratch``, where the tools look; made of links, no bytes move."""
+    linked = Path(scratch) / "linked.fa"
+    linked.symlink_to(fasta.resolve())
+    linked.with_name("linked.fa.fai").symlink_to(fai.resolve())
+    return Genome(linked, contigs(fai))
 
 
 def _text_blocks(path: Path) -> Iterator[bytes]:
@@ -177,7 +184,7 @@ def _index_by_position(fasta: Path, names: Sequence[bytes], *, shown: str) -> Pa
     except SamtoolsError as error:
         raise _not_indexed(fasta, shown, str(error).strip()) from error
     fai = fasta.with_name(fasta.name + ".fai")
-    found = {contig.name.encode() for contig in contigs(Reference(fasta, fai, fai))}
+    found = {contig.name.encode() for contig in contigs(fai)}
     for name in names:
         if name not in found:  # faidx leaves it out, the aligner does not
             raise _without_bases(name, file=shown)

@@ -16,9 +16,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from flowbutton.model.errors import OptionError
-from flowbutton.model.stage import Items, Resources
+from flowbutton.model.stage import Items
 from flowbutton.stages.define import map_stage
-from flowbutton.stages.genomics.reference import CONTIGS_READ, Reference, contigs
+from flowbutton.stages.genomics.reference import contigs
 from flowbutton.stages.genomics.survey import ContigFacts, Span, Survey, joined_ranges
 
 _LEFT, _RIGHT = 3, 1  # spans of a read
@@ -47,15 +47,15 @@ class Region(BaseModel):
     deep: bool
 
 
-@map_stage("genomics.plan_regions", resources=Resources(memory_per_shared_byte=CONTIGS_READ))
-def plan_regions(survey: Path, index: Reference, *, size: int = 1_000_000) -> Items[Region]:
+@map_stage("genomics.plan_regions")
+def plan_regions(survey: Path, fai: Path, *, size: int = 1_000_000) -> Items[Region]:
     """Divide what has reads into regions: one of all deep intervals, the first since it takes longest, then free ones.
 
     The plan depends on the data and ``size`` only, and the variants do not depend on the plan.
 
     Args:
         survey: The facts by `genomics.survey`.
-        index: The reference.
+        fai: The reference's contigs (faidx).
         size: Bases under reads per free region, at least 1. Several short intervals, of several contigs too, may share
             a region.
 
@@ -65,7 +65,7 @@ def plan_regions(survey: Path, index: Reference, *, size: int = 1_000_000) -> It
     if size < 1:
         raise OptionError(f"a region of {size} bases can't be made", why="", hint="give a size of 1 or more")
     facts = Survey.model_validate_json(survey.read_bytes())
-    lengths = [contig.length for contig in contigs(index)]
+    lengths = [contig.length for contig in contigs(fai)]
     of_contig = {contig.contig: contig for contig in facts.contigs}
     deep = [Stretch(contig=c.contig, start=a, stop=b) for c in facts.contigs for a, b in c.deep]
     groups = [(deep, True)] if deep else []

@@ -27,7 +27,7 @@ from flowbutton.stages.genomics.alignment_summary import WindowCounter, WindowSu
 from flowbutton.stages.genomics.alignments import BIN, Records, bam_header, merged, unpacked
 from flowbutton.stages.genomics.deflate import BgzfWriter, blocks_of
 from flowbutton.stages.genomics.depth import BLOCK, TILE, Profile, ProfileFile, joined_under
-from flowbutton.stages.genomics.reference import Reference, contigs
+from flowbutton.stages.genomics.reference import contigs
 from flowbutton.stages.genomics.samples import SampleTable, read_group_line
 
 WINDOW_BASES = 1 << 25
@@ -81,17 +81,17 @@ class SortedBam(NamedTuple):
     index: Path  # type: ignore[assignment]
 
 
-@gather_stage("genomics.plan_windows", resources=Resources(memory_base_bytes=1 << 30, memory_per_shared_byte=0.0))
-def plan_windows(profiles: Sequence[Path], samples: SampleTable, index: Reference) -> Items[Window]:
+@gather_stage("genomics.plan_windows", resources=Resources(memory_base_bytes=1 << 30))
+def plan_windows(profiles: Sequence[Path], samples: SampleTable, fai: Path) -> Items[Window]:
     """Divide each sample's alignments into windows, in the order of a sorted BAM; the last is of reads without a place.
 
     Args:
         profiles: Depth profiles of all reads; none if there are no reads.
         samples: The samples.
-        index: The reference.
+        fai: The reference's contigs (faidx).
     """
     files = [ProfileFile(path) for path in profiles]
-    lengths = [contig.length for contig in contigs(index)]
+    lengths = [contig.length for contig in contigs(fai)]
     rows: list[tuple[Mapping[str, Scalar], Window]] = []
     for row in samples.root:
         unplaced = (BinRange(sample=row.sample, contig=len(lengths), start=0, stop=1),)
@@ -138,12 +138,8 @@ def _bases_per_bin(profile: Profile, length: int) -> list[int]:
     return sums
 
 
-@gather_stage(
-    "genomics.write_window",
-    ledger=conserves("alignments", owned=True),
-    resources=Resources(memory_per_shared_byte=0.0),
-)
-def write_window(window: Window, alignments: Parts, index: Reference, scratch: Scratch, tally: Tally) -> WindowBlocks:
+@gather_stage("genomics.write_window", ledger=conserves("alignments", owned=True))
+def write_window(window: Window, alignments: Parts, fai: Path, scratch: Scratch, tally: Tally) -> WindowBlocks:
     """Write the records of one window as BGZF blocks, in the order of ``samtools sort`` over all reads.
 
     The blocks are indexed, and alignments counted: their flags, and their depth on the window's bases.
@@ -152,11 +148,11 @@ def write_window(window: Window, alignments: Parts, index: Reference, scratch: S
     Args:
         window: Which bins are written, and which are seen.
         alignments: Their parts, of all pieces of the sample's reads.
-        index: The reference.
+        fai: The reference's contigs (faidx).
         scratch: Where the blocks are written.
         tally: Counts records taken from the parts, and those that are read again from the blocks.
     """
-    lengths = [contig.length for contig in contigs(index)]
+    lengths = [contig.length for contig in contigs(fai)]
     placed = [(piece.contig, piece.start, piece.stop) for piece in window.window if piece.contig < len(lengths)]
     counter = WindowCounter(placed, lengths)
     path = Path(scratch) / "window.blocks"
@@ -189,7 +185,7 @@ def _records(alignments: Parts, *, is_placed: bool) -> Iterator[tuple[BundleKey,
     resources=Resources(memory_base_bytes=1 << 30, memory_per_input_byte=0.0),
 )
 def merge_alignments(
-    sample: str, windows: Sequence[StoredWindow], index: Reference, samples: SampleTable, scratch: Scratch, tally: Tally
+    sample: str, windows: Sequence[StoredWindow], fai: Path, samples: SampleTable, scratch: Scratch, tally: Tally
 ) -> SortedBam:
     """Join a sample's windows into one sorted BAM: the records and the order of ``samtools sort`` over all reads.
 
@@ -198,12 +194,12 @@ def merge_alignments(
     Args:
         sample: The sample.
         windows: Its windows, in the order of the file.
-        index: The reference.
+        fai: The reference's contigs (faidx).
         samples: The table of samples, which names the read groups.
         scratch: Where the index is written.
         tally: Counts the records of the windows, and those of the whole's index.
     """
-    genome = contigs(index)
+    genome = contigs(fai)
     groups = [read_group_line(name, sample) for name in samples.row(sample).read_groups]
     header = blocks_of(bam_header(genome, groups))
     depth = depth_of(max((contig.length for contig in genome), default=0))

@@ -22,7 +22,7 @@ from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.genomics.depth import BLOCK, TILE, Profile, ProfileFile, joined_under, write_profiles
 from flowbutton.stages.genomics.neighbours import ReadEnds, refuse_namesakes
-from flowbutton.stages.genomics.reference import Contig, Reference, contigs
+from flowbutton.stages.genomics.reference import Contig, contigs
 
 DRAWN_ABOVE = 255
 """The depth above which the error model draws bases at random (htslib, errmod_cal)."""
@@ -83,10 +83,10 @@ def merge_profiles(profiles: Sequence[Path], scratch: Scratch) -> Path:
     return write_profiles(Path(scratch) / "profile.bundle", joined)
 
 
-@gather_stage("genomics.survey", resources=Resources(memory_base_bytes=1 << 30, memory_per_shared_byte=0.0))
+@gather_stage("genomics.survey", resources=Resources(memory_base_bytes=1 << 30))
 def survey(
     profiles: Sequence[Path],
-    index: Reference,
+    fai: Path,
     scratch: Scratch,
     ends: Sequence[ReadEnds] = (),
     *,
@@ -96,7 +96,7 @@ def survey(
 
     Args:
         profiles: Depth profiles of all reads; none if there are no reads.
-        index: The reference.
+        fai: The reference's contigs (faidx).
         scratch: Where the facts are written, as JSON.
         ends: The names at the ends of all pieces of reads, in the order of the reads.
         max_depth: The caller's depth cap. Where it drops reads, it does so by what it kept before: a history like that
@@ -107,7 +107,7 @@ def survey(
     """
     refuse_namesakes(ends)
     files = [ProfileFile(path) for path in profiles]
-    lengths = contigs(index)
+    lengths = contigs(fai)
     near_cap = max(max_depth - _CAP_SLACK, 0)
     threshold = min(DRAWN_ABOVE, near_cap)
     found = [

@@ -16,7 +16,7 @@ from flowbutton.stages.define import gather_stage, map_stage
 from flowbutton.stages.genomics.call import CallerOptions, called, run_mpileup, write_bams
 from flowbutton.stages.genomics.caller_options import CallOptions, MpileupOptions
 from flowbutton.stages.genomics.carried_bias import Called, carried_at_start
-from flowbutton.stages.genomics.reference import CONTIGS_READ, Reference, contigs, linked_fasta
+from flowbutton.stages.genomics.reference import CONTIGS_READ, Genome, genome_of
 from flowbutton.stages.genomics.samples import SampleTable
 from flowbutton.stages.genomics.tools import run_bcftools
 
@@ -36,7 +36,8 @@ class Variants(NamedTuple):
 @gather_stage("genomics.concat_variants", resources=Resources(memory_per_shared_byte=CONTIGS_READ))
 def concat_variants(
     parts: Parts,
-    index: Reference,
+    fasta: Path,
+    fai: Path,
     samples: SampleTable,
     scratch: Scratch,
     *,
@@ -51,7 +52,8 @@ def concat_variants(
 
     Args:
         parts: The variants of the regions.
-        index: The reference.
+        fasta: The reference.
+        fai: Its index by position (faidx).
         samples: The samples, in the order of the columns.
         scratch: Where the files are written.
         min_mapping_quality: As for `genomics.call`; so are the others. They decide what the header declares.
@@ -64,34 +66,35 @@ def concat_variants(
     import pysam
 
     options = CallerOptions(min_mapping_quality, min_base_quality, max_depth, ploidy, mpileup_options, call_options)
-    path = Path(scratch) / "variants.vcf.gz"
+    path, genome = Path(scratch) / "variants.vcf.gz", genome_of(fasta, fai, scratch)
     with pysam.BGZFile(str(path), "wb", None) as out:
-        out.write(header := _header(index, samples, scratch, options))
+        out.write(header := _header(genome, samples, scratch, options))
         carried = carried_at_start(header)
         for _, texts in parts:
             for text in texts:
                 variants = Called.decode(text)
                 out.write(variants.after(carried))
                 carried = carried if variants.first is None else variants.left
-    return Variants(path, _indexed(path, index))
+    return Variants(path, _indexed(path, genome))
 
 
 @map_stage("genomics.normalize", resources=Resources(memory_per_shared_byte=CONTIGS_READ))
-def normalize(variants: Path, index: Reference, scratch: Scratch) -> Variants:
+def normalize(variants: Path, fasta: Path, fai: Path, scratch: Scratch) -> Variants:
     """Left-align indels and split sites of several alleles into records (``bcftools norm -m -any``).
 
     It runs on the whole VCF: a record may move left across a region's border.
 
     Args:
         variants: A bgzipped VCF in genome order.
-        index: The reference.
+        fasta: The reference.
+        fai: Its index by position (faidx).
         scratch: Where the files are written.
 
     Raises:
         BadInput: bcftools does not normalize a variant, since the reference has an ambiguity code there.
     """
-    path = Path(scratch) / "variants.norm.vcf.gz"
-    arguments = ["--no-version", "-f", str(linked_fasta(index, scratch)), "-m", "-any", "-Oz", "-o", str(path)]
+    path, genome = Path(scratch) / "variants.norm.vcf.gz", genome_of(fasta, fai, scratch)
+    arguments = ["--no-version", "-f", str(genome.fasta), "-m", "-any", "-Oz", "-o", str(path)]
     try:
         run_bcftools("norm", [*arguments, str(variants)])
     except Bug as error:
@@ -102,20 +105,20 @@ def normalize(variants: Path, index: Reference, scratch: Scratch) -> Variants:
             why=error.why,
             hint="run with 'normalize=false' (what is done is kept), or write N for such letters in the reference",
         ) from error
-    return Variants(path, _indexed(path, index))
+    return Variants(path, _indexed(path, genome))
 
 
-def _header(index: Reference, samples: SampleTable, scratch: Scratch, options: CallerOptions) -> bytes:
+def _header(genome: Genome, samples: SampleTable, scratch: Scratch, options: CallerOptions) -> bytes:
     """Return the header that the caller writes for these samples, from a run over no reads."""
-    bams = write_bams(Path(scratch), contigs(index), samples, iter(()))
-    vcf = called(run_mpileup(bams, index, scratch, options), samples, scratch, options)
+    bams = write_bams(Path(scratch), genome.contigs, samples, iter(()))
+    vcf = called(run_mpileup(bams, genome, scratch, options), samples, scratch, options)
     lines = [line for line in vcf.read_bytes().splitlines(keepends=True) if line.startswith(b"##")]
     columns = "\t".join([*_COLUMNS, *(row.sample for row in samples.root)])
     return b"".join(line for line in lines if not line.startswith(_PLACES)) + f"{columns}\n".encode()
 
 
-def _indexed(vcf: Path, index: Reference) -> Path:
-    long = any(contig.length >= _TABIX_LIMIT for contig in contigs(index))
+def _indexed(vcf: Path, genome: Genome) -> Path:
+    long = any(contig.length >= _TABIX_LIMIT for contig in genome.contigs)
     path = vcf.with_name(vcf.name + (".csi" if long else ".tbi"))
     run_bcftools("index", ["-c" if long else "-t", "-o", str(path), str(vcf)])
     return path
