@@ -1,15 +1,16 @@
 """A bucket: heads, ranges that are whole or an error, and puts; what is small by obstore, the rest by boto3.
 
 boto3 is asked too when obstore has no certain answer (`stores.s3_hot`), so errors, repeats and waits are always its.
-Imports `stores.s3_client`, `stores.s3_hot`, `stores.s3_parts`.
+Imports `model`, `stores.s3_client`, `stores.s3_hot`, `stores.s3_parts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from flowbutton.model.errors import OptionError
 from flowbutton.stores.s3_client import ShortAnswer, client_for, code_of, is_missing, repeated
 from flowbutton.stores.s3_hot import SMALL, TOKEN, Head, Hot, Taken, Unsure, hot_for, signs
 from flowbutton.stores.s3_parts import LARGE, size_of, upload
@@ -134,20 +135,35 @@ class Bucket:
     def _read(self, name: str, start: int, stop: int | None) -> bytes:
         span = f"bytes={start}-{'' if stop is None else stop - 1}"
         answer = self.client.get_object(**self.call(name), Range=span)
+        if answer["ResponseMetadata"]["HTTPStatusCode"] != 206:
+            return self._whole(answer, start, stop)
         data: bytes = answer["Body"].read()
         # A proxy that cuts a body may mend its length; what the range says is not mended.
-        expected = _length(answer.get("ContentRange", ""))
-        if expected is None and answer["ResponseMetadata"]["HTTPStatusCode"] == 206:
-            raise ShortAnswer("a part of an object that does not say which")  # its headers were cut off
-        if expected is not None and expected != len(data):
-            raise ShortAnswer(f"{len(data)} bytes came of {expected}")
+        found = _span(answer.get("ContentRange", ""))
+        if found is None or found[0] != start:
+            raise ShortAnswer("a part of an object that does not say which, or another")  # its headers were cut off
+        if found[1] - start != len(data):
+            raise ShortAnswer(f"{len(data)} bytes came of {found[1] - start}")
         return data
 
+    def _whole(self, answer: Mapping[str, Any], start: int, stop: int | None) -> bytes:
+        """Read an answer that has all of an object, which is right where all of it was asked for."""
+        if start or (stop is not None and stop < answer["ContentLength"]):
+            answer["Body"].close()
+            raise OptionError(
+                "the server gives no ranges of its objects",
+                why="asked for a part it sent the whole, and objects are read in parts",
+                hint="read from a server of S3 that knows 'Range', or copy the files to a folder",
+                bucket=self.place.bucket,
+            )
+        whole: bytes = answer["Body"].read()
+        return whole
 
-def _length(content_range: str) -> int | None:
-    """Return the bytes that ``bytes 0-99/1234`` announces; None if it announces none."""
+
+def _span(content_range: str) -> tuple[int, int] | None:
+    """Return the first byte, and the one behind the last, of ``bytes 0-99/1234``; None if it says none."""
     low, dash, high = content_range.removeprefix("bytes ").partition("/")[0].partition("-")
-    return int(high) - int(low) + 1 if dash and low.isdigit() and high.isdigit() else None
+    return (int(low), int(high) + 1) if dash and low.isdigit() and high.isdigit() else None
 
 
 def _put_object(client: Any, call: dict[str, Any], data: bytes | Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bench import Bench
+from servers import WebServer, serving
 
 from flowbutton.engine.run import Status
 from flowbutton.model.errors import BadInput, ChangedInput, MissingInput, OptionError
@@ -14,8 +16,9 @@ from flowbutton.model.pieces import Source
 from flowbutton.partitioners.files import check_unchanged, find_files
 from flowbutton.stores.access import StoreAccess
 from flowbutton.stores.memory import MemoryStore
+from flowbutton.stores.s3_bucket import Bucket
 from flowbutton.stores.s3_client import client_for
-from flowbutton.stores.s3_places import S3Access
+from flowbutton.stores.s3_places import S3Access, S3Place
 
 pytestmark = pytest.mark.slow
 
@@ -111,3 +114,17 @@ def test_a_file_replaced_between_its_index_and_its_reading_ends_the_run(
     assert not (tmp_path / "results").exists()
     again = Bench(tmp_path).run(READS, reads=f"{s3}/r.fq")
     assert again.status is Status.DONE
+
+
+@pytest.mark.parametrize("size", [1000, 3 << 20], ids=["small", "large"])  # asked for by obstore, and by boto3
+def test_a_server_without_ranges_is_refused_and_never_taken_at_its_word(size: int, tmp_path: Path) -> None:
+    data = random.Random(size).randbytes(size)
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/a.bin").write_bytes(data)
+    with serving(WebServer(tmp_path, ranges=False)) as web:
+        access = S3Access(endpoint_url=web.url, region="us-east-1", anonymous=True)
+        bucket = Bucket(S3Place("s3://lab/", "lab", "", access))
+        assert bucket.get("a.bin") == bucket.get("a.bin", 0, size + 9) == data
+        for start, stop in ((0, 9), (5, 9), (5, None), (size - 1, size)):
+            with pytest.raises(OptionError, match="the server gives no ranges"):
+                bucket.get("a.bin", start, stop)
