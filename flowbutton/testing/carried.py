@@ -109,7 +109,7 @@ _DEEDS: dict[bytes, Work] = {
 }
 
 
-def until(condition: Callable[[], bool], what: str, *, patience_s: float = 30.0) -> None:
+def until(condition: Callable[[], bool], what: str, *, patience_s: float = 300.0) -> None:
     """Wait until ``condition`` holds; fail when it takes too long."""
     end = time.monotonic() + patience_s
     while not condition():

@@ -249,7 +249,7 @@ class StoreContract(ABC):
         def put(number: int) -> list[bool]:
             won = []
             for round_ in range(25):
-                together.wait(timeout=60)
+                together.wait(timeout=300)
                 won.append(opened[number].put_if_absent(f"race/{round_}", bytes([number]) * 100_000))
             return won
 
@@ -289,7 +289,7 @@ class StoreContract(ABC):
         for process in processes:
             _stream(process.stdin).write("go\n")
             _stream(process.stdin).flush()
-        answers = [process.communicate(timeout=120)[0].split() for process in processes]
+        answers = [process.communicate(timeout=300)[0].split() for process in processes]
         for number in range(20):
             winners = [letter for letter, answer in zip("abcd", answers, strict=True) if answer[number] == "1"]
             assert len(winners) == 1
@@ -311,7 +311,7 @@ class StoreContract(ABC):
                     process.wait(timeout=share * (seen[3] - seen[0]) / 3)
             finally:
                 process.send_signal(signal.SIGKILL)
-                process.communicate(timeout=60)
+                process.communicate(timeout=300)
             again = self.reopen(store)
             keys = [*again.list("")]
             assert {f"big/{number}" for number in range(3)} <= set(keys)

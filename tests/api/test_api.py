@@ -47,7 +47,7 @@ def test_a_pipeline_is_loaded_planned_and_run(place: Path) -> None:
 def test_the_command_line_reuses_what_python_has_done(place: Path) -> None:
     flowbutton.load("local.yaml").run(**WHERE)
     asked = [sys.executable, "-m", "flowbutton", "run", "local.yaml", "-q"]
-    ended = subprocess.run(asked, cwd=place, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(asked, cwd=place, capture_output=True, text=True, timeout=300, check=True)
     assert ended.stdout.startswith("nothing to do")
 
 
@@ -164,12 +164,12 @@ def test_a_stage_that_no_file_names_is_refused() -> None:
 
 def test_importing_the_package_imports_no_library() -> None:
     code = "import sys; before = set(sys.modules); import flowbutton; print(*sorted(set(sys.modules) - before))"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
     assert [name for name in ended.stdout.split() if name.partition(".")[0] not in sys.stdlib_module_names] == [
         "flowbutton"
     ]
     code = "import sys, flowbutton; flowbutton.load; print(*sorted(name.partition('.')[0] for name in sys.modules))"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
     assert not {"numpy", "pysam", "click", "rich", "cloudpickle"} & {*ended.stdout.split()}
 
 

@@ -64,7 +64,7 @@ print(report.ran, report.files["total.json"].read_text())
 def call(place: Path, *arguments: str) -> str:
     """Run the script as a script."""
     ended = subprocess.run(
-        [sys.executable, "script.py", *arguments], cwd=place, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "script.py", *arguments], cwd=place, capture_output=True, text=True, timeout=300, check=False
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.strip()

@@ -33,7 +33,7 @@ def flowbutton(site, tmp_path_factory):
         command = [sys.executable, "-m", "flowbutton", *arguments]
         env = {**os.environ, "PYTHONPATH": str(site)}
         return subprocess.run(
-            command, cwd=folder, env=env, text=True, capture_output=True, timeout=120, check=True
+            command, cwd=folder, env=env, text=True, capture_output=True, timeout=300, check=True
         ).stdout
 
     call.folder = folder

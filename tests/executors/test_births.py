@@ -44,7 +44,7 @@ def children():
 def told(tmp_path: Path, statements: str) -> str:
     """Run statements after the script in a process of its own; return what it prints."""
     (tmp_path / "ahead.py").write_text(SCRIPT + statements)
-    done = subprocess.run([sys.executable, "ahead.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "ahead.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert not done.stderr
     return done.stdout
 

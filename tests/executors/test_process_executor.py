@@ -34,7 +34,7 @@ class TestProcessExecutor(ExecutorContract):
 def driving(work: Work, *, slots: int = 1) -> Iterator[Driver]:
     executor = ProcessExecutor(work, slots=slots)
     try:
-        yield Driver(executor, patience_s=60)
+        yield Driver(executor, patience_s=300)
     finally:
         executor.close()
 
@@ -184,7 +184,7 @@ def test_work_of_a_script_travels_by_value(tmp_path: Path) -> None:
         "def work(payload, emit):\n"
         "    return payload * 2\n"
         "executor = ProcessExecutor(work, slots=1)\n"  # no main guard: the script is not run again
-        "print(Driver(executor, patience_s=60).run(b'ab')[0].answer)\n"
+        "print(Driver(executor, patience_s=300).run(b'ab')[0].answer)\n"
         "executor.close()\n"
     )
     answer = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
@@ -258,7 +258,7 @@ def test_what_work_prints_is_printed_once_though_workers_are_killed(tmp_path: Pa
         "from flowbutton.executors.processes import ProcessExecutor\n"
         "from flowbutton.testing.executors import Driver\n"
         "executor = ProcessExecutor(work, slots=2)\n"
-        "Driver(executor, patience_s=60).run(b'', b'', b'')\n"
+        "Driver(executor, patience_s=300).run(b'', b'', b'')\n"
         "executor.close()\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)

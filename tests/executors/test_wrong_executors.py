@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -227,15 +227,16 @@ class GivesUp(ProcessExecutor):
 
 
 PATIENCE_S = 3.0
+"""With a wrong executor only: how long a right one takes, a busy machine says."""
 
 
-def contract_of(make: Callable[[Work, int], Executor], *, is_isolated: bool) -> ExecutorContract:
+def contract_of(make: type[SerialExecutor | ProcessExecutor], *, patience: float) -> ExecutorContract:
     class Contract(ExecutorContract):
-        isolated = is_isolated
-        patience_s = PATIENCE_S
+        isolated = issubclass(make, ProcessExecutor)
+        patience_s = patience
 
         def executor(self, work: Work, slots: int) -> Executor:
-            return make(work, slots)
+            return make(work, slots=slots)
 
     return Contract()
 
@@ -300,12 +301,9 @@ def _folders(place: Path, count: int) -> Iterator[Path]:
 
 @pytest.mark.parametrize(("wrong", "promise"), WRONG, ids=[f"{wrong.__name__}-{promise}" for wrong, promise in WRONG])
 def test_a_wrong_executor_fails(wrong: type[SerialExecutor | ProcessExecutor], promise: str, tmp_path: Path) -> None:
-    isolated = issubclass(wrong, ProcessExecutor)
-    right = ProcessExecutor if isolated else SerialExecutor
+    right = ProcessExecutor if issubclass(wrong, ProcessExecutor) else SerialExecutor
     (tmp_path / "right").mkdir()
-    contract = contract_of(lambda work, slots: wrong(work, slots=slots), is_isolated=isolated)
+    contract = contract_of(wrong, patience=PATIENCE_S)
     # A crowd shows only if the one too many comes before the others have gone: on a busy machine not every time.
     assert any(broken(contract, promise, place) for place in _folders(tmp_path / "wrong", 5))
-    assert not broken(
-        contract_of(lambda work, slots: right(work, slots=slots), is_isolated=isolated), promise, tmp_path / "right"
-    )
+    assert not broken(contract_of(right, patience=ExecutorContract.patience_s), promise, tmp_path / "right")

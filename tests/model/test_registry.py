@@ -176,7 +176,7 @@ def test_a_package_brings_stages_a_partitioner_an_executor_and_a_store(tmp_path:
             env={**os.environ, "PYTHONPATH": str(folder)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert says in ended.stdout, ended.stderr

@@ -167,7 +167,7 @@ sys.stdin.read()
             take(LocalStore(tmp_path), clock, me)
         assert f"process {driver.pid}" in caught.value.why
         driver.kill()
-        driver.wait(timeout=30)
+        driver.wait(timeout=300)
     assert take(LocalStore(tmp_path), clock, me).epoch == 2
     assert clock.time_s == 1000.0
 

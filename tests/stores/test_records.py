@@ -300,7 +300,7 @@ class Turns:
 
     def step(self, driver: int) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: not self._order or self._order[0] == driver, timeout=60)
+            assert self._changed.wait_for(lambda: not self._order or self._order[0] == driver, timeout=300)
             if self._order:
                 self._order.pop(0)
             self._skip()

@@ -35,7 +35,7 @@ class Driver:
     bench: Bench
     process: subprocess.Popen[str]
 
-    def wait(self, timeout_s: float = 60) -> int:
+    def wait(self, timeout_s: float = 300) -> int:
         """Return the exit code; what it said on its standard error goes to the test's output."""
         try:
             sys.stderr.write(self.process.communicate(timeout=timeout_s)[1])
@@ -63,7 +63,7 @@ def start(bench: Bench, text: str, *, env: Mapping[str, str] | None = None, **op
     return Driver(bench, process)
 
 
-def until(condition: Callable[[], object], *, timeout_s: float = 30.0) -> None:
+def until(condition: Callable[[], object], *, timeout_s: float = 300.0) -> None:
     """Wait until a condition holds."""
     end = time.monotonic() + timeout_s
     while not condition():

@@ -29,5 +29,5 @@ def pip_install(package: Path, folder: Path) -> Path:
     copy = folder.with_name(f"{folder.name}-source")
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "results"))
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*command, "--target", str(folder), str(copy)], check=True, capture_output=True, timeout=120)
+    subprocess.run([*command, "--target", str(folder), str(copy)], check=True, capture_output=True, timeout=300)
     return folder

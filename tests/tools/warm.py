@@ -27,7 +27,7 @@ ROOMS = ("model", "partitioners", "stages", "stores", "executors", "dag", "engin
 
 
 def call(
-    arguments: Sequence[str], folder: Path, env: Mapping[str, str], *, timeout_s: float = 60.0
+    arguments: Sequence[str], folder: Path, env: Mapping[str, str], *, timeout_s: float = 300.0
 ) -> subprocess.CompletedProcess[str]:
     """Run the command to its end in a folder; raises `subprocess.TimeoutExpired` after it was killed."""
     command = [sys.executable, "-m", "flowbutton", *arguments]

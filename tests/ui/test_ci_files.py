@@ -98,7 +98,7 @@ def test_a_run_that_was_stopped_is_an_error(place, number, code):
     started = place.start_waiting("--junit", "ci/junit.xml", "--workers", "1")
     started.send_signal(number)
     place.gate.touch()
-    started.communicate(timeout=30)
+    started.communicate(timeout=300)
     assert started.returncode == code
     found = cases(place)
     assert (found["count"], found["wait"], found["waited"], found["run"]) == ("", "skipped", "skipped", "error")

@@ -139,8 +139,8 @@ def test_a_run_at_work_is_not_disturbed(place):
     assert place.call("clean", "-n").returncode == 0, "looking is allowed"
     waiting = place.start("clean", "--all", "--grace", "0s", "--on-conflict", "wait")
     place.gate.touch()
-    assert started.wait(timeout=30) == 0
-    told, errors = waiting.communicate(timeout=30)
+    assert started.wait(timeout=300) == 0
+    told, errors = waiting.communicate(timeout=300)
     assert waiting.returncode == 0, errors
     assert "gone: 1 run" in told
 
@@ -154,7 +154,7 @@ def test_a_run_waits_for_who_cleans(place):
         waiting = place.start("run", "texts.yaml", "-q", "--on-conflict", "wait")
         assert waiting.stderr is not None
         assert waiting.stderr.readline().startswith("waiting: the store is being cleaned")
-    told, errors = waiting.communicate(timeout=30)
+    told, errors = waiting.communicate(timeout=300)
     assert (waiting.returncode, errors) == (0, "")
     assert "done: 5 tasks ran" in told
 

@@ -96,7 +96,7 @@ def test_the_debugger_opens_where_the_task_failed(place):
         input="p text\nq\n",
         text=True,
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert asked.returncode == 1

@@ -132,7 +132,7 @@ def outside(command: str, folder: Path) -> tuple[int, str]:
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     ended = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        timeout=60, check=False,
+        timeout=300, check=False,
     )  # fmt: skip
     return ended.returncode, ended.stdout
 

@@ -31,7 +31,7 @@ def shell(place):
             env={**place.env, "PATH": path, **env},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert ended.returncode == code, f"{text}\n{ended.stdout}{ended.stderr}"

@@ -17,7 +17,7 @@ from flowbutton.ui.exits import Exit
 def test_ctrl_c_stops_at_once_and_running_again_goes_on(place, to_group):
     started = place.start_waiting()
     os.killpg(started.pid, signal.SIGINT) if to_group else started.send_signal(signal.SIGINT)
-    _, told = started.communicate(timeout=60)  # its task would wait for ever
+    _, told = started.communicate(timeout=300)  # its task would wait for ever
     assert started.returncode == 130
     assert told.lstrip() == "stopped. Finished tasks are kept: the same command goes on from there\n"
     place.gate.touch()
@@ -49,7 +49,7 @@ def test_term_lets_running_tasks_end_and_starts_no_others(place):
     started = place.start_waiting("--workers", "1")
     started.terminate()
     place.gate.touch()
-    told, errors = started.communicate(timeout=30)
+    told, errors = started.communicate(timeout=300)
     assert started.returncode == 143, errors
     assert told.splitlines()[-1].startswith("stopped: ")
     assert not (place.folder / "results").exists()
@@ -67,8 +67,8 @@ def test_of_two_runs_on_one_results_folder_the_second_is_3_or_waits(place):
     assert third.stderr.readline().startswith("waiting: another run holds the same pipeline and results")
     assert first.poll() is None
     place.gate.touch()
-    first.communicate(timeout=30)
-    told, _ = third.communicate(timeout=30)
+    first.communicate(timeout=300)
+    told, _ = third.communicate(timeout=300)
     assert (first.returncode, third.returncode) == (0, 0)
     assert re.match(r"nothing to do: all 8 tasks are done", told)
 
@@ -81,7 +81,7 @@ def test_term_while_waiting_for_another_run_leaves_at_once(place):
     assert second.stderr is not None
     assert second.stderr.readline().startswith("waiting: ")
     second.terminate()
-    _, told = second.communicate(timeout=30)
+    _, told = second.communicate(timeout=300)
     assert (second.returncode, told) == (143, "")
 
 
@@ -90,5 +90,5 @@ def test_another_results_folder_is_no_conflict(place):
     place.gate.touch()
     other = place.call("run", "texts.yaml", "--results", "other", "--store", ".flowbutton", "-q")
     assert other.returncode == 0, other.stderr
-    first.communicate(timeout=30)
+    first.communicate(timeout=300)
     assert first.returncode == 0

@@ -72,9 +72,9 @@ def test_killed_while_publishing(bench: Bench, s3: str, where: str) -> None:
     store = str(bench.folder / ".flowbutton") if where == "here" else f"{s3}/work"
     options = {"store": store, "results": f"{s3}/out", "executor": "serial"}
     for kill in KILLS[where]:
-        assert start(bench, FILLED, **options, die_publishing=kill).wait(120) == -9
+        assert start(bench, FILLED, **options, die_publishing=kill).wait() == -9
         assert noted(s3).items() <= published(s3).items(), "the note is put last"
-    assert start(bench, FILLED, **options).wait(120) == 0
+    assert start(bench, FILLED, **options).wait() == 0
     assert noted(s3) == published(s3)
     assert len(noted(s3)) == 4
     assert uploads(s3) == [], "what was on its way is freed"
@@ -85,10 +85,10 @@ def test_killed_while_a_composite_is_put_together(bench: Bench, s3: str, kill: i
     """After the first of its parts, and after the last: it is not visible yet."""
     bench.file("f2.txt", "abc2 hello world\n")
     options = {"store": f"{s3}/work", "results": f"{s3}/out", "executor": "serial"}
-    assert start(bench, ASSEMBLED, **options, die_publishing=kill).wait(120) == -9
+    assert start(bench, ASSEMBLED, **options, die_publishing=kill).wait() == -9
     assert published(s3) == {}
     assert uploads(s3) == ["out/whole.txt"]
-    assert start(bench, ASSEMBLED, **options).wait(120) == 0
+    assert start(bench, ASSEMBLED, **options).wait() == 0
     assert noted(s3).items() <= published(s3).items()
     assert uploads(s3) == []
     client, bucket = client_for(S3Access()), s3.removeprefix("s3://")
