@@ -22,11 +22,13 @@ from flowbutton.dag.placeholders import Value, substitute
 from flowbutton.dag.problems import Path, Position, Positions, Problems, show_path, show_value
 from flowbutton.dag.spec import Param, Spec
 from flowbutton.model.canonical import Json
+from flowbutton.model.errors import Problem
 from flowbutton.model.near import closest, did_you_mean
 from flowbutton.model.units import Unfit, parse_bytes, parse_duration
 
 _BOUNDED = ("int", "float", "bytes", "duration")
 _AS_WRITTEN = ("string", "choice", "uri", "bytes", "duration")
+_FEW_BYTES = 1024  # below it, nobody wants a size but to test
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -73,6 +75,27 @@ def resolve(
     values = _withdraw(spec, values, defaults, given_names)
     _check_needs(spec, sound, values, problems)
     return values
+
+
+def forgotten_units(
+    spec: Spec,
+    *,
+    params_file: Mapping[str, Json],
+    command_line: Mapping[str, str],
+    file_positions: Positions | None = None,
+) -> list[Problem]:
+    """Return a warning for each few bytes that were given as a bare number: who writes 32 is likely to mean 32 MiB."""
+    origins = {name: _Origin(name, name, file_positions) for name in params_file}
+    origins |= {name: _Origin(name, f"-p {name}={text}") for name, text in command_line.items()}
+    found = []
+    for name, raw in {**params_file, **command_line}.items():
+        text = str(raw).strip()
+        if spec.params[name].type == "bytes" and text.isdecimal() and 0 < int(text) < _FEW_BYTES:
+            what, hint = f"'{name}' is {text} bytes", f"if another unit is meant, write it: {text}MiB"
+            found.append(
+                Problem(what, why="a number without a unit counts bytes", hint=hint, **origins[name].of_value(()))
+            )
+    return found
 
 
 def _check_needs(spec: Spec, sound: Mapping[str, Param], values: Mapping[str, Value], problems: Problems) -> None:

@@ -7,13 +7,13 @@ be told at that point. Not here: reading files, the environment (the caller does
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flowbutton.dag.build import build
 from flowbutton.dag.graph import Graph
 from flowbutton.dag.load import load
-from flowbutton.dag.params import resolve
+from flowbutton.dag.params import forgotten_units, resolve
 from flowbutton.dag.problems import Positions, Problems
 from flowbutton.dag.spec import Profile, Spec, read_spec
 from flowbutton.dag.wires import FindPartitioner, FindStage
@@ -90,7 +90,7 @@ def prepare(
         cwd=cwd.as_posix(),
         file_positions=params_positions,
     )
-    return build(
+    graph = build(
         pipeline.spec,
         values,
         find_stage=find_stage,
@@ -101,3 +101,10 @@ def prepare(
         profile=profile,
         executors=executors,
     )
+    doubts = forgotten_units(
+        pipeline.spec,
+        params_file=params_file or {},
+        command_line=command_line or {},
+        file_positions=params_positions,
+    )
+    return replace(graph, warnings=(*doubts, *graph.warnings))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbutton.dag.params import absolute, resolve
+from flowbutton.dag.params import absolute, forgotten_units, resolve
 from flowbutton.dag.placeholders import Value, substitute
 from flowbutton.dag.problems import Positions, Problems
 from flowbutton.dag.spec import Spec
@@ -92,6 +92,19 @@ def test_text_of_the_command_line_is_read_by_the_params_type(param: Mapping[str,
 )
 def test_values_that_do_not_fit_are_told(param: Mapping[str, Any], text: str, said: str) -> None:
     assert resolved({"x": param}, line={"x": text}) == ({}, [said])
+
+
+def test_few_bytes_without_a_unit_are_doubted() -> None:
+    params: dict[str, Any] = {name: {"type": "bytes"} for name in ("a", "b", "c", "d")} | {"n": {"type": "int"}}
+    spec = Spec.model_validate(
+        {"flowbutton": 1, "name": "p", "params": params, "stages": {"x": {"uses": "a.b"}}, "outputs": {"x": "x"}}
+    )
+    line = {"a": "32", "b": "32B", "c": "1024", "n": "32"}
+    doubts = forgotten_units(spec, params_file={"d": 7, "a": 64}, command_line=line)
+    assert [(doubt.what, doubt.hint, doubt.where) for doubt in doubts] == [
+        ("'d' is 7 bytes", "if another unit is meant, write it: 7MiB", {"given_by": "d"}),
+        ("'a' is 32 bytes", "if another unit is meant, write it: 32MiB", {"given_by": "-p a=32"}),
+    ]
 
 
 def test_all_problems_of_all_origins_are_told() -> None:
