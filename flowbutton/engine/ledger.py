@@ -116,7 +116,7 @@ def check(line: LedgerLine, rule: LedgerRule) -> None:
     counts = line.counts
     if line.emitted is not None and line.consumed != line.emitted:
         raise LedgerBroken(
-            f"stage '{line.stage}' consumed {line.consumed} of {line.emitted} {line.unit}",
+            f"stage '{line.stage}' consumed {line.consumed} of {show_records(line.emitted, line.unit)}",
             why=f"its producer counted {line.emitted} by itself",
             hint="records were lost or doubled: nothing is published; report this with the pipeline",
             stage=line.stage,
@@ -124,8 +124,9 @@ def check(line: LedgerLine, rule: LedgerRule) -> None:
     if rule.balance is Balance.CONSERVES:
         gone = sum(counts.filtered.values()) + sum(counts.set_aside.values())
         if line.consumed != (counts.out or 0) + gone:
+            taken = show_records(line.consumed, line.unit)
             raise LedgerBroken(
-                f"stage '{line.stage}' took {line.consumed} {line.unit} and gave {counts.out} + {gone} left out",
+                f"stage '{line.stage}' took {taken} and gave {counts.out} + {gone} left out",
                 why="it promises that each one comes out or is left out with a reason",
                 hint="records were lost or doubled: nothing is published; report this with the pipeline",
                 stage=line.stage,
@@ -136,7 +137,7 @@ def _check_tolerated(line: LedgerLine, limit: int) -> None:
     aside = sum(line.counts.set_aside.values())
     if aside > limit:
         raise BadInput(
-            f"stage '{line.stage}' set {aside} {line.unit} aside, {limit} are tolerated",
+            f"stage '{line.stage}' set {show_records(aside, line.unit)} aside, more than the {limit:,} tolerated",
             why="; ".join(line.counts.samples) or "no record was described",
             hint=RAISE_TOLERATE,
             stage=line.stage,

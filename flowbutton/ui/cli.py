@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -17,7 +18,7 @@ from flowbutton.ui.clean_command import clean_command
 from flowbutton.ui.dag_command import dag_command
 from flowbutton.ui.debug_command import debug_command
 from flowbutton.ui.doctor_command import doctor_command
-from flowbutton.ui.errors import guarded
+from flowbutton.ui.errors import Unread, guarded
 from flowbutton.ui.logs_command import logs_command
 from flowbutton.ui.new_command import new_command
 from flowbutton.ui.plan_command import plan_command
@@ -31,7 +32,17 @@ from flowbutton.ui.validate_command import validate_command
 from flowbutton.ui.verify_command import verify_command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """A group that leaves it to the wall what a closed output means: click would end the process with code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise Unread from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="flowbutton")
 def commands() -> None:
     """Run declarative data pipelines that cut data where it lies.

@@ -22,10 +22,17 @@ from flowbutton.model.errors import FlowbuttonError, Problem, SpecError
 from flowbutton.ui.exits import Exit, exit_of
 from flowbutton.ui.usage import usage_text
 
+GOES_ON = "Finished tasks are kept: the same command goes on from there"
+"""What ends the last line of a run that was stopped."""
+
 _LINE = ("file", "line", "column")
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 _VISIBLE = {"\t": "→"}
 _WIDTH = 100  # of the line that is shown; of a longer one, the part around the column
+
+
+class Unread(Exception):
+    """Whoever read the output has left, as ``| head`` does."""
 
 
 def show(error: FlowbuttonError) -> str:
@@ -118,11 +125,11 @@ def guarded(action: Callable[[], int]) -> int:
         complain(usage_text(error))
         return Exit.USAGE
     except (KeyboardInterrupt, click.Abort):
-        complain("stopped. Finished tasks are kept: the same command goes on from there")
+        complain(f"stopped. {GOES_ON}")
         return Exit.INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has left, as `head` does
+    except Unread:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.FAILED
+        return Exit.UNREAD
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         complain(f"error: the system refused{place}: {error.strerror or error}\n  trace: {_keep_traceback()}")

@@ -21,6 +21,7 @@ class Exit(IntEnum):
     TOLERATED = 5  # the run ended, and stages with `on_error: continue` have failed tasks
     INTERNAL = 70  # a fault of flowbutton itself
     INTERRUPTED = 130  # Ctrl-C
+    UNREAD = 141  # whoever read its output has left, as with `| head`; as the shell counts SIGPIPE
     TERMINATED = 143  # SIGTERM
 
 

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbutton.model.errors import FlowbuttonError, Locked
-from flowbutton.ui.errors import complain, warn
+from flowbutton.ui.errors import GOES_ON, complain, warn
 from flowbutton.ui.exits import Exit
 from flowbutton.ui.options import Asked, what, where
 from flowbutton.ui.plan_command import show_plan
 
 if TYPE_CHECKING:
+    from flowbutton.api import Pipeline
+    from flowbutton.engine.run import Report
+    from flowbutton.engine.settings import Settings
     from flowbutton.ui.asking import Prepared
     from flowbutton.ui.ci_files import Outcome
     from flowbutton.ui.watch import Watcher
@@ -90,13 +93,7 @@ def _run(asked: Asked, style: str, outcome: Outcome, *, wait: bool) -> int:
     with _watcher(found, style) as watcher:
         outcome.pipeline, outcome.view = found.graph.name, watcher.view
         settings = replace(found.settings, listeners=(watcher,))
-        try:
-            report = found.loaded.run_in(settings)
-        except Locked as error:
-            if not wait:
-                raise
-            click.echo(f"waiting: {error.what}: {error.why}", err=True)
-            report = found.loaded.run_in(replace(settings, wait_s=None))
+        report = _run_to_end(found.loaded, settings, wait=wait)
     elapsed_s = time.monotonic() - begun
     line = last_line(report, found.settings, elapsed_s)
     if report.status is not Status.DRAINED:
@@ -108,6 +105,19 @@ def _run(asked: Asked, style: str, outcome: Outcome, *, wait: bool) -> int:
     if style != "json":
         click.echo(line)
     return exit_after(report)
+
+
+def _run_to_end(pipeline: Pipeline, settings: Settings, *, wait: bool) -> Report:
+    try:
+        return pipeline.run_in(settings)
+    except Locked as error:
+        if not wait:
+            raise
+        click.echo(f"waiting: {error.what}: {error.why}", err=True)
+        return _run_to_end(pipeline, replace(settings, wait_s=None), wait=False)
+    except BrokenPipeError:
+        complain(f"stopped, as nobody reads the output any more. {GOES_ON}")
+        raise
 
 
 def _workers_at_hand(asked: Asked) -> AbstractContextManager[None]:

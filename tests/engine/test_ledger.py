@@ -80,7 +80,7 @@ def test_what_is_left_out_with_a_reason_is_in_balance(counted: Bench) -> None:
 
 
 def test_what_is_set_aside_has_a_limit(counted: Bench) -> None:
-    with pytest.raises(BadInput, match="set 5 records aside, 4 are tolerated") as caught:
+    with pytest.raises(BadInput, match="set 5 records aside, more than the 4 tolerated") as caught:
         lines(counted, "aside")
     assert "SAME: odd" in caught.value.why
     assert "tolerate" in caught.value.hint

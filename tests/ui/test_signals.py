@@ -45,6 +45,19 @@ def test_ctrl_c_while_modules_are_imported_is_one_line_too():
     assert (ended.returncode, ended.stderr) == (Exit.INTERRUPTED, "stopped. Nothing has run\n")
 
 
+def test_a_run_whose_output_nobody_reads_any_more_stops(place):
+    started = place.start_waiting()
+    started.stdout.close()  # as ``| head`` does
+    place.gate.touch()
+    told = started.stderr.read()
+    assert (started.wait(timeout=60), told) == (
+        141,
+        "stopped, as nobody reads the output any more. Finished tasks are kept: the same command goes on from there\n",
+    )
+    assert "interrupted, " in place.call("status").stdout
+    assert place.call("run", "texts.yaml", "-p", "waits=true", "-p", f"gate={place.gate}").returncode == 0
+
+
 def test_term_lets_running_tasks_end_and_starts_no_others(place):
     started = place.start_waiting("--workers", "1")
     started.terminate()

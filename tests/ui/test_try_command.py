@@ -187,7 +187,7 @@ def test_a_bug_of_a_stage_is_told_with_its_line(capsys, here):
 
 
 @pytest.mark.parametrize(
-    ("stage", "words"), [("lazy", "consumed 0 of 1 files"), ("doubling", "took 1 files and gave 2 + 0 left out")]
+    ("stage", "words"), [("lazy", "consumed 0 of 1 file"), ("doubling", "took 1 file and gave 2 + 0 left out")]
 )
 def test_counts_that_do_not_add_up_are_told_as_in_a_run(capsys, here, stage, words):
     assert words in refused(capsys, f"{here}:{stage}", "-i", "a.txt", code=Exit.FAILED)
