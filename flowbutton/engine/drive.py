@@ -271,13 +271,17 @@ class Drive:
     def _finish(self, stage_digest: str, found: Mapping[str, Outlined]) -> None:
         done: list[tuple[int, Result, RangeReader | None]] = []
         traced: dict[str, list[tuple[Task, int, Measures]]] = defaultdict(list)
+        twins: list[tuple[Task, Result]] = []
         for mark, outlined in found.items():
             result, measures = Result(stage_digest, outlined, reused=False), outlined.measures
-            for task in self._twins.pop(mark, ()):
-                done.append((task.id, result, content_reader(self._expansion.nodes[task.node], result, self._records)))
-                failed = self._sites.done(task.id, measures.wall_s)  # what waited for its twin is not known there
+            tasks = self._twins.pop(mark, ())
+            for task in tasks[:1]:
+                failed = self._sites.done(task.id, measures.wall_s)
                 traced[task.node].append((task, failed + 1, measures))
-        self.ended.ran += len(done)
+            twins += [(task, result._replace(reused=True)) for task in tasks[1:]]
+            done += [(task.id, result, self._reader(task, result)) for task in tasks[:1]]
+        done += [(task.id, result, self._reader(task, result)) for task, result in twins]
+        self.ended.ran += sum(map(len, traced.values()))
         self._journal.trace("done", chain.from_iterable(traced.values()))
         ready = self._expansion.done(done)
         for node, ended in traced.items():
@@ -288,7 +292,11 @@ class Drive:
                 wall_s=round(sum(measures.wall_s for _, _, measures in ended), 4),
                 rss=max(measures.peak_rss_bytes for _, _, measures in ended),
             )
+        self._tell_reused(twins)
         self._take(ready)
+
+    def _reader(self, task: Task, result: Result) -> RangeReader | None:
+        return content_reader(self._expansion.nodes[task.node], result, self._records)
 
     def _fail(self, failure: FailedTask) -> None:
         task = failure.task

@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -128,12 +128,18 @@ def plan(graph: Graph, settings: Settings, *, spec_text: str) -> Plan:
     """Return what would run, and why. Nothing runs and nothing is written but adopted records and generated samples.
 
     Raises:
+        OptionError: results can't be where they are to go.
         FlowbuttonError: a source is missing or can't be used.
     """
+    _check_results(graph, settings)
     opened = _open(graph, settings)
     expansion, fresh, _ = settle_soundly(opened.expand, opened.records)
     history = _history(opened, expansion, _name(graph, settings), Hidden.of(spec_text, os.environ))
     return plan_of(expansion, fresh, durable_part(opened.store.uri), history, settings.executor_of)
+
+
+def _check_results(graph: Graph, settings: Settings) -> None:
+    publisher_for(settings.results, graph.name).check(_store_uri(settings), settled_names(graph.outputs))
 
 
 def settled(graph: Graph, settings: Settings) -> tuple[Expansion, Records]:
@@ -151,7 +157,7 @@ def run(graph: Graph, settings: Settings, *, spec_text: str) -> Report:
         FlowbuttonError: a source is missing, the ledger is broken, or the disk is full; told in ``error.json`` too.
         KeyboardInterrupt: the user stopped it; everything is stopped, and running again goes on from there.
     """
-    publisher_for(settings.results, graph.name).check(_store_uri(settings), settled_names(graph.outputs))
+    _check_results(graph, settings)
     opened = _open(graph, settings)
     name = _name(graph, settings)
     ttl_s, wait_s = settings.lease_ttl_s, settings.wait_s
@@ -166,6 +172,10 @@ def _journaled(graph: Graph, settings: Settings, spec_text: str, opened: _Opened
         return _run(graph, settings, spec_text, opened, journal, lease)
     except KeyboardInterrupt:
         journal.event("interrupted")
+        raise
+    except BrokenPipeError:  # a listener prints, and who reads that has left
+        with suppress(BrokenPipeError):
+            journal.event("interrupted")
         raise
     except FlowbuttonError as error:
         journal.write("error.json", [told(error, hidden)])
@@ -183,6 +193,8 @@ def _run(graph: Graph, settings: Settings, spec_text: str, opened: _Opened, jour
     history = _history(opened, expansion, name, journal.hidden)
     found = plan_of(expansion, fresh, durable_part(opened.store.uri), history, settings.executor_of)
     journal.write("plan.json", found.to_json())
+    if not found.nothing_to_run:
+        publisher_for(settings.results, graph.name).check_access()
     journal.event("planned", run=journal.run_id, folder=str(journal.folder), nothing=found.nothing_to_run)
     ended = _drive(opened, expansion, fresh, reused, settings, journal, lease)
     if ended.ran or not history.is_as_before:

@@ -38,14 +38,22 @@ class Publisher(ABC):
 
     @abstractmethod
     def check(self, store: str, names: Sequence[str]) -> None:
-        """Refuse a place that can't be written to, before hours are spent on what would go there.
+        """Refuse a place where outputs can't be, before hours are spent on what would go there. Nothing is written.
 
         Args:
             store: The URI of the run's store.
             names: Outputs whose names are known already.
 
         Raises:
-            OptionError: it does not exist and can't be made, may not be written to, or something is in the way.
+            OptionError: it is none, it overlaps with the store, or something is in the way.
+        """
+
+    @abstractmethod
+    def check_access(self) -> None:
+        """Refuse a place that may not be written to, before anything runs. Not asked where all is done.
+
+        Raises:
+            OptionError: it does not exist and can't be made, or may not be written to.
         """
 
     @abstractmethod

@@ -40,23 +40,35 @@ class FolderPublisher(Publisher):
         return str(self._given / name)
 
     def check(self, store: str, names: Sequence[str]) -> None:
-        """Refuse a folder that is a file or may not be written to, and folders that have outputs' names."""
+        """Refuse a folder that is a file, and folders that have outputs' names."""
         del store
+        place = self._nearest()
+        if not place.is_dir():
+            raise OptionError(
+                "the results can't go into a file",
+                why=f"'{place}' is one",
+                hint="remove it, or choose another --results",
+                file=str(self._given),
+            )
+        self._free(names)
+
+    def check_access(self) -> None:
+        """Refuse a folder that may not be written to."""
+        place = self._nearest()
+        if not os.access(place, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise OptionError(
+                "the results folder can't be written to",
+                why=f"you may not write in '{place}'",
+                hint="change its permissions, or choose another --results",
+                file=str(self._given),
+            )
+
+    def _nearest(self) -> Path:
+        """Return the folder, or the nearest one above it that exists."""
         place = self._given
         while not place.exists():
             place = place.parent
-        if not place.is_dir():
-            what, why, hint = (
-                "the results can't go into a file",
-                f"'{place}' is one",
-                "remove it, or choose another --results",
-            )
-        elif not os.access(place, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-            what, why = "the results folder can't be written to", f"you may not write in '{place}'"
-            hint = "change its permissions, or choose another --results"
-        else:
-            return self._free(names)
-        raise OptionError(what, why=why, hint=hint, file=str(self._given))
+        return place
 
     def publish(self, found: Mapping[str, Artifact], objects: Objects) -> None:
         """Write beside the places, then rename.

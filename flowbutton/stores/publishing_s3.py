@@ -88,13 +88,17 @@ class S3Publisher(Publisher):
         return f"{self._place.authority}{self._key(name)}"
 
     def check(self, store: str, names: Sequence[str]) -> None:
-        """Refuse a prefix in the store's, a bucket that can't be written to, and objects that are in the way."""
+        """Refuse a prefix in the store's, and objects that are in the way."""
         self._apart_from(durable_part(store))
+        with self._told(""):
+            self._heads(names)
+
+    def check_access(self) -> None:
+        """Refuse a bucket that can't be written to."""
         with self._told(""):
             # Begun and ended: whoever may not do this may not put an object either, and nothing becomes visible.
             call = self._call(self._note)
             abort(self._bucket.client, call, begin(self._bucket.client, call))
-            self._heads(names)
 
     def publish(self, found: Mapping[str, Artifact], objects: Objects) -> None:
         """Send or copy parts, then make one output after the other visible, and the note of them all last."""

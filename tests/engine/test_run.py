@@ -8,9 +8,11 @@ import shutil
 
 import pytest
 from bench import WHOLE, Bench
+from unprivileged import unprivileged
 
+from flowbutton.engine.folders import read_trace
 from flowbutton.engine.run import Status
-from flowbutton.model.errors import BadInput, FlowbuttonError, LedgerBroken, Locked, MissingInput
+from flowbutton.model.errors import BadInput, FlowbuttonError, LedgerBroken, Locked, MissingInput, OptionError
 
 
 def test_gathers_keep_the_order_of_the_files(bench: Bench) -> None:
@@ -35,6 +37,44 @@ def test_a_second_run_does_nothing_and_the_plan_says_so(bench: Bench) -> None:
     assert shown.nothing_to_run
     second = bench.run()
     assert (second.ran, second.reused) == (0, first.ran + first.reused)
+
+
+def test_results_that_may_not_be_written_to_stop_only_a_run_that_has_something_to_do(bench: Bench) -> None:
+    first = bench.run()
+    (bench.folder / "results").chmod(0o555)
+    with unprivileged():
+        again = bench.run()
+        assert (again.ran, again.files) == (0, first.files)
+        bench.file("f3.txt", "other text\n")
+        assert not bench.plan().nothing_to_run
+        with pytest.raises(OptionError, match="the results folder can't be written to"):
+            bench.run()
+    assert bench.stages_run() == {}
+
+
+TWINS = """
+flowbutton: 1
+name: letters
+sources:
+  files: {partitioner: whole, from: "in/*.txt"}
+stages:
+  one: {uses: "letters:count", for_each: {file: files}}
+  two: {uses: "letters:count", for_each: {file: files}}
+  total: {uses: "letters:add", gather: {parts: one}}
+  again: {uses: "letters:add", gather: {parts: two}}
+outputs:
+  total.json: total
+  again.json: again
+"""
+
+
+def test_what_two_stages_do_alike_runs_and_costs_once(bench: Bench) -> None:
+    report = bench.run(TWINS)
+    assert bench.stages_run() == {"files": 5, "one": 5, "total": 1}
+    assert (report.ran, report.reused) == (11, 6)
+    assert bench.result("again.json") == bench.result("total.json")
+    paid = [task.stage for task in read_trace(report.folder) if task.status == "done"]
+    assert (len(paid), {*paid}) == (11, {"files", "one", "total"})
 
 
 def test_the_plan_is_what_runs(bench: Bench) -> None:
@@ -164,5 +204,5 @@ def test_records_set_aside_are_tolerated_up_to_the_limit(bench: Bench) -> None:
     report = bench.run(text % 3)
     line = next(line for line in report.ledger if line.stage == "even")
     assert (line.consumed, line.counts.out, line.counts.set_aside) == (5, 2, {"odd": 3})
-    with pytest.raises(BadInput, match="set 3 files aside, 2 are tolerated"):
+    with pytest.raises(BadInput, match="set 3 files aside, more than the 2 tolerated"):
         bench.run(text % 2)

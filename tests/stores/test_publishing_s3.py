@@ -270,4 +270,4 @@ def _refused(s3: str) -> dict[str, Callable[[pytest.MonkeyPatch], str]]:
 def test_a_place_that_takes_nothing_is_refused_at_once(what: str, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     place = _refused(s3)[what](monkeypatch)
     with pytest.raises((OptionError, Throttled), match=what):
-        S3Publisher(place, "words").check("/work", ["a"])
+        S3Publisher(place, "words").check_access()

@@ -8,7 +8,6 @@ case. ``FLOWBUTTON_GOLDEN=write pytest tests/ui/test_mistakes.py`` writes the se
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import io
 import os
 import re
@@ -17,11 +16,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from unprivileged import unprivileged
 
 from flowbutton.stores.s3_client import client_for
 from flowbutton.stores.s3_places import S3Access
@@ -144,25 +143,6 @@ def clean(said: str, folder: Path) -> str:
     said = re.sub(r"\bin \d+(\.\d+)? m?s\b", "in 0.1 s", said)
     said = re.sub(r"\b[0-9a-f]{32}\b", "0123456789abcdef0123456789abcdef", said)
     return "".join(f"{line.rstrip()}\n" for line in said.splitlines())
-
-
-@contextlib.contextmanager
-def unprivileged() -> Iterator[None]:
-    """Let permissions of files hold for root too: without the capabilities that override them, in this thread."""
-    if os.geteuid() != 0:
-        yield
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this thread
-    before = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; low and high words
-    assert libc.capget(header, before) == 0
-    without = (ctypes.c_uint32 * 6)(*before)
-    without[0] &= ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-    assert libc.capset(header, without) == 0
-    try:
-        yield
-    finally:
-        assert libc.capset(header, before) == 0
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,13 @@ def test_the_json_of_plan_and_of_a_dry_run_are_that_of_the_run_folder(place):
     assert json.loads((place.folder / ".flowbutton/runs/latest/plan.json").read_text()) == json.loads(planned)
 
 
+def test_plan_refuses_results_where_run_does(place):
+    place.write("taken", "")
+    for command in ("plan", "run"):
+        refused = place.call(command, "texts.yaml", "--results", "taken")
+        assert (refused.returncode, refused.stderr.splitlines()[0]) == (2, "error: the results can't go into a file")
+
+
 def test_the_function_that_changed_is_named(place):
     place.call("run", "texts.yaml", "-q")
     change(place, "texts.py", "text.split()", "text.split(None)")
