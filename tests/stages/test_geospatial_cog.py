@@ -16,9 +16,10 @@ from flowbutton.model.stage import Scratch
 from flowbutton.stages.bundles import Bundle, MemoryParts
 from flowbutton.stages.columns import pack
 from flowbutton.stages.geospatial.cog import StoredPatch, cog
-from flowbutton.stages.geospatial.compress import PatchFacts, compress, plan_patches
+from flowbutton.stages.geospatial.compress import PatchFacts, compress
 from flowbutton.stages.geospatial.grid import Grid
 from flowbutton.stages.geospatial.parts import PART_SCHEMA, Array, add_part
+from flowbutton.stages.geospatial.patches import plan_patches
 from flowbutton.stages.geospatial.product import Product
 from flowbutton.stages.geospatial.pyramid import halved, level_sizes
 from flowbutton.stores.s3_assembly import Sent, assembly

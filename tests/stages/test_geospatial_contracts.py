@@ -23,7 +23,6 @@ from flowbutton.stages.bundles import Bundle, MemoryParts
 from flowbutton.stages.geospatial.band_math import RasterTable
 from flowbutton.stages.geospatial.cog import StoredPatch
 from flowbutton.stages.geospatial.frame import HeaderTable
-from flowbutton.stages.geospatial.mosaic import MosaicTile
 from flowbutton.stages.geospatial.product import Product
 from flowbutton.stages.geospatial.seams import Seams
 from flowbutton.stages.geospatial.surface import TileFacts
@@ -243,15 +242,23 @@ TestCog = contract(
     product=NDVI,
     big=True,
 )
-TestTile = contract(
-    geospatial.tile,
-    patch_and_parts,
+TestPlanMosaic = contract(geospatial.plan_mosaic, scene(lambda one: {"grid": one.grid}), cells=2048)
+TestCogOfATile = contract(
+    geospatial.cog,
+    scene(
+        lambda one: {
+            "patches": [one.compressed()],
+            "grid": one.grid,
+            "tile": geospatial.plan_mosaic(one.grid, cells=2048).rows[0][1],
+        }
+    ),
     product=NDVI,
 )
 TestMosaic = contract(
     geospatial.mosaic,
-    scene(lambda one: {"tiles": [MosaicTile(row=0, column=0, rows=9, columns=9, bands=())], "grid": one.grid}),
+    scene(lambda one: {"patches": [one.compressed().facts], "grid": one.grid}),
     product=NDVI,
+    cells=2048,
     folder="ndvi",
 )
 TestPairGrids = contract(geospatial.pair_grids, scene(lambda one: {"grid": one.grid, "truth": one.grid}))

@@ -74,6 +74,13 @@ def test_the_surface_with_pits_filled_is_the_surface(tmp_path: Path) -> None:
     assert told["assets"]["dsm"]["bands"][0]["name"] == "filled"
 
 
+def test_the_assets_of_a_mosaic_are_vrts(tmp_path: Path) -> None:
+    raster = _stored(_raster(tmp_path / "x.tif"))
+    told = json.loads(stac_item(Scratch(str(tmp_path)), ndvi=raster, acquired="2026-06-15", mosaic=2048).read_text())
+    asset = told["assets"]["ndvi"]
+    assert (asset["href"], asset["type"]) == ("./ndvi.vrt", "application/vnd.gdal.vrt+xml")
+
+
 @pytest.mark.parametrize("text", ["summer", "", "2026-06-15/later", "15.06.2026"])
 def test_what_is_no_date_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(OptionError, match="acquired"):

@@ -17,9 +17,10 @@ from flowbutton.model.composite import Composition, Span, Stored
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.bundles import Bundle, Footer
 from flowbutton.stages.geospatial.cog import StoredPatch, cog
-from flowbutton.stages.geospatial.compress import compress, plan_patches
+from flowbutton.stages.geospatial.compress import compress
 from flowbutton.stages.geospatial.grid import Grid
 from flowbutton.stages.geospatial.parts import PART_SCHEMA, add_part
+from flowbutton.stages.geospatial.patches import plan_patches
 from flowbutton.stages.geospatial.product import Product
 from flowbutton.worker.transpose import StoredParts, read_head, transpose
 

@@ -5,11 +5,12 @@ from flowbutton.stages.geospatial.band_math import band_math, composite, raster_
 from flowbutton.stages.geospatial.canopy import canopy, fill_pits
 from flowbutton.stages.geospatial.cog import cog
 from flowbutton.stages.geospatial.compare import compare, pair_grids
-from flowbutton.stages.geospatial.compress import compress, plan_patches
+from flowbutton.stages.geospatial.compress import compress
 from flowbutton.stages.geospatial.evaluate import evaluate
 from flowbutton.stages.geospatial.frame import frame
 from flowbutton.stages.geospatial.ground_filter import filter_ground
-from flowbutton.stages.geospatial.mosaic import mosaic, tile
+from flowbutton.stages.geospatial.mosaic import mosaic
+from flowbutton.stages.geospatial.patches import plan_mosaic, plan_patches
 from flowbutton.stages.geospatial.relief import hillshade, slope
 from flowbutton.stages.geospatial.report import report, report_images
 from flowbutton.stages.geospatial.scatter import scatter
@@ -38,6 +39,7 @@ __all__ = [
     "hillshade",
     "mosaic",
     "pair_grids",
+    "plan_mosaic",
     "plan_patches",
     "plan_tiles",
     "raster_grid",
@@ -50,7 +52,6 @@ __all__ = [
     "surface",
     "survey",
     "terrain",
-    "tile",
     "zonal",
     "zone_table",
     "zone_windows",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from itertools import accumulate, chain, groupby
 from typing import NamedTuple
 
@@ -20,9 +19,10 @@ from flowbutton.model.composite import Composite, Stored
 from flowbutton.model.stage import Resources
 from flowbutton.stages.columns import unpack
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.geospatial.compress import PATCH_LEVELS, BandStatistics, PatchFacts, blocks
+from flowbutton.stages.geospatial.compress import BandStatistics, PatchFacts, blocks, statistics_of
 from flowbutton.stages.geospatial.grid import BLOCK, Grid
 from flowbutton.stages.geospatial.parts import Array
+from flowbutton.stages.geospatial.patches import PATCH_LEVELS, MosaicTile
 from flowbutton.stages.geospatial.product import Product
 from flowbutton.stages.geospatial.pyramid import UpperLevels, level_sizes
 from flowbutton.stages.geospatial.tiff_blocks import AROUND_BLOCK, block_bytes, framed
@@ -44,6 +44,7 @@ def cog(
     patches: Sequence[StoredPatch],
     grid: Grid,
     tags: Mapping[str, str] | None = None,
+    tile: MosaicTile | None = None,
     *,
     product: Product,
     big: bool | None = None,
@@ -51,15 +52,16 @@ def cog(
     """Join a product to one file, with overviews, statistics and names of bands.
 
     Args:
-        patches: By `geospatial.compress`, all of the grid's, in their order.
+        patches: By `geospatial.compress`, all of the grid's, or of the tile's, in their order.
         grid: Of the product.
         tags: More names and texts for the file's metadata.
+        tile: Of `geospatial.plan_mosaic`: the file holds no more than it.
         product: As for `geospatial.compress`.
         big: Write a BigTIFF; if None, where the file needs it.
     """
+    grid = tile.part_of(grid) if tile is not None else grid
     sizes = level_sizes(grid.rows, grid.columns)
-    squares = [bands for patch in patches for bands in patch.facts.squares]
-    statistics = [reduce(BandStatistics.joined, bands) for bands in zip(*squares, strict=True)]
+    statistics = statistics_of(patch.facts for patch in patches)
     metadata = metadata_of(statistics, grid, {**product.tags, **(tags or {})})
     rows = [[*row] for _, row in groupby(patches, key=lambda patch: patch.facts.rows)]
     stored = min(PATCH_LEVELS + 1, len(sizes))

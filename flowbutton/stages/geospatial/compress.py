@@ -3,7 +3,7 @@
 A patch is eight blocks high: it holds all that three levels of overviews need, and one row of blocks of the third. It
 is worked on by rows of blocks, so memory does not grow with its height. Its blocks are stored as they lie in the file,
 so that this is joined of them without reading any. Neither bytes nor statistics depend on how wide patches are.
-Here: the stages `geospatial.plan_patches` and `geospatial.compress`. Not here: the file (`cog`). Imports
+Here: the stage `geospatial.compress`. Not here: which patches (`patches`), the file (`cog`). Imports
 `flowbutton.model`, numpy.
 """
 
@@ -11,37 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from flowbutton.model.bundle import Parts
-from flowbutton.model.stage import Items, Resources, Scratch
+from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.columns import pack
-from flowbutton.stages.define import gather_stage, map_stage
-from flowbutton.stages.geospatial.grid import BLOCK, Box, Grid, window_of
+from flowbutton.stages.define import gather_stage
+from flowbutton.stages.geospatial.grid import BLOCK, Grid
 from flowbutton.stages.geospatial.parts import Array, assembled_rows
+from flowbutton.stages.geospatial.patches import PATCH_LEVELS, SIDE, Patch
 from flowbutton.stages.geospatial.product import Product
 from flowbutton.stages.geospatial.pyramid import STRIP, UpperLevels, level_sizes, valid
 from flowbutton.stages.geospatial.tiff_blocks import block_bytes, framed
-
-PATCH_LEVELS = 3
-"""Levels of overviews that are made in patches; a patch has ``2**PATCH_LEVELS`` rows of blocks."""
-SIDE = BLOCK << PATCH_LEVELS
-"""Cells that a patch is high; statistics are of squares of so many cells per side, joined by rows."""
-
-
-class Patch(BaseModel):
-    """Rows and columns, in cells, half-open, and the blocks that they are."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rows: tuple[int, int]
-    columns: tuple[int, int]
-    window: tuple[Box, ...]
 
 
 class BandStatistics(BaseModel):
@@ -87,6 +72,12 @@ class PatchFacts(BaseModel):
     sizes: tuple[tuple[int, ...], ...]
 
 
+def statistics_of(patches: Iterable[PatchFacts]) -> list[BandStatistics]:
+    """Return the statistics of each band over patches, joined in the order of these."""
+    squares = [bands for patch in patches for bands in patch.squares]
+    return [reduce(BandStatistics.joined, bands) for bands in zip(*squares, strict=True)]
+
+
 class Compressed(NamedTuple):
     """The framed blocks of a patch, in the order of ``facts.sizes``; the values of its smallest level, packed.
 
@@ -96,37 +87,6 @@ class Compressed(NamedTuple):
     blocks: Path
     top: bytes
     facts: PatchFacts
-
-
-@map_stage("geospatial.plan_patches")
-def plan_patches(
-    grid: Grid,
-    *,
-    across: Annotated[int, Field(ge=1 << PATCH_LEVELS, multiple_of=1 << PATCH_LEVELS)] = 1 << PATCH_LEVELS,
-) -> Items[Patch]:
-    """Divide a grid into patches, by rows; those of one row are about equally wide.
-
-    Args:
-        grid: Of the product.
-        across: Blocks that a patch is wide at most, a multiple of 8. Bytes don't depend on it: wide ones have fewer
-            seams, narrow ones are more tasks. A mosaic's tiles are 8 wide.
-    """
-    columns = _even(grid.columns, across * BLOCK)
-    found: list[tuple[dict[str, int], Patch]] = []
-    for top in range(0, grid.rows, SIDE):
-        rows = range(top, min(top + SIDE, grid.rows))
-        for span in columns:
-            patch = Patch(rows=(top, rows.stop), columns=(span.start, span.stop), window=window_of(rows, span))
-            found.append(({"ordinal": len(found)}, patch))
-    return Items(tuple(found))
-
-
-def _even(cells: int, most: int) -> list[range]:
-    """Divide cells into spans of whole squares and of at most ``most`` cells, as equal as that allows."""
-    squares = -(-cells // SIDE)
-    count = -(-squares * SIDE // most)
-    ends = [squares * number // count * SIDE for number in range(count)] + [cells]
-    return [range(start, stop) for start, stop in pairwise(ends)]
 
 
 @gather_stage("geospatial.compress", resources=Resources(memory_base_bytes=768 << 20, memory_per_input_byte=0.0))

@@ -1,34 +1,22 @@
-"""Products too large for one file: a Cloud-Optimized GeoTIFF per patch, and a VRT over them.
+"""Products too large for one file: a VRT over Cloud-Optimized GeoTIFFs, which GDAL and QGIS open as one raster.
 
-Here: the stages `geospatial.tile` and `geospatial.mosaic`. Not here: one file of everything (`cog`). Format: GDAL
-Virtual Format (gdal.org/drivers/raster/vrt.html). Imports `flowbutton.model`.
+Here: the stage `geospatial.mosaic`. Not here: the files (`cog`), where they end (`patches`). Format: GDAL Virtual
+Format (gdal.org/drivers/raster/vrt.html). Imports `flowbutton.model`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
 from pathlib import Path
-from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from pydantic import BaseModel, ConfigDict
-
-from flowbutton.model.bundle import Parts
-from flowbutton.model.composite import Stored
 from flowbutton.model.errors import OptionError
-from flowbutton.model.stage import Resources, Scratch
+from flowbutton.model.stage import Scratch
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.geospatial.cog import StoredPatch, cog, metadata_of
-from flowbutton.stages.geospatial.compress import (
-    PATCH_LEVELS,
-    SIDE,
-    BandStatistics,
-    Patch,
-    compressed,
-    patch_rows,
-)
+from flowbutton.stages.geospatial.cog import metadata_of
+from flowbutton.stages.geospatial.compress import PatchFacts, statistics_of
 from flowbutton.stages.geospatial.grid import BLOCK, Grid
+from flowbutton.stages.geospatial.patches import MosaicTile, mosaic_tiles
 from flowbutton.stages.geospatial.product import Product
 from flowbutton.stages.geospatial.pyramid import level_sizes
 
@@ -36,73 +24,27 @@ _TYPES = {"uint8": "Byte", "int16": "Int16", "uint16": "UInt16", "int32": "Int32
 _TYPES |= {"float32": "Float32", "float64": "Float64"}
 
 
-class MosaicTile(BaseModel):
-    """A tile's first row and column on the grid, its size, and the statistics of its bands."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    row: int
-    column: int
-    rows: int
-    columns: int
-    bands: tuple[BandStatistics, ...]
-
-
-class Tile(NamedTuple):
-    """The file, and what the mosaic tells of it."""
-
-    file: Path
-    facts: MosaicTile
-
-
-@gather_stage("geospatial.tile", resources=Resources(memory_base_bytes=768 << 20, memory_per_input_byte=12.0))
-def tile(
-    patch: Patch,
-    grid: Grid,
-    parts: Parts,
-    scratch: Scratch,
-    tags: Mapping[str, str] | None = None,
-    *,
-    product: Product,
-) -> Tile:
-    """Write the cells of a patch as a file of its own, a Cloud-Optimized GeoTIFF with overviews.
-
-    Args:
-        patch: Of `geospatial.plan_patches`.
-        grid: Of the product.
-        parts: The product, what of it meets ``patch.window``.
-        scratch: Where the file is written.
-        tags: More names and texts for the file's metadata.
-        product: As for `geospatial.compress`.
-    """
-    own = _part_of(grid, patch)
-    done = compressed(patch, own, patch_rows(patch, parts, product), scratch, product)
-    stored = StoredPatch(Stored.of(done.blocks.read_bytes()), Stored.of(done.top), done.facts)
-    file = cog([stored], own, tags, product=product).write(Path(scratch) / "tile.tif")
-    (bands,) = done.facts.squares
-    corner = {"row": patch.rows[0], "column": patch.columns[0]}
-    return Tile(file, MosaicTile(**corner, rows=own.rows, columns=own.columns, bands=bands))
-
-
 @gather_stage("geospatial.mosaic")
 def mosaic(
-    tiles: Sequence[MosaicTile],
+    patches: Sequence[PatchFacts],
     grid: Grid,
     scratch: Scratch,
     tags: Mapping[str, str] | None = None,
     *,
     product: Product,
+    cells: int,
     folder: str,
 ) -> Path:
-    """Write a VRT: the product as GDAL, QGIS and rasterio open it, whose cells are those of the tiles.
+    """Write a VRT over the files that `geospatial.cog` makes of the tiles of `geospatial.plan_mosaic`.
 
     Args:
-        tiles: By `geospatial.tile`, of all patches.
+        patches: What `geospatial.compress` tells of all patches, in their order: for the statistics.
         grid: Of the product.
         scratch: Where the VRT is written.
-        tags: As for the tiles.
-        product: As for the tiles.
-        folder: Where the tiles lie, beside the VRT; they are published as ``FOLDER/{ordinal}.tif``.
+        tags: As for the files.
+        product: As for the files.
+        cells: As for `geospatial.plan_mosaic`.
+        folder: Where the files lie, beside the VRT; they are published as ``FOLDER/{tile}.tif``.
 
     Raises:
         OptionError: ``folder`` is no relative path.
@@ -114,8 +56,7 @@ def mosaic(
         SubElement(root, "SRS").text = grid.crs
     a, b, c, d, e, f = grid.transform
     SubElement(root, "GeoTransform").text = ", ".join(map(repr, (c, a, b, f, d, e)))
-    joined = [reduce(BandStatistics.joined, bands) for bands in zip(*(one.bands for one in tiles), strict=True)]
-    metadata = metadata_of(joined, grid, {**product.tags, **(tags or {})})
+    metadata = metadata_of(statistics_of(patches), grid, {**product.tags, **(tags or {})})
     _metadata(root, {name: text for (name, band), text in metadata.items() if band is None})
     for number, name in enumerate(product.bands):
         band = SubElement(root, "VRTRasterBand", dataType=_TYPES[product.dtype], band=str(number + 1))
@@ -124,27 +65,15 @@ def mosaic(
         if product.nodata_text is not None:
             SubElement(band, "NoDataValue").text = product.nodata_text
         _colours(band, product)
-        for one in sorted(tiles, key=lambda found: (found.row, found.column)):
-            _source(band, number + 1, one, f"{folder}/{_ordinal(one, grid)}.tif")
-    levels = min(PATCH_LEVELS, len(level_sizes(grid.rows, grid.columns)) - 1)
+        for tile in mosaic_tiles(grid, cells):
+            _source(band, number + 1, tile, f"{folder}/{tile.name(cells)}.tif")
+    levels = len(level_sizes(min(cells, grid.rows), min(cells, grid.columns))) - 1  # those of the first file
     if levels:
         SubElement(root, "OverviewList", resampling="nearest").text = " ".join(str(2 << n) for n in range(levels))
     indent(root)
     path = Path(scratch) / "mosaic.vrt"
     path.write_bytes(tostring(root, encoding="utf-8") + b"\n")
     return path
-
-
-def _part_of(grid: Grid, patch: Patch) -> Grid:
-    a, b, c, d, e, f = grid.transform
-    (top, bottom), (left, right) = patch.rows, patch.columns
-    corner = (a, b, c + a * left + b * top, d, e, f + d * left + e * top)
-    return Grid(crs=grid.crs, transform=corner, rows=bottom - top, columns=right - left)
-
-
-def _ordinal(one: MosaicTile, grid: Grid) -> int:
-    """Return the number of the patch that a tile is of, as `plan_patches` counts them."""
-    return one.row // SIDE * -(-grid.columns // SIDE) + one.column // SIDE
 
 
 def _metadata(parent: Element, texts: Mapping[str, str]) -> None:
@@ -171,13 +100,14 @@ def _entries(table: Sequence[int]) -> Iterator[tuple[int, int, int]]:
         yield red, green, blue
 
 
-def _source(band: Element, number: int, one: MosaicTile, name: str) -> None:
+def _source(band: Element, number: int, tile: MosaicTile, name: str) -> None:
     found = SubElement(band, "SimpleSource")
     SubElement(found, "SourceFilename", relativeToVRT="1").text = name
     SubElement(found, "SourceBand").text = str(number)
-    size = {"RasterXSize": str(one.columns), "RasterYSize": str(one.rows)}
+    (top, bottom), (left, right) = tile.rows, tile.columns
+    size = {"RasterXSize": str(right - left), "RasterYSize": str(bottom - top)}
     block = {"BlockXSize": str(BLOCK), "BlockYSize": str(BLOCK)}
     SubElement(found, "SourceProperties", size | {"DataType": band.attrib["dataType"]} | block)
-    extent = {"xSize": str(one.columns), "ySize": str(one.rows)}
+    extent = {"xSize": str(right - left), "ySize": str(bottom - top)}
     SubElement(found, "SrcRect", {"xOff": "0", "yOff": "0"} | extent)
-    SubElement(found, "DstRect", {"xOff": str(one.column), "yOff": str(one.row)} | extent)
+    SubElement(found, "DstRect", {"xOff": str(left), "yOff": str(top)} | extent)

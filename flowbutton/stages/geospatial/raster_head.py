@@ -19,21 +19,14 @@ _BLOCKS = ((324, 325), (273, 279))
 """Tags that say where blocks begin and how many bytes they have: of tiles, and of strips."""
 
 
-def is_tiff(product: Stored) -> bool:
-    """Return whether a raster is a TIFF; a VRT is none."""
-    return product.read(0, 2) in (b"II", b"MM")
-
-
 @contextmanager
 def opened_head(product: Stored) -> Iterator[Any]:
-    """Open a raster for its metadata: size, place, tags, names, overviews. Pixels can't be read.
+    """Open a GeoTIFF for its metadata: size, place, tags, names, overviews. Pixels can't be read.
 
     Raises:
-        BadInput, TruncatedInput: it is a TIFF whose directories can't be followed.
+        BadInput, TruncatedInput: its directories can't be followed.
     """
-    with _opened(
-        product, _head_end(TiffFile(product.read, product.size, file="")) if is_tiff(product) else None
-    ) as file:
+    with _opened(product, _head_end(TiffFile(product.read, product.size, file=""))) as file:
         yield file
 
 
@@ -53,11 +46,11 @@ def opened_level(product: Stored, level: int) -> Iterator[Any]:
 
 
 @contextmanager
-def _opened(product: Stored, stop: int | None, level: int = 0) -> Iterator[Any]:
+def _opened(product: Stored, stop: int, level: int = 0) -> Iterator[Any]:
     from rasterio.io import MemoryFile
 
     options = {"overview_level": level - 1} if level else {}
-    with MemoryFile(product.read(0, product.size if stop is None else stop)) as memory, memory.open(**options) as file:
+    with MemoryFile(product.read(0, stop)) as memory, memory.open(**options) as file:
         yield file
 
 

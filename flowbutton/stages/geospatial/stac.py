@@ -16,7 +16,7 @@ from flowbutton.model.composite import Stored
 from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import map_stage
-from flowbutton.stages.geospatial.raster_head import is_tiff, opened_head
+from flowbutton.stages.geospatial.raster_head import opened_head
 
 _EXTENSIONS = (
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
@@ -59,6 +59,7 @@ def stac_item(
     *,
     acquired: str,
     name: str = "products",
+    mosaic: int | None = None,
 ) -> Path:
     """Write the item. Its assets are files beside it: ``./dtm.tif``, or ``./dtm.vrt`` of a mosaic, and so on.
 
@@ -78,13 +79,15 @@ def stac_item(
         index: Another expression.
         acquired: When the data were taken: an instant in ISO 8601, or two with ``/`` between.
         name: The item's id.
+        mosaic: Where given, products are published as VRTs, over files of so many cells per side.
 
     Raises:
         OptionError: ``acquired`` is no instant.
     """
     files = {"dtm": dtm, "dsm": filled or dsm, "chm": chm, "zmin": zmin, "count": count, "hillshade": hillshade}
     files |= {"classes": classes, "slope": slope, "ndvi": ndvi, "ndvi_change": ndvi_change, "index": index}
-    found = {key: _asset(key, file) for key, file in files.items() if file is not None}
+    suffix = ".vrt" if mosaic else ".tif"
+    found = {key: _asset(key, file, suffix) for key, file in files.items() if file is not None}
     item: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.1.0",
@@ -128,11 +131,10 @@ def _instant(text: str) -> str:
     return aware.isoformat().replace("+00:00", "Z")
 
 
-def _asset(key: str, product: Stored) -> tuple[dict[str, Any], Sequence[float] | None]:
+def _asset(key: str, product: Stored, suffix: str) -> tuple[dict[str, Any], Sequence[float] | None]:
     """Return the asset of a product, and its west, south, east and north in degrees; None without a CRS."""
     from rasterio.warp import transform_bounds
 
-    suffix = ".tif" if is_tiff(product) else ".vrt"
     with opened_head(product) as file:
         epsg = file.crs.to_epsg() if file.crs else None
         asset = {
