@@ -1,19 +1,19 @@
 """Spec and values → graph. Pure: the code that names stand for is found by functions that are handed in.
 
 Here: the order of the checks, the nodes, outputs, and what is needed for them. Not here: names (`dag.wires`), a stage's
-arguments (`dag.bind`), options (`dag.options`). Imports `model`, networkx.
+arguments (`dag.bind`), options (`dag.options`). Imports `model`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-
-import networkx as nx
+from itertools import chain
 
 from flowbutton.dag.bind import bind
 from flowbutton.dag.graph import Graph, Producer, SourceNode, StageNode
 from flowbutton.dag.options import check_cut_options, check_options
+from flowbutton.dag.order import Producers, in_order, producers_of, upstream
 from flowbutton.dag.outputs import check_files, find_alternatives, outputs_left
 from flowbutton.dag.params import absolute
 from flowbutton.dag.placeholders import Value, check_places, named_params, substitute
@@ -26,8 +26,8 @@ from flowbutton.dag.wires import (
     Wire,
     check_circles,
     check_names,
-    digraph_of,
     dropped_by_when,
+    edges_of,
     find_code,
     find_wires,
     may_be_dropped,
@@ -67,8 +67,7 @@ def build(
     check_places(spec, problems)
     code = find_code(spec, find_stage=find_stage, find_partitioner=find_partitioner, problems=problems)
     wires = find_wires(spec, code, problems)
-    edges = [(wire.producer.name, wire.stage, wire.argument) for wire in wires]
-    whole = digraph_of([*spec.sources, *spec.stages], edges)
+    whole = producers_of([*spec.sources, *spec.stages], edges_of(wires))
     check_circles(spec, wires, whole, problems)
     dropped = dropped_by_when(spec, wires, code, values, problems)
     nodes = _Nodes(spec, code, values, env, folder, profile or Profile(), problems)
@@ -214,33 +213,31 @@ def _assemble(
     stages: Mapping[str, StageNode],
     alternatives: Mapping[str, list[Producer]],
     dropped: set[str],
-    whole: nx.DiGraph[str],
+    whole: Producers,
     positions: Positions,
 ) -> Graph:
     """Put together what is left after `when`, without what only served a dropped stage or an alternative not taken."""
     outputs = outputs_left(alternatives, dropped, positions)
-    nowhere = set(whole) - _upstream(whole, [producer.name for group in alternatives.values() for producer in group])
+    nowhere = set(whole) - upstream(whole, [producer.name for group in alternatives.values() for producer in group])
     running = {name: node for name, node in stages.items() if name not in dropped}
     edges = [
         (binding.producer.name, name, binding.argument) for name, node in running.items() for binding in node.bindings
     ]
-    left = digraph_of([*sources, *running], edges)
+    left = producers_of([*sources, *running], edges)
     ends = [node.producers[0].name for node in outputs] + [name for name in running if name in nowhere]
-    needed = _upstream(left, ends)
-    final = nx.freeze(left.subgraph(needed).copy())
-    order = {name: number for number, name in enumerate(whole)}
+    needed = upstream(left, ends)
+    final = {name: left[name] for name in whole if name in needed}
     published = {node.name for node in outputs}
     return Graph(
         name=spec.name,
         sources={name: node for name, node in sources.items() if name in needed},
-        stages={name: stages[name] for name in nx.lexicographical_topological_sort(final, order.get) if name in stages},
+        stages={name: stages[name] for name in in_order(final) if name in stages},
         outputs=outputs,
         dropped=(
             *(name for name in whole if name not in needed),
             *(name for name in alternatives if name not in published),
         ),
         warnings=_warnings(spec, nowhere, whole, positions),
-        digraph=final,
         params=values,
     )
 
@@ -257,15 +254,11 @@ def _check_some_output(
         problems.add(("outputs",), "no output is left", why=why, hint=f"give one of these params: {', '.join(params)}")
 
 
-def _upstream(digraph: nx.DiGraph[str], ends: Iterable[str]) -> set[str]:
-    """Return some nodes and all that lead to them."""
-    return {name for end in ends for name in (end, *nx.ancestors(digraph, end))}
-
-
-def _check_use(spec: Spec, whole: nx.DiGraph[str], problems: Problems) -> None:
+def _check_use(spec: Spec, whole: Producers, problems: Problems) -> None:
     """Report sources and params that nothing uses: what they are for is missing, or misspelt."""
+    taken = {*chain.from_iterable(whole.values())}
     for name in spec.sources:
-        if not whole.out_degree(name):
+        if name not in taken:
             hint = "bind it to an argument of a stage, or remove it"
             problems.add(("sources", name), f"no stage uses source '{name}'", hint=hint, key=True)
     used = {*named_params(spec.model_dump(mode="json", include={"sources": True, "stages": True}))}
@@ -275,9 +268,9 @@ def _check_use(spec: Spec, whole: nx.DiGraph[str], problems: Problems) -> None:
             problems.add(("params", name), f"nothing uses param '{name}'", hint=hint, key=True)
 
 
-def _warnings(spec: Spec, nowhere: set[str], digraph: nx.DiGraph[str], positions: Positions) -> tuple[Problem, ...]:
+def _warnings(spec: Spec, nowhere: set[str], whole: Producers, positions: Positions) -> tuple[Problem, ...]:
     """Return what is no mistake for certain, but looks like one: a stage may be there for its ledger alone."""
     found = Problems(positions)
-    for name in (name for name in nowhere if name in spec.stages and not digraph.out_degree(name)):
+    for name in nowhere.intersection(spec.stages).difference(*whole.values()):
         found.add(("stages", name), f"no output needs stage '{name}'", hint="it runs; name it in outputs", key=True)
     return found.sorted()

@@ -1,21 +1,24 @@
 """The graph as a value: sources, stages and outputs with every name resolved, every type checked, params put in.
 
 Here: the values only; a graph holds stages, never tasks.
-Not here: how it is made from a spec (`dag.build`), what of it will run (`dag.plan`). Imports `model` and networkx.
+Not here: how it is made from a spec (`dag.build`), what of it will run (`dag.plan`). Imports `model`; networkx only in
+`digraph_of`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import networkx as nx
-
+from flowbutton.dag.order import producers_of
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Problem
 from flowbutton.model.stage import Resources, StageDefinition
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 TABLE = "table"
 """The output of a source that means `Partitioner.table`; so no key column may have this name."""
@@ -118,8 +121,7 @@ class Graph:
 
     ``stages`` is in topological order (of equals, in the order of the file). ``dropped`` are the sources, stages and
     outputs that `when` dropped, directly or because they need what was dropped, and what nothing that is left needs.
-    ``digraph`` has an edge from each producer's name to each of its consumers, with the ``arguments`` that it binds; it
-    is frozen. ``params`` are the values that were put in: they are shown, and reach tasks only by options and URIs.
+    ``params`` are the values that were put in: they are shown, and reach tasks only by options and URIs.
     """
 
     name: str
@@ -128,5 +130,37 @@ class Graph:
     outputs: tuple[OutputNode, ...]
     dropped: tuple[str, ...]
     warnings: tuple[Problem, ...]
-    digraph: nx.DiGraph[str]
     params: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def producers(self) -> dict[str, list[str]]:
+        """Each source and stage, in topological order, with the names of those that it takes something from."""
+        return producers_of((*self.sources, *self.stages), self._edges())
+
+    @property
+    def digraph(self) -> nx.DiGraph[str]:
+        """The graph for networkx, made at each call.
+
+        It has an edge from each producer's name to each of its consumers, with the ``arguments`` that it binds, and is
+        frozen.
+        """
+        import networkx as nx
+
+        return nx.freeze(digraph_of((*self.sources, *self.stages), self._edges()))
+
+    def _edges(self) -> Iterator[tuple[str, str, str]]:
+        for name, node in self.stages.items():
+            for binding in node.bindings:
+                yield binding.producer.name, name, binding.argument
+
+
+def digraph_of(names: Iterable[str], edges: Iterable[tuple[str, str, str]]) -> nx.DiGraph[str]:
+    """Return the graph of ``names``, with edges of (producer, consumer, the consumer's argument)."""
+    import networkx as nx
+
+    digraph: nx.DiGraph[str] = nx.DiGraph()
+    digraph.add_nodes_from(names)
+    for producer, consumer, argument in edges:
+        known = digraph.get_edge_data(producer, consumer, {"arguments": ()})["arguments"]
+        digraph.add_edge(producer, consumer, arguments=(*known, argument))
+    return digraph

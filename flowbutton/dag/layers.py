@@ -4,7 +4,7 @@ After Sugiyama, Tagawa and Toda 1981 (doi:10.1109/TSMC.1981.4308636): layers by 
 arrow passes a layer, order by barycentres, then places by least squares that keep the order. Arrows of one kind from
 one node share their waypoints, so that what goes to many places is one trunk with branches. Deterministic.
 
-Not here: what nodes look like (`dag.draw_svg`). Imports networkx.
+Not here: what nodes look like (`dag.draw_svg`). Imports networkx in `layers`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
-
-import networkx as nx
 
 LAYER_GAP = 60.0
 NODE_GAP = 26.0
@@ -94,6 +92,8 @@ def lay_out(boxes: Mapping[str, Box], links: Sequence[Link]) -> Layout:
 
 def layers(names: Iterable[str], links: Iterable[Link]) -> dict[str, int]:
     """Return each node's layer: below all that lead to it, and then as near as possible to what it is linked with."""
+    import networkx as nx
+
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(names)
     graph.add_edges_from((link.start, link.stop) for link in links)

@@ -1,7 +1,7 @@
 """Names resolved: what the file's references point to, what lies on a circle, what `when` drops.
 
 Here: wires, which are references whose names were found. Not here: whether their types fit (`dag.bind`).
-Imports `model`, networkx.
+Imports `model`; networkx where there is a circle to show.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import networkx as nx
-
 from flowbutton.dag.commands import command_of
-from flowbutton.dag.graph import TABLE, BindingKind, Producer
+from flowbutton.dag.graph import TABLE, BindingKind, Producer, digraph_of
+from flowbutton.dag.order import Producers, has_circle
 from flowbutton.dag.placeholders import Value
 from flowbutton.dag.problems import Path, Problems
 from flowbutton.dag.spec import WHEN, Gather, Spec
@@ -135,31 +134,31 @@ def check_names(spec: Spec, problems: Problems) -> None:
             problems.add(("stages", name), what, hint="rename one of them", key=True)
 
 
-def digraph_of(names: Iterable[str], edges: Iterable[tuple[str, str, str]]) -> nx.DiGraph[str]:
-    """Return the graph of ``names``, with edges of (producer, consumer, the consumer's argument)."""
-    digraph: nx.DiGraph[str] = nx.DiGraph()
-    digraph.add_nodes_from(names)
-    for producer, consumer, argument in edges:
-        known = digraph.get_edge_data(producer, consumer, {"arguments": ()})["arguments"]
-        digraph.add_edge(producer, consumer, arguments=(*known, argument))
-    return digraph
+def edges_of(wires: Iterable[Wire]) -> list[tuple[str, str, str]]:
+    """Return (producer, consumer, the consumer's argument) of each wire."""
+    return [(wire.producer.name, wire.stage, wire.argument) for wire in wires]
 
 
-def check_circles(spec: Spec, wires: list[Wire], digraph: nx.DiGraph[str], problems: Problems) -> None:
+def check_circles(spec: Spec, wires: list[Wire], producers: Producers, problems: Problems) -> None:
     """Report each group of stages that wait for each other, by one circle through it, with its lines."""
     if {*spec.sources} & {*spec.stages}:
         return  # two nodes of one name would look like a circle; that problem is told already
+    if not has_circle(producers):
+        return
+    import networkx as nx
+
+    digraph = digraph_of(producers, edges_of(wires))
     for group in nx.strongly_connected_components(digraph):
         first = min(group, key=list(digraph).index)
         if len(group) == 1 and not digraph.has_edge(first, first):
             continue
-        edges = [(edge[0], edge[1]) for edge in nx.find_cycle(digraph.subgraph(group), first)]
-        shown = " → ".join([*(producer for producer, _ in edges), first])
+        circle = [(edge[0], edge[1]) for edge in nx.find_cycle(digraph.subgraph(group), first)]
+        shown = " → ".join([*(producer for producer, _ in circle), first])
         places = {
             (wire.producer.name, wire.stage): problems.positions.of_value(wire.path).line for wire in reversed(wires)
         }
-        why = "; ".join(f"{edge[1]} takes {edge[0]} (line {places[edge]})" for edge in edges)
-        what = "this stage waits for itself" if len(edges) == 1 else f"these stages wait for each other: {shown}"
+        why = "; ".join(f"{edge[1]} takes {edge[0]} (line {places[edge]})" for edge in circle)
+        what = "this stage waits for itself" if len(circle) == 1 else f"these stages wait for each other: {shown}"
         problems.add(("stages", first), what, why=why, hint="take one of these out", key=True)
 
 

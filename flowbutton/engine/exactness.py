@@ -15,10 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import networkx as nx
-
 from flowbutton import __version__
 from flowbutton.dag.graph import Graph
+from flowbutton.dag.order import upstream
 from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.nodes import Node
 from flowbutton.engine.reuse import Records
@@ -95,13 +94,12 @@ def needed_for(graph: Graph, stage: str) -> Graph:
     if stage not in graph.stages:
         hint = f"its stages: {', '.join(graph.stages)}"
         raise MissingInput(f"the run has no stage '{stage}'", why="", hint=hint)
-    names = nx.ancestors(graph.digraph, stage) | {stage}
+    names = upstream(graph.producers, [stage])
     return replace(
         graph,
         sources={name: node for name, node in graph.sources.items() if name in names},
         stages={name: node for name, node in graph.stages.items() if name in names},
         outputs=(),
-        digraph=nx.freeze(graph.digraph.subgraph(names).copy()),
     )
 
 

@@ -18,8 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import networkx as nx
-
 from flowbutton import __version__
 from flowbutton.dag.graph import Graph
 from flowbutton.dag.plan import Plan
@@ -320,10 +318,11 @@ def samples_folder(store: str) -> Path:
 
 def _ranks(expansion: Expansion) -> Callable[[str], int]:
     """Return the length of the path that still hangs on a node: what is on the longest path starts first."""
-    digraph = expansion.graph.digraph
-    lengths: dict[str, int] = {}
-    for name in reversed(list(nx.topological_sort(digraph))):
-        lengths[name] = 1 + max((lengths[following] for following in digraph.successors(name)), default=0)
+    producers = expansion.graph.producers
+    lengths = dict.fromkeys(producers, 1)
+    for name in reversed(producers):
+        for producer in producers[name]:
+            lengths[producer] = max(lengths[producer], lengths[name] + 1)
     longest = max(lengths.values(), default=0)
     return lambda node: lengths.get(node, longest + 1)  # transpositions are short and much waits for them
 

@@ -41,7 +41,7 @@ open(sys.argv[1], "w").write(" ".join(name for name, found in sys.modules.items(
 
 DOMAIN = {"numpy", "scipy", "pyarrow", "pysam", "rasterio", "laspy", "shapely", "pyogrio", "isal", "matplotlib", "PIL"}
 STORES = {"boto3", "obstore", "redis", "fsspec", "aiohttp"}
-OTHERS = {"rich", "lithops", "cloudpickle", "asyncio", "unittest"}
+OTHERS = {"rich", "lithops", "cloudpickle", "asyncio", "unittest", "networkx"}
 
 
 @pytest.fixture
