@@ -8,16 +8,17 @@ from pathlib import Path
 
 import click
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="For programs.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command("stages")
 @click.argument("name", required=False)
 @_as_json
 def stages_command(name: str | None, as_json: bool) -> int:
-    """List the installed stages, or describe one: its inputs, outputs and options.
+    """List the installed stages, or describe one.
 
-    NAME is a registered name, or module:function of a module in the current folder.
+    NAME is a registered name, or module:function for a module in the current folder. Its inputs, outputs and options
+    are described.
     """
     from flowbutton.ui.catalog import installed_partitioners, installed_stages, stage_facts, stage_named
     from flowbutton.ui.describe import listing, listing_json, stage_text
@@ -36,7 +37,10 @@ def stages_command(name: str | None, as_json: bool) -> int:
 @click.argument("name", required=False)
 @_as_json
 def partitioners_command(name: str | None, as_json: bool) -> int:
-    """List the installed partitioners, or describe one: its reader, its unit and its options."""
+    """List the installed partitioners, or describe one.
+
+    Its reader, its unit and its options are described.
+    """
     from flowbutton.ui.catalog import installed_partitioners, partitioner_facts
     from flowbutton.ui.describe import listing, listing_json, partitioner_text
 

@@ -33,27 +33,32 @@ class Amount(click.ParamType[float]):
 @click.command("clean")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @of_store
-@click.option("--older-than", type=Amount("age", parse_duration), metavar="AGE", help="Of these, the old: 30d, 12h.")
 @click.option(
-    "--keep", type=Amount("bytes", parse_bytes), metavar="BYTES", help="Of these, the oldest, until so much is left."
+    "--older-than", type=Amount("age", parse_duration), metavar="AGE", help="Only runs older than this: 30d, 12h."
 )
-@click.option("--all", "everything", is_flag=True, help="All runs, the latest too.")
+@click.option(
+    "--keep",
+    type=Amount("bytes", parse_bytes),
+    metavar="BYTES",
+    help="Only the oldest, until no more than this is left.",
+)
+@click.option("--all", "everything", is_flag=True, help="Remove all runs, even the latest.")
 @click.option(
     "--grace",
     type=Amount("age", parse_duration),
     metavar="AGE",
     default="1h",
     show_default=True,
-    help="What is younger stays.",
+    help="Keep whatever was written more recently than this.",
 )
 @click.option(
     "--on-conflict",
     type=click.Choice(["fail", "wait"]),
     default="fail",
     show_default=True,
-    help="If a run is at work in this store.",
+    help="What to do if a run is using the store.",
 )
-@click.option("-n", "--dry-run", is_flag=True, help="Show what would go; remove nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be removed; remove nothing.")
 def clean_command(
     runs: tuple[str, ...],
     store: str | None,
@@ -65,10 +70,10 @@ def clean_command(
     on_conflict: str,
     dry_run: bool,
 ) -> int:
-    """Remove runs, and all work that only they need.
+    """Remove old runs, and the work that only they need.
 
-    Without more, those go that a later run of the same pipeline and results has replaced: what is left is what running
-    again reuses. A RUN that is named goes whatever it is. Published results are not touched.
+    By default these are the runs that a later run of the same pipeline and results has replaced; whatever running
+    again would reuse is kept. A RUN that is named is removed in any case. Published results are not touched.
     """
     from flowbutton.engine.clean import clean, plan_clean
     from flowbutton.engine.cleaning import Wish

@@ -45,9 +45,9 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="flowbutton")
 def commands() -> None:
-    """Run declarative data pipelines that cut data where it lies.
+    """Run data pipelines declared in YAML, on data cut where it lies.
 
-    Running a pipeline again goes on from what is done; there is no resume option.
+    To resume, run the same command again: what is done is reused.
     """
 
 

@@ -16,15 +16,21 @@ _SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
 @click.command("dag")
 @what
 @click.option(
-    "--format", "form", type=click.Choice(_FORMATS), help="How to draw.  [default: by the name of FILE, else text]"
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    help="The format of the drawing.  [default: that of FILE's name, else text]",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Draw into a file.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the drawing to a file.")
 def dag_command(
     asked: Asked,
     form: str | None,
     output: Path | None,
 ) -> int:
-    """Draw the sources, stages and outputs of PIPELINE; nothing runs and no data are read."""
+    """Draw a pipeline's sources, stages and outputs.
+
+    Nothing runs, and no data are read.
+    """
     from flowbutton.dag.draw import as_mermaid, as_text, picture_of
     from flowbutton.dag.draw_svg import as_svg
     from flowbutton.ui.asking import prepare_asked

@@ -18,12 +18,12 @@ from flowbutton.ui.words import shown_time
 @click.argument("run")
 @click.argument("task")
 @of_store
-@click.option("--pdb", "debugger", is_flag=True, help="Open the debugger where the task fails.")
+@click.option("--pdb", "debugger", is_flag=True, help="Open the debugger at the point of failure.")
 def debug_command(run: str, task: str, store: str | None, results: str, debugger: bool) -> int:
-    """Repeat a failed TASK of RUN alone, in this process, with the inputs that it had.
+    """Repeat one failed task of a run, in this process.
 
-    RUN is a run's id or 'latest'; TASK its number, or its stage and part of its key: 'align[lane=L1]'.
-    What it prints is seen, breakpoints work, and nothing is committed.
+    RUN is a run's id or 'latest'; TASK is the task's number, or its stage and part of its key: 'align[lane=L1]'. It
+    gets the inputs that it had. Its output is shown, breakpoints work, and nothing is committed.
     """
     from flowbutton.engine.repeat import repeatable
 

@@ -13,11 +13,11 @@ from flowbutton.ui.finding import of_store, store_of
 
 @click.command("doctor")
 @of_store
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor_command(store: str | None, results: str, as_json: bool) -> int:
     """Check Python, libraries, machine, folders and plug-ins.
 
-    The exit code is 1 if something is at fault; an extra that is not installed is told, and is no fault.
+    The exit code is 1 if something is wrong. An extra that is not installed is mentioned, but counts as no fault.
     """
     from flowbutton.ui.doctor import State, examine
 

@@ -21,7 +21,9 @@ LATEST = "latest"
 def of_store(command: CommandT) -> CommandT:
     """Add what says which store."""
     for decorate in (
-        click.option("--results", default="results", metavar="DIR|URI", help="Finds the store."),
+        click.option(
+            "--results", default="results", metavar="DIR|URI", help="The results folder whose store to look in."
+        ),
         click.option("--store", metavar="URI", help="Where work is kept.  [default: .flowbutton beside the results]"),
     ):
         command = decorate(command)

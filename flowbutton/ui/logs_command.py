@@ -10,13 +10,14 @@ from flowbutton.ui.finding import of_store, run_folder, store_of
 @click.command("logs")
 @click.argument("run", default="latest")
 @of_store
-@click.option("--stage", metavar="STAGE", help="Of this stage only.")
-@click.option("--task", metavar="TASK", help="Of one task: its number, or its stage and part of its key.")
-@click.option("--failed", is_flag=True, help="Of tasks that failed only, with tracebacks.")
+@click.option("--stage", metavar="STAGE", help="Only this stage.")
+@click.option("--task", metavar="TASK", help="Only this task: its number, or its stage and part of its key.")
+@click.option("--failed", is_flag=True, help="Only tasks that failed, with their tracebacks.")
 def logs_command(run: str, store: str | None, results: str, stage: str | None, task: str | None, failed: bool) -> int:
-    """Print what the tasks of RUN printed, to standard output and error, in the order of their ends.
+    """Print what the tasks of a run printed.
 
-    RUN is a run's id or 'latest'. Of a task that an earlier run did, what it printed then.
+    RUN is a run's id or 'latest'. Standard output and error are shown together, task by task in the order in which
+    they ended. For a reused task, this is what it printed when it ran.
     """
     from flowbutton.engine.logs import read_logs
 

@@ -25,7 +25,10 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 @click.argument("name")
 @click.option("--folder", type=click.Path(path_type=Path), metavar="DIR", help="Where to write it.  [default: NAME]")
 def new_command(kind: str, name: str, folder: Path | None) -> int:
-    """Write a package with a stage or a partitioner called NAME, a pipeline, and tests that pass."""
+    """Write a package with a stage or partitioner to start from.
+
+    It has a stage or a partitioner called NAME, a pipeline, and tests that pass.
+    """
     _check_name(name)
     target = folder or Path(name)
     written = write_package(kind, name, target)

@@ -72,11 +72,14 @@ def what(command: Callable[..., int]) -> Callable[..., int]:
         return command(asked=Asked(**said), **given)
 
     for decorate in (
-        click.option("--profile", metavar="NAME", help="A profile of the pipeline file, or your own."),
+        click.option("--profile", metavar="NAME", help="A profile from the pipeline file or your configuration."),
         click.option(
-            "--params-file", type=click.Path(path_type=Path), metavar="FILE", help="Params from YAML or JSON."
+            "--params-file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Read params from a YAML or JSON file.",
         ),
-        params_option("A param; may be repeated."),
+        params_option("Set a param; may be repeated."),
         click.argument("pipeline"),
     ):
         gathered = decorate(gathered)
@@ -86,14 +89,23 @@ def what(command: Callable[..., int]) -> Callable[..., int]:
 def where(command: CommandT) -> CommandT:
     """Add what says where and with what to run, to a command that has `what` too."""
     for decorate in (
-        click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Tasks at once.  [default: CPUs]"),
         click.option(
-            "--executor", metavar="NAME", help="serial, processes, lithops, or a plug-in's.  [default: processes]"
+            "--workers",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="How many tasks run at once.  [default: the CPUs]",
+        ),
+        click.option(
+            "--executor",
+            metavar="NAME",
+            help="serial, processes, lithops, or one from a plug-in.  [default: processes]",
         ),
         click.option(
             "--results", metavar="DIR|URI", help="Where outputs go: a folder or s3://bucket/prefix.  [default: results]"
         ),
-        click.option("--intermediates", metavar="URI", help="A Redis for small intermediate results: redis://host."),
+        click.option(
+            "--intermediates", metavar="URI", help="A Redis server for small intermediate results: redis://host."
+        ),
         click.option("--store", metavar="URI", help="Where work is kept.  [default: .flowbutton beside the results]"),
     ):
         command = decorate(command)

@@ -19,7 +19,7 @@ def plan_command(
     asked: Asked,
     as_json: bool,
 ) -> int:
-    """Show what of PIPELINE is done, what would run, and why."""
+    """Show what is done, what would run, and why."""
     return show_plan(asked, "json" if as_json else "text")
 
 

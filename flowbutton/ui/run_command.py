@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     type=click.Choice(["fail", "wait"]),
     default="fail",
     show_default=True,
-    help="If another run holds the same pipeline and results.",
+    help="What to do if another run holds the same pipeline and results.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print errors and the last line only.")
 @click.option(
@@ -45,10 +45,14 @@ if TYPE_CHECKING:
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json: every event as a line of JSON.",
+    help="json prints each event as a line of JSON.",
 )
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML, a testcase per stage.")
-@click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Append a summary in Markdown.")
+@click.option(
+    "--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML, one test case per stage."
+)
+@click.option(
+    "--summary", type=click.Path(path_type=Path), metavar="FILE", help="Append a summary in Markdown to FILE."
+)
 def run_command(
     asked: Asked,
     dry_run: bool,
@@ -58,9 +62,10 @@ def run_command(
     junit: Path | None,
     summary: Path | None,
 ) -> int:
-    """Run PIPELINE: a file, or the name of one that ships: genomics, geospatial, metabolomics.
+    """Run a pipeline and publish its outputs.
 
-    What an earlier run has done is reused; nothing else is run again.
+    PIPELINE is a file, or one that ships with flowbutton: genomics, geospatial, metabolomics. What an earlier run
+    has done is reused; only the rest runs.
     """
     if dry_run:
         return show_plan(asked, log_format)

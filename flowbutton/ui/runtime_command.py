@@ -19,17 +19,17 @@ _EXTRAS = "genomics,metabolomics,geospatial,s3,redis,web"
 
 @click.group("runtime")
 def runtime_command() -> None:
-    """Make the runtime in which functions of Lithops run flowbutton as it is installed here."""
+    """Make a Lithops runtime that matches this installation."""
 
 
 def _asked(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command the options that say which runtime."""
     for option in (
         click.option(
-            "--wheel", type=click.Path(path_type=Path), metavar="FILE", help="A wheel of flowbutton to put in."
+            "--wheel", type=click.Path(path_type=Path), metavar="FILE", help="A wheel of flowbutton to install."
         ),
-        click.option("--extras", default=_EXTRAS, show_default=True, metavar="A,B", help="Extras that it is to have."),
-        click.option("--backend", metavar="NAME", help="A backend of Lithops.  [default: the configured one]"),
+        click.option("--extras", default=_EXTRAS, show_default=True, metavar="A,B", help="The extras to install."),
+        click.option("--backend", metavar="NAME", help="A Lithops backend.  [default: the configured one]"),
     ):
         command = option(command)
     return command
@@ -38,7 +38,7 @@ def _asked(command: Callable[..., int]) -> Callable[..., int]:
 @runtime_command.command("show")
 @_asked
 def show(backend: str | None, extras: str, wheel: Path | None) -> int:
-    """Print the files for the runtime."""
+    """Print the files of the runtime."""
     _, files = _files(backend, extras, wheel)
     for name, text in files.items():
         click.echo(f"# {name}\n{text}")
@@ -49,7 +49,7 @@ def show(backend: str | None, extras: str, wheel: Path | None) -> int:
 @_asked
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("runtime"), show_default=True, metavar="DIR")
 def build(backend: str | None, extras: str, wheel: Path | None, folder: Path) -> int:
-    """Write the files for the runtime into DIR, and say which command builds it."""
+    """Write these files, and say how to build the runtime."""
     from flowbutton.executors.lithops_runtime import build_command
 
     chosen, files = _files(backend, extras, wheel)

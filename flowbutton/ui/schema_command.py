@@ -11,12 +11,12 @@ from flowbutton.ui.written import write_or_print
 
 
 @click.command("schema")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write it to a file.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the schema to a file.")
 def schema_command(output: Path | None) -> int:
-    """Print the JSON Schema of pipeline files, with the options of all that is installed.
+    """Print the JSON Schema of pipeline files, for editors.
 
-    An editor with yaml-language-server completes and checks a pipeline whose first line is
-    `# yaml-language-server: $schema=FILE`.
+    It has the options of all stages and partitioners that are installed. An editor with yaml-language-server completes
+    and checks a pipeline whose first line is `# yaml-language-server: $schema=FILE`.
     """
     from flowbutton.dag.schema import pipeline_schema
     from flowbutton.model.registry import registered

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 @click.command("show")
 @click.argument("run", default="latest")
 @of_store
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show_command(run: str, store: str | None, results: str, as_json: bool) -> int:
-    """Show RUN in full: what was asked, what stages did and cost, outputs, failures.
+    """Show a run in full.
 
-    RUN is a run's id or 'latest'.
+    RUN is a run's id or 'latest'. What was asked, what the stages did and what they cost, the outputs, the failures.
     """
     from flowbutton.ui.account import account_of
 

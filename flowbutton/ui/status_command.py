@@ -15,7 +15,7 @@ _SHOWN_RUNS = 20
 @of_store
 @click.option("--all", "every", is_flag=True, help=f"List the last {_SHOWN_RUNS} runs.")
 def status_command(run: str | None, store: str | None, results: str, every: bool) -> int:
-    """Show the latest RUN of a store, or the one named."""
+    """Show how the latest run stands, or the one named."""
     from flowbutton.engine.folders import run_folders
     from flowbutton.engine.run import runs_folder
     from flowbutton.ui.history import read_run

@@ -31,15 +31,22 @@ _SHOWN_BYTES, _SHOWN_LINES = 20_000, 20
 @click.option(
     "--with", "options", type=KeyValue(), multiple=True, metavar="OPTION=VALUE", help="An option, as in YAML."
 )
-@click.option("--piece", type=click.IntRange(min=1), default=1, metavar="N", help="Of a file that is cut all the same.")
+@click.option(
+    "--piece",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Which piece to take, where a file is cut all the same.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write the results here.")
 def try_command(
     stage: str, inputs: tuple[str, ...], options: tuple[tuple[str, str], ...], piece: int, out: Path | None
 ) -> int:
-    """Run STAGE on small files, alone, in this process; nothing is kept but what --out writes.
+    """Run one stage on small files, in this process.
 
     STAGE is a registered name or module:function. An argument that reads pieces gets the whole file as one piece; a
-    text or number is given itself; what takes several results may be given several files.
+    text or a number is given as it is; an argument that takes several results may be given several files. Nothing is
+    kept but what --out writes.
     """
     from flowbutton.stages.define import find_stage
     from flowbutton.ui.trial import Trial, arguments_of, options_of

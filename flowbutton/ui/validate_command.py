@@ -12,7 +12,10 @@ from flowbutton.ui.words import counted
 @click.command("validate")
 @what
 def validate_command(asked: Asked) -> int:
-    """Check PIPELINE and its params; nothing runs and no data are read."""
+    """Check a pipeline and its params.
+
+    Nothing runs, and no data are read.
+    """
     from flowbutton.ui.asking import prepare_asked
 
     found = prepare_asked(asked)

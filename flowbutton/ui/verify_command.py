@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 @click.command("verify")
 @click.argument("run", default="latest")
 @of_store
-@click.option("--drop", "dropping", is_flag=True, help="Remove what is damaged: the next run makes it again.")
-@click.option("--exactness", "stage", metavar="STAGE", help="Do STAGE again with other pieces, and compare.")
+@click.option("--drop", "dropping", is_flag=True, help="Remove what is damaged, so that the next run makes it again.")
+@click.option("--exactness", "stage", metavar="STAGE", help="Compute STAGE again from other pieces, and compare.")
 @params_option("Another size, for --exactness.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify_command(
     run: str,
     store: str | None,
@@ -42,13 +42,14 @@ def verify_command(
     params: Mapping[str, str],
     as_json: bool,
 ) -> int:
-    """Read again all that RUN published, and all task records and objects that it made or reused.
+    """Check that what a run made and published is intact.
 
-    RUN is a run's id or 'latest'. Each file or key whose bytes have another digest than the run noted is told, with
-    what was expected and what was found; the exit code is then 1.
+    RUN is a run's id or 'latest'. Everything that it published, and every task record and object that it made or
+    reused, is read again. Each file or key whose digest differs from the one recorded is reported, and the exit code
+    is then 1.
 
-    With --exactness, STAGE and all that it needs is done again in a store of its own, from pieces of other sizes, and
-    its results are compared with those of RUN. The answer is printed and written to the run's folder.
+    With --exactness, STAGE and all that it needs are computed again in a temporary store, from pieces of other sizes,
+    and the results are compared with those of RUN. The answer is printed and written to the run's folder.
     """
     place = store_of(store, results)
     folder = run_folder(place, run)
