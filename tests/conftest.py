@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,25 +47,27 @@ def radosgw(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture
-def s3(radosgw: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def s3(radosgw: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
     """``s3://bucket`` of a new bucket; the environment, also of programs that are started, has what clients need."""
-    with _bucket(radosgw, monkeypatch) as bucket:
+    with _bucket(radosgw, monkeypatch, request.node.nodeid) as bucket:
         yield bucket
 
 
 @pytest.fixture(scope="module")
-def moto_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def moto_s3(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
     """The same as ``s3``, of moto's server, for all tests of a module."""
     with (
         moto(tmp_path_factory.mktemp("moto")) as variables,
         pytest.MonkeyPatch.context() as patch,
-        _bucket(variables, patch) as bucket,
+        _bucket(variables, patch, request.node.nodeid) as bucket,
     ):
         yield bucket
 
 
 @contextmanager
-def _bucket(server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def _bucket(server: dict[str, str], monkeypatch: pytest.MonkeyPatch, test: str) -> Iterator[str]:
+    """A bucket whose name is the same in each session: the faults that a proxy makes follow from it."""
+    from flowbutton.model.canonical import digest_bytes
     from flowbutton.stores.s3_client import client_for, forget_clients
     from flowbutton.stores.s3_places import S3Access
 
@@ -75,7 +76,7 @@ def _bucket(server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator
     for name, value in {**server, "AWS_CONFIG_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}.items():
         monkeypatch.setenv(name, value)
     forget_clients()
-    bucket = f"test-{uuid.uuid4().hex}"
+    bucket = f"test-{digest_bytes(test.encode())[:32]}"
     client_for(S3Access()).create_bucket(Bucket=bucket)
     yield f"s3://{bucket}"
     forget_clients()

@@ -179,11 +179,10 @@ def test_very_long_output_keeps_its_begin_and_its_end(bench: Bench, monkeypatch:
 
 def test_a_time_limit_ends_the_program_and_what_it_started(bench: Bench) -> None:
     mark = bench.folder / "pids"
-    program = (
-        "import subprocess, sys, os; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
-        f"open({str(mark)!r}, 'w').write(f'{{{{os.getpid()}}}} {{{{child.pid}}}}'); child.wait()"
-    )
-    text = one(program, "stdout: out.txt\n    retries: 0\n    resources: {timeout: 2s}")
+    # A shell, which has told both long before its time is over.
+    program = json.dumps(["sh", "-c", f"sleep 600 & echo $$ $! > {mark}; wait"])
+    stage = f"{{command: {program}, for_each: {{file: files}}, stdout: o, retries: 0, resources: {{timeout: 2s}}}}"
+    text = HEAD + f'stages:\n  go: {stage}\noutputs: {{"{{file}}": go}}\n'
     bench.file("f1.txt", "x")
     for number in range(2, 6):
         (bench.folder / f"in/f{number}.txt").unlink()

@@ -212,7 +212,7 @@ class Halting(LocalStore):
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
         if start:
             self.reached.set()
-            assert self.go_on.wait(120)
+            assert self.go_on.wait(300)
         return super().get(key, start, stop)
 
 
@@ -223,11 +223,11 @@ def test_who_wakes_up_behind_its_successor_ends_its_own_uploads_only(s3: str, tm
         ends = []
         for store in (first, second):
             ends.append(pool.submit(S3Publisher(f"{s3}/out", "words", SMALL).publish, found, Objects(store)))
-            assert store.reached.wait(120)
+            assert store.reached.wait(300)
         first.go_on.set()
-        assert ends[0].exception(120) is not None, "its upload was ended by who came after it"
+        assert ends[0].exception(300) is not None, "its upload was ended by who came after it"
         second.go_on.set()
-        ends[1].result(120)
+        ends[1].result(300)
     assert _content(S3Publisher(f"{s3}/out", "words"), "a") == random.Random(6).randbytes(11 * MIB)
     assert (_uploads(s3), _keys(s3, "out/")) == ([], [NOTE, "a"])
 

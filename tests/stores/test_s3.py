@@ -313,7 +313,7 @@ def test_a_forked_child_has_a_client_of_its_own(s3: str) -> None:
     answers = forked.SimpleQueue()
     child = forked.Process(target=lambda: answers.put(open_store(s3).get("a")))
     child.start()
-    child.join(60)
+    child.join(300)
     assert (child.exitcode, answers.get()) == (0, b"x")
 
 

@@ -11,8 +11,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from servers import patiently
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BROKER = {"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-rabbit heartbeat 20"}
@@ -73,14 +76,8 @@ def lithops_hosts(shared: Path, folder: Path, count: int, s3: Mapping[str, str])
 
 def _start_workers(hosts: Hosts, address: str, count: int) -> None:
     keys = (hosts.variables["AWS_ACCESS_KEY_ID"], hosts.variables["AWS_SECRET_ACCESS_KEY"])
-    for tries_left in (2, 1, 0):  # on a busy machine the message broker takes longer than the script waits
-        try:
-            hosts._script("lithops", "up", "--s3", address, *keys, Path(sys.prefix), str(count), hosts.folder)
-        except subprocess.CalledProcessError:
-            if not tries_left:
-                raise
-        else:
-            return
+    start = partial(hosts._script, "lithops", "up", "--s3", address, *keys, Path(sys.prefix), str(count), hosts.folder)
+    patiently(start)
 
 
 @contextmanager

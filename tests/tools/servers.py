@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import random
 import re
 import socket
 import subprocess
@@ -10,30 +11,58 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
+_held: list[socket.socket] = []
+"""A UDP socket for each port that `free_port` has given."""
+
 
 def free_port() -> int:
-    """Return a port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port for a server that is started later. Until this process ends, no other of these tests gets it.
+
+    It is below those that the system gives to clients, one of which could have it before the server does.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            mark.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+        else:
+            _held.append(mark)
+            return port
+
+
+def patiently(start: Callable[[], object]) -> None:
+    """Call a script that starts a server, again where that failed: on a busy machine one takes longer than it waits."""
+    for tries_left in (2, 1, 0):
+        try:
+            start()
+        except subprocess.CalledProcessError:
+            if not tries_left:
+                raise
+        else:
+            return
 
 
 @contextmanager
 def running(script: Path, folder: Path, *arguments: str) -> Iterator[dict[str, str]]:
     """Run a server while the block lasts; give the variables that its clients need.
 
-    One starts at a time on this machine: they look for ports that are free, and take them later.
+    One starts at a time on this machine: of its other ports it finds out which are free, and takes them later.
     """
+    command = [script, "start", folder, *arguments]
     with (Path(tempfile.gettempdir()) / "flowbutton-tests-start-servers").open("w") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
-        subprocess.run([script, "start", folder, *arguments], check=True, stdout=subprocess.DEVNULL)
+        patiently(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
     try:
         said = subprocess.run([script, "env", folder], check=True, capture_output=True, text=True).stdout
         yield dict(line.split("=", 1) for line in said.splitlines())
@@ -72,7 +101,7 @@ def faulty(shared: Path, folder: Path, target: str, *options: str) -> Iterator[s
     """Run the proxy that cuts, delays and refuses in front of an http address; give its own address."""
     script, port = shared / "servers" / "faulty", free_port()
     command = [script, "start", folder, str(port), target.rpartition(":")[2], *options]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    patiently(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
