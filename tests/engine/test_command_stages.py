@@ -180,7 +180,7 @@ def test_very_long_output_keeps_its_begin_and_its_end(bench: Bench, monkeypatch:
 def test_a_time_limit_ends_the_program_and_what_it_started(bench: Bench) -> None:
     mark = bench.folder / "pids"
     # A shell, which has told both long before its time is over.
-    program = json.dumps(["sh", "-c", f"sleep 600 & echo $$ $! > {mark}; wait"])
+    program = json.dumps(["sh", "-c", f"sleep 600 & echo $$ $! > {mark}; wait", "{file}"])
     stage = f"{{command: {program}, for_each: {{file: files}}, stdout: o, retries: 0, resources: {{timeout: 2s}}}}"
     text = HEAD + f'stages:\n  go: {stage}\noutputs: {{"{{file}}": go}}\n'
     bench.file("f1.txt", "x")
