@@ -21,7 +21,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 40
 class Chart:
     """A chart over ``x`` and ``y`` (first, last); marks are drawn in the order of adding.
 
-    ``title`` names it for those who can't see it; ``good`` says in plain words what good data look like.
+    ``title`` names it for those who can't see it; ``good`` says in plain words what good data look like. ``y_step`` is
+    the least step between ticks of ``y``: 1 for counts.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Chart:
     legend: list[tuple[str, str]] = field(default_factory=list)
     x_ticks: Sequence[tuple[float, str]] | None = None
     width: int = 640
+    y_step: float = 0.0
 
     def line(self, points: Iterable[Point], style: str, name: str = "") -> None:
         """Draw a line; ``style`` is a class of the style sheet."""
@@ -90,7 +92,7 @@ class Chart:
     def _axes(self) -> str:
         bottom, middle = _HEIGHT - _BOTTOM, (_LEFT + self.width - _RIGHT) / 2
         parts = []
-        for value in round_ticks(*self.y):
+        for value in round_ticks(*self.y, least=self.y_step):
             at = self._at_y(value)
             parts.append(f'<line class="grid" x1="{_LEFT}" x2="{self.width - _RIGHT}" y1="{at}" y2="{at}"/>')
             parts.append(
@@ -119,10 +121,10 @@ class Chart:
         return f"{_HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM):.1f}"
 
 
-def round_ticks(first: float, last: float) -> list[float]:
-    """Return about five round numbers from ``first`` to ``last``."""
+def round_ticks(first: float, last: float, *, least: float = 0.0) -> list[float]:
+    """Return about five round numbers from ``first`` to ``last``, at least ``least`` apart."""
     span = last - first or 1
-    rough = span / 5
+    rough = max(span / 5, least)
     power = 10.0 ** floor(log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.99)
     number = -floor(-first / step + 1e-9)
@@ -131,6 +133,12 @@ def round_ticks(first: float, last: float) -> list[float]:
         ticks.append(number * step)
         number += 1
     return ticks
+
+
+def round_length(most: float) -> float:
+    """Return the longest of 1, 2 and 5 times a power of ten that is at most ``most``, above 0."""
+    power = 10.0 ** floor(log10(most))
+    return max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9))
 
 
 def short(value: float) -> str:

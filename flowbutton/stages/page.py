@@ -25,8 +25,9 @@ def page(title: str, lead: str, sections: Mapping[str, tuple[str, Iterable[str]]
     body = "".join(section(key, name, parts) for key, (name, parts) in sections.items())
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="color-scheme" content="light dark"><title>{escape(title)}</title>'
+        f"<style>{STYLE}</style></head>\n<body><main>"
         f'<header><h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p>'
         f'<nav aria-label="Sections">{links}</nav></header>\n'
         f"{warned(warnings)}{body}</main></body></html>\n"
@@ -65,18 +66,31 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> s
     )
 
 
+def facts(caption: str, rows: Iterable[tuple[str, str]]) -> str:
+    """Return a table of names and what they stand for, in words."""
+    body = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in rows)
+    named = f"<caption>{escape(caption)}</caption>"
+    return f'<div class="scroll"><table class="facts">{named}<tbody>{body}</tbody></table></div>'
+
+
+def folded(title: str, html: str, *, opened: bool) -> str:
+    """Return a part with a heading that folds it away and opens it."""
+    state = " open" if opened else ""
+    return f"<details{state}><summary><h3>{escape(title)}</h3></summary>{html}</details>"
+
+
 def good(text: str) -> str:
     """Return a soft line below a table or chart."""
     return f'<p class="good">{escape(text)}</p>'
 
 
 STYLE = """
-:root{--paper:#fbfbf9;--card:#fff;--ink:#1d2327;--soft:#5b666e;--rule:#dde1e3;--a:#1769aa;--b:#c2571a;--c:#2b7a4b;
---d:#8a4fa3;--e:#7b8288;--warn:#8a5a00;--warn-paper:#fff5dd}
+:root{--paper:#fbfbf9;--card:#fff;--ink:#1d2327;--soft:#5b666e;--rule:#dde1e3;--a:#1769aa;--b:#bf740b;--c:#0ca09f;
+--d:#48115f;--e:#4c5250;--warn:#8a5a00;--warn-paper:#fff5dd}
 @media (prefers-color-scheme:dark){:root{--paper:#14181b;--card:#1c2226;--ink:#e6eaec;--soft:#a2adb4;--rule:#343c42;
---a:#6db3ee;--b:#f0945a;--c:#6fca93;--d:#c79be0;--e:#9aa3a9;--warn:#f2c66d;--warn-paper:#332a14}}
-@media print{:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#444;--rule:#bbb;--a:#1769aa;--b:#c2571a;--c:#2b7a4b;
---d:#8a4fa3;--e:#7b8288;--warn:#8a5a00;--warn-paper:#fff}figure,table{break-inside:avoid}}
+--a:#4f9fe6;--b:#cf8a4f;--c:#2fdca0;--d:#e9d9ff;--e:#7b747f;--warn:#f2c66d;--warn-paper:#332a14}}
+@media print{:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#444;--rule:#bbb;--a:#1769aa;--b:#bf740b;--c:#0ca09f;
+--d:#48115f;--e:#4c5250;--warn:#8a5a00;--warn-paper:#fff}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:1360px;margin:0 auto;padding:28px 20px 60px}
@@ -88,11 +102,14 @@ nav{margin:.8rem 0}nav a{color:var(--a);margin-right:1.1rem}
 table{border-collapse:collapse;background:var(--card);font-variant-numeric:tabular-nums;margin:.4rem 0}
 caption{text-align:left;color:var(--soft);padding:.2rem 0;font-size:.9rem}
 th,td{padding:.38rem .8rem;border-bottom:1px solid var(--rule);text-align:right;white-space:nowrap}
-th{font-weight:600}thead th{color:var(--soft);font-size:.85rem}th[scope=row],thead th:first-child{text-align:left}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:16px}
+th{font-weight:600}tbody th{max-width:24rem;white-space:normal;overflow-wrap:break-word}
+.facts td{text-align:left;white-space:normal}
+thead th{color:var(--soft);font-size:.85rem}th[scope=row],thead th:first-child{text-align:left}
+.figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr));gap:16px}
 figure{margin:0;background:var(--card);border:1px solid var(--rule);border-radius:6px;padding:12px 14px}
 figcaption{font-weight:600;margin-bottom:4px}svg{width:100%;height:auto;display:block}
-.wide{margin-bottom:16px}
+.figures,.pictures,.gallery{margin-top:.8rem}
+.wide{margin-bottom:16px}.wide figure{overflow-x:auto}.wide svg{min-width:900px}
 summary{cursor:pointer}summary h3{display:inline-block;margin:.7rem 0 .3rem}
 .good{color:var(--soft);font-size:.87rem}
 .grid{stroke:var(--rule)}.axis{stroke:var(--soft)}.edge{stroke:var(--e);stroke-dasharray:3 3}
@@ -107,11 +124,22 @@ summary{cursor:pointer}summary h3{display:inline-block;margin:.7rem 0 .3rem}
 vertical-align:-.08em;background:var(--e)}
 .key.a::before{background:var(--a)}.key.b::before{background:var(--b)}.key.c::before{background:var(--c)}
 .key.d::before{background:var(--d)}.key.soft::before,.key.half::before{opacity:.4}
-.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:16px}
-.pictures img{width:100%;display:block;image-rendering:pixelated}.pictures img.scale{height:12px;margin-top:8px}
+.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr));gap:16px}
+.pictures img{width:100%;display:block;image-rendering:pixelated}img.scale,.pictures img.scale{width:100%;height:12px;
+margin-top:8px;display:block}.gradient{max-width:420px;margin:.4rem 0 .8rem}
 .scale-ends{display:flex;justify-content:space-between;font-size:.87rem;color:var(--soft)}
+.length{height:6px;border:2px solid var(--ink);border-top:0;margin-top:8px}.told{font-size:.87rem;color:var(--soft)}
 .gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr));gap:14px;font-size:.87rem}
 .gallery img{width:100%;display:block;image-rendering:pixelated}.gallery figure{overflow-wrap:anywhere}
 .warnings{background:var(--warn-paper);border-left:4px solid var(--warn);padding:.6rem 1rem;border-radius:4px}
 .warnings h2{margin:.1rem 0;font-size:1.05rem;color:var(--warn)}.warnings ul{margin:.3rem 0;padding-left:1.2rem}
+.warnings li{overflow-wrap:anywhere}
+@media (max-width:600px){main{padding:16px 12px 40px}th,td{padding:.38rem .5rem}
+figure{padding:10px}}
+@media print,(max-width:600px){.figures .tick,.figures .label{font-size:17px}.figures svg{overflow:visible}
+.figures .label{translate:0 5px}.figures .label[transform]{translate:-9px 0}.legend{margin-top:.5rem}}
+@media print{body{font-size:11pt}main{padding:0}nav{display:none}figure,tr{break-inside:avoid}h2,h3{break-after:avoid}
+.figures,.pictures{grid-template-columns:1fr 1fr}.gallery{grid-template-columns:repeat(4,1fr)}
+.wide svg{min-width:0}th,td{white-space:normal;padding:.3rem .4rem}
+details::details-content{content-visibility:visible;display:block}}
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -36,6 +36,8 @@ _CONES_TO_LAB = (
     (1.9779984951, -2.4285922050, 0.4505937099),
     (0.0259040371, 0.7827717662, -0.8086757660),
 )
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 Colours = npt.NDArray[np.float64]
 
@@ -74,23 +76,52 @@ def _from_lab(lab: Colours) -> Colours:
     return found
 
 
-def indexed_png(indexes: npt.NDArray[np.uint8], palette: bytes, *, clear: int | None = None) -> bytes:
+def indexed_png(
+    indexes: npt.NDArray[np.uint8], palette: bytes, *, clear: int | None = None, notes: Mapping[str, str] | None = None
+) -> bytes:
     """Return numbers of colours, rows and columns, as PNG.
 
     Args:
         indexes: Which colour each pixel has.
         palette: Three bytes for each of at most 256 colours.
         clear: The colour that is transparent.
+        notes: What the file says of itself, by keyword, in Latin-1 (chunks tEXt); `png_notes` reads them.
     """
     height, width = indexes.shape
     rows = np.hstack((np.zeros((height, 1), np.uint8), indexes))  # each row begins with its filter: none
     head = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     chunks = [(b"IHDR", head), (b"PLTE", palette)]
     chunks += [] if clear is None else [(b"tRNS", b"\xff" * clear + b"\0")]
+    chunks += [(b"tEXt", f"{key}\0{text}".encode("latin-1")) for key, text in (notes or {}).items()]
     chunks += [(b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
+    return _SIGNATURE + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
+
+
+def png_notes(png: bytes) -> dict[str, str]:
+    """Return what a PNG says of itself, by keyword."""
+    found, place = {}, len(_SIGNATURE)
+    while place < len(png):
+        size, kind = struct.unpack_from(">I4s", png, place)
+        if kind == b"tEXt":
+            key, _, text = png[place + 8 : place + 8 + size].decode("latin-1").partition("\0")
+            found[key] = text
+        place += 12 + size
+    return found
+
+
+def colour_scale(palette: bytes, marks: Sequence[str], name: str) -> str:
+    """Return colours from the first to the last as HTML, with what they stand for below, evenly spread.
+
+    Args:
+        palette: Three bytes for each colour.
+        marks: From the first colour to the last.
+        name: For those who can't see it.
+    """
+    colours = indexed_png(np.arange(len(palette) // 3, dtype=np.uint8)[None], palette)
+    below = "".join(f"<span>{escape(mark)}</span>" for mark in marks)
+    return f'{img(colours, name, "scale")}<div class="scale-ends">{below}</div>'
 
 
 def img(png: bytes, name: str, style: str = "") -> str:

@@ -20,8 +20,9 @@ from flowbutton.model.stage import Scratch
 from flowbutton.stages.geospatial.evaluate import Evaluation
 from flowbutton.stages.geospatial.frame import Frame
 from flowbutton.stages.geospatial.grid import Grid
+from flowbutton.stages.geospatial.map_scale import height_unit, length_unit, scale_bar
 from flowbutton.stages.geospatial.quick_look import LOOKS, SIDE, Overview, histogram, picture, read_overview
-from flowbutton.stages.geospatial.report import report, report_images
+from flowbutton.stages.geospatial.report import _places, report, report_images
 from flowbutton.stages.geospatial.seams import Seams
 from flowbutton.stages.geospatial.surface import TileFacts
 from flowbutton.stages.geospatial.survey import Cloud
@@ -113,6 +114,41 @@ def test_a_product_without_values_and_one_of_a_single_value_are_shown() -> None:
     assert chart.y == (0.0, 9.0)
 
 
+@pytest.mark.parametrize(
+    ("crs", "unit"),
+    [("EPSG:32633", "m"), ("EPSG:2277", "US survey ft"), ("EPSG:2222", "ft"), ("EPSG:4326", "°")],
+)
+def test_the_unit_of_lengths_is_that_of_the_system(crs: str, unit: str) -> None:
+    grid = _GRID.model_copy(update={"crs": rasterio.CRS.from_user_input(crs).to_wkt()})
+    assert length_unit(grid) == unit
+    assert scale_bar(grid).endswith(f"100{'' if unit == '°' else ' '}{unit}</div>")
+    assert "width:25.00%" in scale_bar(grid)
+
+
+def test_what_no_file_tells_is_not_told() -> None:
+    nameless = _GRID.model_copy(update={"crs": ""})
+    assert (length_unit(_GRID), length_unit(nameless), height_unit(_FRAME)) == ("", "", "")
+    assert "100 units of the coordinate system" in scale_bar(nameless)
+    assert scale_bar(_GRID.model_copy(update={"transform": (1.0, 0.1, 0.0, 0.1, -1.0, 0.0)})) == ""
+    told = {number: height_unit(_FRAME.model_copy(update={"height_unit": number})) for number in ("1", "0.3048", "0.5")}
+    assert told == {"1": "m", "0.3048": "ft", "0.5": "0.5 m"}
+
+
+@pytest.mark.parametrize(
+    ("values", "places"), [([0.8803, -0.02], 4), ([21.93], 2), ([12345.0], 0), ([], 0), ([0.0], 0), ([np.inf, 2.0], 3)]
+)
+def test_a_column_has_as_many_decimals_as_its_largest_value_needs(values: list[float], places: int) -> None:
+    assert _places(values) == places
+
+
+def test_one_bar_far_above_the_others_does_not_flatten_them() -> None:
+    values = np.concatenate((np.zeros(9000), np.linspace(1, 20, 1000)))[None]
+    chart = histogram(LOOKS["chm"], Overview(values, 1))
+    assert chart is not None
+    assert chart.y[1] < 100
+    assert "the highest bar goes on to 9,0" in chart.good
+
+
 def _tile(row: int, column: int, points: int) -> TileFacts:
     return TileFacts(row=row, column=column, rows=150, columns=200, points=points, ground_points=0, occupied=points)
 
@@ -140,13 +176,15 @@ def test_the_page_is_whole_and_fetches_nothing(tmp_path: Path) -> None:
     checker.feed(page)
     assert not checker.open
     assert checker.fetched == []
-    assert checker.seen["img"] == 12
+    assert checker.seen["img"] == 13
     assert checker.seen["rect"] >= 4
     assert "<a>" not in page.replace("<a href", "")
     assert "a &lt;b&gt; map" in page
     assert "3 cells near the borders of tiles differ" in page
     assert "a coarser resolution" in page
     assert "bright tiles have most" in page
+    assert "2 (ground), 5 (high vegetation)" in page
+    assert page.count('class="length"') == 6
 
 
 def test_images_alone_have_a_report(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from flowbutton.model.pieces import Source
 from flowbutton.partitioners.imzml import Imzml
 from flowbutton.samples.imzml_files import FileLayout, PixelSpectrum, write_imzml
-from flowbutton.stages.metabolomics.pictures import png_of
+from flowbutton.stages.metabolomics.pictures import BRIGHTEST, png_of
 from flowbutton.stages.metabolomics.report import _peaks_per_spectrum
 from flowbutton.stages.metabolomics.scale_bar import bar_length, scale_bar
 from flowbutton.stages.metabolomics.survey import Dataset
+from flowbutton.stages.pictures import png_notes
 from flowbutton.testing.partitioners import CutSource, MemoryAccess
 
 _UNITS = {"px": None, "nm": 1e-3, "µm": 1.0, "mm": 1e3}
@@ -50,11 +51,30 @@ def indexes_of(png: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.frombuffer(data, np.uint8).reshape(height, width + 1)[:, 1:]
 
 
+def square(side: int, sample: np.ndarray[tuple[int], np.dtype[np.int64]], peaks: list[int] | None = None) -> Dataset:
+    """Return the facts of a square image of pixels of 50 µm."""
+    counts = np.array([1] * len(sample) if peaks is None else peaks, np.int32)
+    none = np.zeros(0, np.int64)
+    return Dataset(side, side, 1, 1, 1.0, 2.0, False, 50.0, sample, np.ones(len(sample)), counts, none)
+
+
 def test_the_picture_has_its_bar_below_the_image() -> None:
-    white = indexes_of(png_of(np.eye(40), 50.0)) == 255
+    white = indexes_of(png_of(np.eye(40), square(40, np.arange(1600)))) == 255
     assert white.shape[1] == 240
     assert not white[:240].any()
     assert max(np.count_nonzero(row) for row in white[240:]) >= 60  # 500 µm are 10 pixels of 6 dots
+
+
+def test_a_picture_tells_its_brightest_intensity_and_leaves_blank_what_was_not_measured() -> None:
+    image = np.zeros((3, 3))
+    image[0] = 0, 1234.5678, 7
+    png = png_of(image, square(3, np.array([0, 1, 4])))
+    assert png_notes(png) == {BRIGHTEST: f"{np.percentile([1234.5678, 7], 99):.6g}"}
+    levels = indexes_of(png)[: 3 * 80 : 80, ::80]
+    assert (levels == [[0, 253, 254], [254, 0, 254], [254, 254, 254]]).all()
+    alpha = png[png.index(b"tRNS") + 4 :][:256]
+    assert alpha[:255] == b"\xff" * 254 + b"\0"
+    assert png_notes(png_of(image * 0, square(3, np.arange(9)))) == {}
 
 
 @pytest.mark.parametrize(
@@ -74,8 +94,6 @@ def test_the_table_tells_the_size_of_a_pixel(tmp_path: Path, value: str, unit: s
 
 @given(peaks=st.lists(st.integers(0, 10_000), min_size=1, max_size=50))
 def test_each_spectrum_is_in_one_class(peaks: list[int]) -> None:
-    none = np.zeros(0, np.int64)
-    facts = Dataset(1, 1, 1, 1, 1.0, 2.0, False, None, none, np.zeros(0), np.array(peaks, np.int32), none)
-    chart = _peaks_per_spectrum(facts)
+    chart = _peaks_per_spectrum(square(1, np.zeros(0, np.int64), peaks))
     assert 1 <= len(chart.marks) <= 40
     assert chart.y[1] <= len(peaks)

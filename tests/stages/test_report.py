@@ -19,7 +19,7 @@ from pages import PageChecker
 
 from flowbutton.model.errors import BadInput
 from flowbutton.model.stage import Scratch, Tally
-from flowbutton.stages.charts import round_ticks
+from flowbutton.stages.charts import round_length, round_ticks
 from flowbutton.stages.genomics import alignment_summary, report
 from flowbutton.stages.genomics.alignment_summary import AlignmentSummary, WindowCounter
 from flowbutton.stages.genomics.alignments import Records, header_size
@@ -237,12 +237,12 @@ def test_many_contigs_and_many_samples_stay_readable(tmp_path: Path, summary: Al
     reads = quality().samples[SAMPLE]
     page = written(tmp_path / "few", QualityTable(samples={"a": reads}), VCF, [summary, wide])
     assert "21 shorter contigs not drawn; those drawn are 66.6 % of the reference." in page
-    assert page.count("<details open>") == 1
+    assert page.count("<details open>") == 3  # of reads, and two of depth
     many = QualityTable(samples={f"s{n}": reads for n in range(7)})
-    page = written(tmp_path / "many", many, VCF, [summary])
+    page = written(tmp_path / "many", many, VCF, [summary] * 7)
     checker = PageChecker()
     checker.feed(page)
-    assert (checker.seen["details"], page.count("<details open>")) == (7, 0)
+    assert (checker.seen["details"], page.count("<details open>")) == (14, 0)
 
 
 def test_quartiles_of_a_cycle() -> None:
@@ -256,3 +256,13 @@ def test_quartiles_of_a_cycle() -> None:
 def test_ticks_are_round(first: float, last: float, ticks: list[float] | int) -> None:
     found = round_ticks(first, last)
     assert (len(found) if isinstance(ticks, int) else [pytest.approx(tick) for tick in found]) == ticks
+
+
+def test_ticks_of_counts_are_whole() -> None:
+    assert round_ticks(0, 2, least=1) == [0, 1, 2]
+    assert round_ticks(0, 1000, least=1) == round_ticks(0, 1000)
+
+
+@pytest.mark.parametrize(("most", "length"), [(1, 1), (1.99, 1), (2, 2), (4.9, 2), (70, 50), (0.3, 0.2), (100, 100)])
+def test_a_round_length_is_the_longest(most: float, length: float) -> None:
+    assert round_length(most) == pytest.approx(length)

@@ -7,7 +7,6 @@ The same inputs give the same bytes: no time, no path, no host. Here: the stage,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
 from pathlib import Path
 
 from flowbutton.model.stage import Scratch, Tally
@@ -16,12 +15,12 @@ from flowbutton.stages.genomics.alignment_summary import AlignmentSummary
 from flowbutton.stages.genomics.evaluate import Evaluation
 from flowbutton.stages.genomics.quality_figures import quality_charts
 from flowbutton.stages.genomics.quality_table import QualityTable, SampleQuality
-from flowbutton.stages.genomics.variant_figures import depth_chart, drawn_contigs, variant_charts
+from flowbutton.stages.genomics.variant_figures import balance_charts, depth_chart, drawn_contigs, variant_charts
 from flowbutton.stages.genomics.variant_summary import VariantSummary, summarize_variants
-from flowbutton.stages.page import figures, good, page, table
+from flowbutton.stages.page import figures, folded, good, page, table
 
 _UNCOVERED_SHOWN = 10
-_OPENED = 6  # samples whose charts of reads are shown at once
+_OPENED = 6  # samples whose charts are shown at once; of more they are folded
 
 
 @gather_stage("genomics.report", version=2)
@@ -88,7 +87,10 @@ def _page(
 ) -> str:
     sections: dict[str, tuple[str, Iterable[str]]] = {
         "samples": ("Samples", [_sample_table(quality, alignments)]),
-        "depth": ("Depth along the genome", [_depth(summary) for summary in alignments]),
+        "depth": (
+            "Depth along the genome",
+            [_depth(summary, opened=len(alignments) <= _OPENED) for summary in alignments],
+        ),
         "variants": ("Variants", _variants(found)),
     }
     if evaluation is not None:
@@ -124,13 +126,13 @@ def _sample_table(quality: QualityTable, alignments: Sequence[AlignmentSummary])
     return table("Reads and depth per sample", head, rows) + good(about)
 
 
-def _depth(summary: AlignmentSummary) -> str:
+def _depth(summary: AlignmentSummary, *, opened: bool) -> str:
     drawn = drawn_contigs(summary)
     left_out = len(summary.contigs) - len(drawn)
     share = _percent(sum(contig.length for contig in drawn), sum(contig.length for contig in summary.contigs))
     note = good(f"{_count(left_out, 'shorter contig')} not drawn; those drawn are {share} of the reference.")
     chart = depth_chart(summary).html() if summary.contigs else ""
-    return f'<h3>{escape(summary.sample)}</h3><div class="wide">{chart}{note if left_out else ""}</div>'
+    return folded(summary.sample, f'<div class="wide">{chart}{note if left_out else ""}</div>', opened=opened)
 
 
 def _variants(found: VariantSummary) -> Iterator[str]:
@@ -153,6 +155,14 @@ def _variants(found: VariantSummary) -> Iterator[str]:
         "Good: het / hom of 1.5 to 2 in an outbred diploid; far more hints at mixed samples, far less at inbreeding."
     )
     yield figures(variant_charts(found))
+    yield _balances(found)
+
+
+def _balances(found: VariantSummary) -> str:
+    charts = balance_charts(found)
+    if len(charts) <= _OPENED:
+        return figures(charts)
+    return folded("Allele balance of all samples", figures(charts), opened=False)
 
 
 def _scores(evaluation: Evaluation) -> str:
@@ -178,9 +188,8 @@ def _reads(name: str, sample: SampleQuality, *, opened: bool) -> str:
         (file, f"{one.reads:,}", f"{one.bases:,}", f"{one.bases / one.reads:.1f}" if one.reads else "–")
         for file, one in sorted(sample.files.items())
     ]
-    # Folded where there are many: each sample has some ten charts.
     shown = table("Files, all lanes", head, rows) + figures(quality_charts(sample))
-    return f"<details{' open' if opened else ''}><summary><h3>{escape(name)}</h3></summary>{shown}</details>"
+    return folded(name, shown, opened=opened)
 
 
 def _percent(part: int, whole: int) -> str:

@@ -28,6 +28,7 @@ def depth_chart(summary: AlignmentSummary) -> Chart:
     """Return depth along the contigs, one behind the other, and its mean."""
     contigs = drawn_contigs(summary)
     total = sum(contig.length for contig in contigs)
+    window = max([total // _POINTS, *(contig.window for contig in contigs)])
     profiles, ticks, start = [], [], 0
     for contig in contigs:
         profiles.append([(start + place, depth) for place, depth in _windows(contig, total // _POINTS)])
@@ -38,7 +39,7 @@ def depth_chart(summary: AlignmentSummary) -> Chart:
     # One very deep window must not flatten the rest: the axis ends at twice the depth of most.
     top = max(1.0, min(highest[-1], 2 * highest[len(highest) * 99 // 100]) * 1.05)
     chart = Chart(
-        title="Depth along the genome",
+        title=f"Mean depth of windows of about {_bases(window)}",
         good="Good: level, without gaps. Holes are bases that reads can't reach (N, repeats) or that the sample lacks; "
         "towers are repeats or amplified parts.",
         x=(0, max(total, 1)),
@@ -60,16 +61,18 @@ def depth_chart(summary: AlignmentSummary) -> Chart:
 
 
 def variant_charts(summary: VariantSummary) -> list[Chart]:
-    """Return the charts of all samples' variants; those without any counts are left out."""
+    """Return the charts of all samples' variants together; those without any counts are left out."""
     charts = []
     if summary.lengths:
         charts.append(_indel_lengths(summary.lengths))
     if summary.quals:
         charts.append(_quals(summary.quals))
-    for name, sample in summary.samples.items():
-        if sample.balance:
-            charts.append(_balance(name, sample.balance))
     return charts
+
+
+def balance_charts(summary: VariantSummary) -> list[Chart]:
+    """Return a chart for each sample that has heterozygous calls."""
+    return [_balance(name, sample.balance) for name, sample in summary.samples.items() if sample.balance]
 
 
 def _windows(contig: ContigDepth, width: int) -> list[Point]:
@@ -97,6 +100,7 @@ def _indel_lengths(lengths: Mapping[int, int]) -> Chart:
         y=(0, max(counts.values()) * 1.05),
         x_label="bases lost (left) and gained (right)",
         y_label="variants",
+        y_step=1,
     )
     chart.bars([(place - 0.5, count) for place, count in sorted(counts.items()) if place < 0], 1, "b", "deletions")
     chart.bars([(place - 0.5, count) for place, count in sorted(counts.items()) if place > 0], 1, "a", "insertions")
@@ -112,6 +116,7 @@ def _quals(quals: Mapping[int, int]) -> Chart:
         y=(0, max(quals.values()) * 1.05),
         x_label=f"QUAL; {QUAL_TOP} stands for that or more",
         y_label="records",
+        y_step=1,
     )
     chart.bars([(step * QUAL_STEP, count) for step, count in sorted(quals.items())], QUAL_STEP, "a")
     return chart
@@ -127,6 +132,7 @@ def _balance(sample: str, balance: Mapping[int, int]) -> Chart:
         y=(0, max(balance.values()) * 1.05),
         x_label="% of reads with the alternative",
         y_label="calls",
+        y_step=1,
     )
     chart.bars([(step * width, count) for step, count in sorted(balance.items())], width, "a")
     chart.upright(50, "edge")
@@ -137,4 +143,4 @@ def _bases(length: int) -> str:
     for size, unit in ((1_000_000, "Mb"), (1_000, "kb")):
         if length >= size:
             return f"{length / size:.4g} {unit}"
-    return f"{length} b"
+    return f"{length} bp"

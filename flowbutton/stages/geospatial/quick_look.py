@@ -16,11 +16,12 @@ import numpy.typing as npt
 from flowbutton.model.composite import Stored
 from flowbutton.stages.charts import Chart, short
 from flowbutton.stages.geospatial.raster_head import opened_head, opened_level
-from flowbutton.stages.pictures import greys, img, indexed_png, ramp, viridis
+from flowbutton.stages.pictures import colour_scale, greys, img, indexed_png, ramp, viridis
 
 SIDE = 800
 """Cells that the longer side of a picture has at most."""
 _BARS = 60
+_CUT = 4
 _COLOURS = 254  # the last of 256 stands for no value
 _CLEAR = 255
 
@@ -86,7 +87,7 @@ LOOKS: Mapping[str, Look] = {
     ),
     "ndvi_change": Look(
         "Change of the NDVI",
-        "later less earlier",
+        "NDVI, later minus earlier",
         ramp(["#5e2a84", "#b59bcb", "#f4f2f4", "#86bd8c", "#146b38"]),
         _around_zero,
         "Good: near 0 where nothing was sown, cut or felled; the same everywhere hints at light or haze.",
@@ -108,8 +109,8 @@ def read_overview(product: Stored) -> Overview:
     return Overview(values, max(levels[chosen], 1))
 
 
-def picture(look: Look, overview: Overview) -> str:
-    """Return a picture with its legend as HTML."""
+def picture(look: Look, overview: Overview, bar: str = "") -> str:
+    """Return a picture with its legend as HTML; ``bar``, below the picture, is that of a length."""
     there = overview.values[np.isfinite(overview.values)]
     if not len(there):
         return f"<figure><figcaption>{escape(look.title)}</figcaption><p>No cell has a value.</p></figure>"
@@ -118,14 +119,12 @@ def picture(look: Look, overview: Overview) -> str:
     known = np.isfinite(share)
     levels = np.rint(np.clip(np.where(known, share, 0), 0, 1) * _COLOURS).astype(np.uint8)
     png = indexed_png(np.where(known, levels, _CLEAR).astype(np.uint8), look.palette, clear=_CLEAR)
-    scale = indexed_png(np.arange(_COLOURS + 1, dtype=np.uint8)[None], look.palette)
-    middle = (low + high) / 2
-    ends = "".join(f"<span>{escape(short(value))}</span>" for value in (low, middle, high))
+    marks = [short(value) for value in (low, (low + high) / 2, high)]
+    scale = colour_scale(look.palette[: 3 * _CLEAR], marks, f"colours from {low:.4g} to {high:.4g}")
     size = f" One pixel is {overview.factor} cells wide." if overview.factor > 1 else ""
     return (
-        f"<figure><figcaption>{escape(look.title)}</figcaption>{img(png, look.title)}"
-        f'{img(scale, f"colours from {low:.4g} to {high:.4g}", "scale")}<div class="scale-ends">{ends}</div>'
-        f'<p class="good">{escape(look.unit)}.{size} {escape(look.good)}</p></figure>'
+        f"<figure><figcaption>{escape(look.title)}</figcaption>{img(png, look.title)}{bar}"
+        f'{scale}<p class="good">Colours: {escape(look.unit)}.{size} {escape(look.good)}</p></figure>'
     )
 
 
@@ -139,6 +138,11 @@ def histogram(look: Look, overview: Overview) -> Chart | None:
         low, high = low - 0.5, high + 0.5
     counts, edges = np.histogram(there, _BARS, (low, high))
     good = f"Of {len(there):,} cells" + (f" of the overview of {overview.factor} cells to one" * (overview.factor > 1))
-    chart = Chart(look.title, f"{good}.", (low, high), (0.0, float(counts.max())), look.unit, "cells")
+    second, highest = np.sort(counts)[-2:].tolist()
+    # One bar far above all others, as of open ground, must not flatten these: it is cut off, and its height told.
+    cut = 0 < second * _CUT < highest
+    good += f"; the highest bar goes on to {highest:,}" * cut
+    top = float(second * 1.1 if cut else highest)
+    chart = Chart(look.title, f"{good}.", (low, high), (0.0, top), look.unit, "cells", y_step=1)
     chart.bars(zip(edges[:-1].tolist(), counts.tolist(), strict=True), float(edges[1] - edges[0]), "a")
     return chart

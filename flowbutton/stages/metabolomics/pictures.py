@@ -25,7 +25,9 @@ from flowbutton.stages.metabolomics.survey import Dataset
 from flowbutton.stages.pictures import indexed_png, viridis
 
 _LEAST_SIDE = 240  # of a picture, in pixels of the screen
-_BRIGHTEST, _WHITE = 254, 255  # numbers of colours
+_BRIGHTEST, _CLEAR, _WHITE = 253, 254, 255  # numbers of colours
+BRIGHTEST = "Brightest"
+"""The note in a picture that tells which intensity has its brightest colour."""
 _CLIPPED = 99.0  # percentile of the pixels above 0 that has the brightest colour
 
 
@@ -97,7 +99,7 @@ def draw(ion: ChosenIon, images: Parts, dataset: Path, scratch: Scratch) -> Draw
     whole = np.stack([found.dense(peak, shape) for peak in range(len(found.values))])
     chunk, picture = folder / "chunk.gz", folder / "image.png"
     chunk.write_bytes(gzip.compress(whole.astype("<f4").tobytes(), 5, mtime=0))
-    picture.write_bytes(png_of(whole[0], facts.pixel_um))
+    picture.write_bytes(png_of(whole[0], facts))
     return Drawing(picture, chunk)
 
 
@@ -138,16 +140,25 @@ def describe_images(annotations: Path, dataset: Path, scratch: Scratch, *, fdr: 
     return path
 
 
-def png_of(image: npt.NDArray[Any], pixel_um: float | None) -> bytes:
+def png_of(image: npt.NDArray[Any], facts: Dataset) -> bytes:
     """Return an image as PNG: dark is 0, bright the 99th percentile of what is above 0; small ones are enlarged.
 
-    Below it is a scale bar, in micrometres where the width of a pixel is known, else in pixels.
+    Pixels without a spectrum are transparent. The note `BRIGHTEST` tells the intensity of the brightest colour. Below
+    the image is a scale bar, in micrometres where the width of a pixel is known, else in pixels.
     """
     above = image[image > 0]
     highest = float(np.percentile(above, _CLIPPED)) if len(above) else 1.0
-    levels = np.clip(image / highest, 0.0, 1.0)
+    levels = np.full(image.size, _CLEAR)
+    levels[facts.sample] = np.rint(np.clip(image.ravel()[facts.sample] / highest, 0.0, 1.0) * _BRIGHTEST)
     times = max(_LEAST_SIDE // max(image.shape), 1)
-    levels = levels.repeat(times, axis=0).repeat(times, axis=1)
-    bar = np.where(scale_bar(image.shape[1], times, pixel_um), _WHITE, 0)
-    indexes = np.vstack((np.rint(levels * _BRIGHTEST), bar)).astype(np.uint8)
-    return indexed_png(indexes, viridis()[: 3 * _WHITE] + b"\xff\xff\xff")
+    shown = levels.reshape(image.shape).repeat(times, axis=0).repeat(times, axis=1)
+    bar = np.where(scale_bar(image.shape[1], times, facts.pixel_um), _WHITE, 0)
+    notes = {BRIGHTEST: f"{highest:.6g}"} if len(above) else {}
+    indexes = np.vstack((shown, bar)).astype(np.uint8)
+    return indexed_png(indexes, colours() + b"\0\0\0\xff\xff\xff", clear=_CLEAR, notes=notes)
+
+
+def colours() -> bytes:
+    """Return the colours of the images, three bytes each, from 0 to the brightest."""
+    every, picked = viridis(), np.rint(np.linspace(0, 255, _BRIGHTEST + 1)).astype(int).tolist()
+    return b"".join(every[3 * one : 3 * one + 3] for one in picked)

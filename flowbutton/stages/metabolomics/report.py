@@ -17,12 +17,14 @@ from flowbutton.stages.define import gather_stage
 from flowbutton.stages.metabolomics.annotations import Annotation, Annotations
 from flowbutton.stages.metabolomics.databases import Database
 from flowbutton.stages.metabolomics.evaluate import Evaluation
-from flowbutton.stages.metabolomics.pictures import best_ions, png_of
+from flowbutton.stages.metabolomics.pictures import BRIGHTEST, best_ions, colours, png_of
 from flowbutton.stages.metabolomics.survey import Dataset
-from flowbutton.stages.page import figures, good, page, table
-from flowbutton.stages.pictures import img
+from flowbutton.stages.page import facts as fact_table
+from flowbutton.stages.page import figures, good, page
+from flowbutton.stages.pictures import colour_scale, img, png_notes
 
 _SHOWN = 100
+_NAMES = 8  # of the molecules that a formula may be
 _CLASSES = 40  # of the peaks per spectrum
 
 
@@ -51,14 +53,19 @@ def report(
     facts, listed = Dataset.read(dataset), Annotations.model_validate_json(annotations.read_bytes()).root
     best = best_ions(annotations, fdr)
     chosen = [one for one in listed if one.fdr <= fdr]
-    lead = f"{len(chosen)} annotations of {len(best)} ions up to FDR {fdr:g}; {len(listed)} have an MSM above 0."
+    lead = (
+        f"{len(chosen):,} annotations of {len(best):,} ions at an FDR of at most {fdr:g}; "
+        f"{len(listed):,} candidates have an MSM above 0."
+    )
     sections = {
         "trust": ("How far to trust them", [*_compared(evaluation), figures([*_trusted(listed, chosen)])]),
-        "ions": ("Ions", _ions(best, pictures, chosen)),
+        "ions": ("Ions", _ions(best, pictures, chosen, fdr)),
         "spectra": ("Spectra", _spectra(facts)),
     }
     path = Path(scratch) / "report.html"
-    path.write_text(page("Annotations", lead, sections, [*_warnings(facts, databases)]), encoding="utf-8")
+    path.write_text(
+        page("Metabolomics report", lead, sections, [*_warnings(facts, databases)]), encoding="utf-8", newline="\n"
+    )
     return path
 
 
@@ -91,26 +98,39 @@ def _trusted(listed: Sequence[Annotation], chosen: Sequence[Annotation]) -> Iter
             "annotations, best first",
             "FDR",
         )
-        rate.line([(number, one.fdr) for number, one in enumerate(sorted(listed, key=lambda one: one.fdr), 1)], "a")
+        rates = enumerate(sorted(one.fdr for one in listed))
+        rate.line([(end, step) for number, step in rates for end in (number, number + 1)], "a")
         yield rate
     if chosen:
         errors = [one.mz_error_ppm for one in chosen]
         mz = [one.mz for one in chosen]
+        margin = max(0.03 * (max(mz) - min(mz)), 1.0)
         error = Chart(
             "m/z errors",
             "Good: narrow about 0. A common shift tells of calibration, a wide cloud of chance.",
-            (min(mz), max(mz)),
-            (min(*errors, -1.0), max(*errors, 1.0)),
+            (min(mz) - margin, max(mz) + margin),
+            (min(*errors, -1.0) * 1.05, max(*errors, 1.0) * 1.05),
             "m/z",
-            "error, ppm",
+            "error of m/z (ppm)",
         )
         error.dots([*zip(mz, errors, strict=True)], "a")
         yield error
 
 
-def _ions(best: Sequence[Annotation], pictures: Sequence[Path], chosen: Sequence[Annotation]) -> Iterator[str]:
+def _ions(
+    best: Sequence[Annotation], pictures: Sequence[Path], chosen: Sequence[Annotation], fdr: float
+) -> Iterator[str]:
+    if not best:
+        yield f"<p>No ion has an FDR of at most {fdr:g}. annotations.csv has all with an MSM above 0.</p>"
+        return
     shown = zip(best[:_SHOWN], pictures, strict=False)
-    yield good(f"The best {min(len(best), _SHOWN)}; annotations.csv has all.")
+    which = f"The best {_SHOWN} of {len(best):,}" if len(best) > _SHOWN else "All"
+    yield good(
+        f"{which}, by MSM = spatial chaos × spatial correlation × spectral correlation; annotations.csv has every "
+        "candidate. An image shows the isotope peak of lowest m/z; blank pixels have no spectrum."
+    )
+    ends = ("0", "brightest: 99th percentile of the pixels above 0")
+    yield f'<div class="gradient">{colour_scale(colours(), ends, "colours from 0 to the brightest")}</div>'
     yield f'<div class="gallery">{"".join(_ion(one, path, chosen) for one, path in shown)}</div>'
 
 
@@ -125,11 +145,11 @@ def _spectra(facts: Dataset) -> Iterator[str]:
         ("m/z", f"{facts.low:.4f} to {facts.high:.4f}"),
         ("peaks above 0", f"{int(facts.peaks.sum()):,}"),
     )
-    yield table("What was measured", ("", ""), rows)
+    yield fact_table("What was measured", rows)
     yield figures([_peaks_per_spectrum(facts)])
-    picture = png_of(image.reshape(facts.height, facts.width), facts.pixel_um)
+    picture = png_of(image.reshape(facts.height, facts.width), facts)
     yield f'<div class="gallery"><figure>{img(picture, "total ion current")}'
-    yield "<figcaption>Total ion current</figcaption></figure></div>"
+    yield f"<figcaption>Total ion current</figcaption>{good(_brightest(picture))}</figure></div>"
 
 
 def _peaks_per_spectrum(facts: Dataset) -> Chart:
@@ -142,6 +162,7 @@ def _peaks_per_spectrum(facts: Dataset) -> Chart:
         (0, int(counts.max())),
         "peaks above 0",
         "spectra",
+        y_step=1,
     )
     chart.bars([*zip(edges[:-1].tolist(), counts.tolist(), strict=True)], float(edges[1] - edges[0]), "a")
     return chart
@@ -152,10 +173,23 @@ def _ion(one: Annotation, picture: Path, annotations: Sequence[Annotation]) -> s
     same = [other for other in annotations if other.ion_formula == one.ion_formula]
     ways = ", ".join(f"{other.formula} {other.adduct}" for other in same)
     isomers = "".join(
-        f"<p>{escape(other.formula)}: {escape('; '.join(dict.fromkeys(other.molecule_names)))}</p>" for other in same
+        f"<p>{f'{escape(other.formula)}: ' if len(same) > 1 else ''}{escape(_names(other))}</p>" for other in same
     )
-    metrics = f"MSM {one.msm:.3f} = {one.chaos:.3f} x {one.spatial:.3f} x {one.spectral:.3f}"
+    metrics = f"MSM {one.msm:.3f} = {one.chaos:.3f} × {one.spatial:.3f} × {one.spectral:.3f}"
+    png = picture.read_bytes()
     return (
-        f"<figure>{img(picture.read_bytes(), one.ion_formula)}<figcaption>{escape(ways)}</figcaption>"
-        f'<p class="good">m/z {one.mz:.4f}, FDR {one.fdr:.3g}<br>{metrics}</p>{isomers}</figure>'
+        f"<figure>{img(png, f'image of {one.ion_formula}')}<figcaption>{escape(ways)}</figcaption>"
+        f'<p class="good">m/z {one.mz:.4f}, FDR {one.fdr:.3g}<br>{metrics}<br>{escape(_brightest(png))}</p>'
+        f"{isomers}</figure>"
     )
+
+
+def _names(one: Annotation) -> str:
+    names = [*dict.fromkeys(one.molecule_names)]
+    more = f"; and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return "; ".join(names[:_NAMES]) + more
+
+
+def _brightest(png: bytes) -> str:
+    told = png_notes(png).get(BRIGHTEST)
+    return "no signal" if told is None else f"brightest {float(f'{float(told):.3g}'):,g}"

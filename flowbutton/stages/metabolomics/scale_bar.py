@@ -1,15 +1,15 @@
 """A scale bar under an image: how long it is, and its pixels with the length written beside it. Pure.
 
 Letters are a small bitmap font of our own, so that no library of fonts is needed. Not here: colours, PNG (`pictures`).
-Imports numpy.
+Imports numpy, its neighbours.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
+
+from flowbutton.stages.charts import round_length
 
 Mask = npt.NDArray[np.bool_]
 
@@ -50,9 +50,7 @@ def bar_length(cells: int, cell_um: float | None) -> tuple[float, str]:
         cell_um: Width of a cell in micrometres; None where it is not known, and the bar is told in cells.
     """
     unit = cell_um or 1.0
-    most = max(cells * _SHARE, 1.0) * unit
-    power = 10.0 ** math.floor(math.log10(most))
-    length = max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9))
+    length = round_length(max(cells * _SHARE, 1.0) * unit)
     if cell_um is None:
         return length, f"{length:.0f} px"
     scale, name = (1000.0, "mm") if length >= 1000 else (1.0, "µm") if length >= 1 else (0.001, "nm")
