@@ -47,7 +47,7 @@ from flowbutton.model.store import Store
 from flowbutton.stages.by_value import Carried, carried
 from flowbutton.stages.kept_code import identify_kept
 from flowbutton.stores.access import StoreAccess
-from flowbutton.stores.intermediates import durable_part, joined
+from flowbutton.stores.intermediates import Intermediates, durable_part, joined
 from flowbutton.stores.leases import CLEANING, Lease, LeaseOwner, hold, renewing
 from flowbutton.stores.opening import open_store
 from flowbutton.stores.publishing import Publisher, publisher_for
@@ -277,6 +277,8 @@ def _executors(graph: Graph, settings: Settings) -> Iterator[Mapping[str, Execut
 
 def _open(graph: Graph, settings: Settings) -> _Opened:
     store = open_store(_store_uri(settings))
+    if isinstance(store, Intermediates):
+        store.fast.check()
     access = StoreAccess(store)
     sources = probe_sources(graph, access, samples_folder(settings.store))
     return _Opened(store, Records(store), graph, sources)

@@ -17,6 +17,7 @@ from flowbutton.model.errors import NotInStore
 _SEGMENT = re.compile(r"[A-Za-z0-9._=-]+")
 _KEY = re.compile(r"(?:(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._=-]+(?:/(?!\Z)|\Z))+")
 _OBJECT = re.compile(r"(?:objects/[0-9a-f]{2}/)?([0-9a-f]{64})(?:\.blocks)?")
+_BLOCKS = ".blocks"
 _DURABLE = re.compile(r"(leases|manifests)/|records/[^/]+/segments/")
 
 
@@ -93,7 +94,12 @@ def digest_in(key: str) -> str | None:
 
 def blocks_key(digest: str) -> str:
     """Where the block digests of a large object lie."""
-    return f"{object_key(digest)}.blocks"
+    return object_key(digest) + _BLOCKS
+
+
+def is_list(key: str) -> bool:
+    """Return whether a key is one of `blocks_key`."""
+    return key.endswith(_BLOCKS)
 
 
 class Kind(StrEnum):

@@ -1,9 +1,9 @@
 """A store in the memory of a Redis, Valkey or other server that speaks RESP: for small, hot intermediates.
 
 ``redis://[user@]host[:port][/db][?ttl=7d&prefix=name&limit=1MiB]``, ``rediss://`` by TLS. What is put lives for ``ttl``
-after it was last put or looked for (`RedisStore.head`); a server may also drop it sooner, so this is no place for
-records: see `stores.intermediates`, which keeps those elsewhere. The password is taken from ``REDISCLI_AUTH``, as
-redis-cli does, never from the URI.
+after it was last put, read or looked for; a server may also drop it sooner, so this is no place for records: see
+`stores.intermediates`, which keeps those elsewhere. The password is taken from ``REDISCLI_AUTH``, as redis-cli does,
+never from the URI.
 
 A value is 24 bytes of its own (time of the put in seconds as a little-endian double, a token of its writer), then the
 bytes. Imports `model`, `stores.layout`; redis inside functions.
@@ -14,10 +14,11 @@ from __future__ import annotations
 import os
 import re
 import struct
+import sys
 import threading
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +33,18 @@ from flowbutton.stores.layout import check_key, check_prefix, check_range, is_se
 
 _HEAD = struct.Struct("<d16s")
 _LARGEST = 512 * 1024**2 - _HEAD.size
+_IS_FULL = "the memory of the Redis server is full"
 _GLOB = re.compile(r"([*?\[\]\\])")
 _CONNECT_S, _ANSWER_S, _TRIES = 5, 20, 6
+_FULL = 0.9
+"""The part of its memory from which on a server that drops values counts as full."""
+
+_SHARE = 16
+"""Writers that are thought to fill a server together: each asks again after this part of what was free."""
+
 _clients: dict[str, Any] = {}
+_allowed: dict[str, int] = {}
+"""Bytes that this process may put, by server that drops values, before it asks for its memory again."""
 _lock = threading.Lock()
 
 
@@ -46,6 +56,17 @@ class RedisPlace:
     prefix: str
     ttl_s: int
     limit: int
+
+
+def free_bytes(memory: Mapping[str, Any]) -> int | None:
+    """Return how much may be put before a server drops what it holds; None if it never does. Pure.
+
+    ``memory``: what ``INFO memory`` tells. One that tells nothing is taken for one that drops nothing.
+    """
+    most = int(memory.get("maxmemory", 0))
+    if not most or memory.get("maxmemory_policy", "noeviction") == "noeviction":
+        return None
+    return max(int(most * _FULL) - int(memory.get("used_memory", 0)), 0)
 
 
 def redis_place(uri: str) -> RedisPlace:
@@ -82,7 +103,8 @@ class RedisStore(Store):
     """Objects in a server's memory; any number of processes and hosts.
 
     Holds what `Store` promises while the server keeps what it was given. Does not hold: that it does. A value's time
-    may be over, memory may be full and something dropped for it, or the server be started anew.
+    may be over, or the server be started anew. One that drops values when its memory is full counts as full before
+    that, since what it drops might be what this run put last; others that write there can still make it drop them.
     """
 
     def __init__(self, uri: str) -> None:
@@ -93,14 +115,24 @@ class RedisStore(Store):
         """Open ``redis://host:port/db``; nothing is sent before the first call."""
         return cls(uri)
 
+    def check(self) -> None:
+        """Ask whether there is a server that lets us in.
+
+        Raises:
+            Throttled: it can't be reached.
+            OptionError: it asks for another password or user.
+        """
+        with self._told("") as client:
+            client.ping()
+
     def get(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
-        """Return bytes ``[start, stop)``."""
+        """Return bytes ``[start, stop)``. What is read lives on for the whole ttl."""
         check_range(start, stop)
         name = self._name(key)
         last = -1 if stop is None else _HEAD.size + stop - 1
         with self._told(key) as client:
-            both = client.pipeline(transaction=False).exists(name).getrange(name, _HEAD.size + start, last)
-            there, data = both.execute()
+            pipeline = client.pipeline(transaction=False).expire(name, self.place.ttl_s)
+            there, data = pipeline.getrange(name, _HEAD.size + start, last).execute()
         if not there:
             raise not_in_store(key, self.uri)
         return bytes(data) if stop is None or stop > start else b""
@@ -109,6 +141,7 @@ class RedisStore(Store):
         """Put, replacing what is there."""
         name, value = self._name(key), self._value(key, data)[0]
         with self._told(key) as client:
+            self._claim(client, len(value), key)
             client.set(name, value, ex=self.place.ttl_s)
 
     def put_if_absent(self, key: str, data: bytes | Path) -> bool:
@@ -116,6 +149,7 @@ class RedisStore(Store):
         name = self._name(key)
         value, token = self._value(key, data)
         with self._told(key) as client:
+            self._claim(client, len(value), key)
             if client.set(name, value, ex=self.place.ttl_s, nx=True):
                 return True
             # The client repeats what got no answer: then it may be its own first try that stands there.
@@ -186,6 +220,22 @@ class RedisStore(Store):
             raise NoSpace("a value is too large for Redis", why=why, hint=hint, key=key)
         return _HEAD.pack(time.time(), token) + content, token
 
+    def _claim(self, client: Any, size: int, key: str) -> None:
+        """Count bytes that will be put.
+
+        Raises:
+            NoSpace: the server would have to drop others for them.
+        """
+        url = self.place.url
+        left = _allowed.get(url, 0)
+        if left < size:
+            free = free_bytes(_memory_of(client))
+            if free is not None and free < size:
+                hint = "give the server more (maxmemory), or a shorter ttl"
+                raise NoSpace(_IS_FULL, why="it would drop older values", hint=hint, store=url, key=key)
+            left = sys.maxsize if free is None else max(free // _SHARE, size)
+        _allowed[url] = left - size
+
     @contextmanager
     def _told(self, key: str) -> Iterator[Any]:
         client = _client_for(self.place.url)
@@ -200,17 +250,28 @@ class RedisStore(Store):
 
 
 def _explained(error: Exception, exceptions: Any, url: str, key: str) -> FlowbuttonError:
-    where = {"store": url, "key": key}
+    where = {"store": url} | ({"key": key} if key else {})
     if isinstance(error, exceptions.OutOfMemoryError):
-        hint = "give the server more (maxmemory), a policy that drops what is old, or a shorter ttl"
-        return NoSpace("the memory of the Redis server is full", why=str(error), hint=hint, **where)
+        hint = "give the server more (maxmemory), or a shorter ttl"
+        return NoSpace(_IS_FULL, why=str(error), hint=hint, **where)
     if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError):
         hint = "export REDISCLI_AUTH=… with the password; a user stands in the URI: redis://user@host"
         return OptionError("the Redis server does not let us in", why=str(error), hint=hint, **where)
     if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError):
-        hint = "look if it runs: redis-cli ping; what it held is made again when it is gone"
+        hint = "look if it runs: redis-cli ping; without --intermediates what it held is made again"
         return Throttled("the Redis server can't be reached", why=str(error), hint=hint, **where)
-    return Throttled("the Redis server refused", why=str(error), hint="", **where)
+    hint = "look into the server's log; without --intermediates what it held is made again"
+    return Throttled("the Redis server refused", why=str(error), hint=hint, **where)
+
+
+def _memory_of(client: Any) -> Mapping[str, Any]:
+    from redis.exceptions import ResponseError
+
+    try:
+        told: Mapping[str, Any] = client.info("memory")
+    except ResponseError:  # a user who may not ask, or a server that knows no INFO
+        return {}
+    return told
 
 
 def _client_for(url: str) -> Any:
@@ -242,6 +303,7 @@ def forget_clients() -> None:
     global _lock
     _lock = threading.Lock()
     _clients.clear()
+    _allowed.clear()
 
 
 os.register_at_fork(after_in_child=forget_clients)

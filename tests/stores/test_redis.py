@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,28 @@ from servers import free_port, losing_first_answer, running
 
 from flowbutton.engine.run import Status
 from flowbutton.engine.verify import verify
-from flowbutton.model.errors import NoSpace, OptionError, Throttled
+from flowbutton.model.errors import NoSpace, NotInStore, OptionError, Throttled
 from flowbutton.model.store import Store
 from flowbutton.stores.intermediates import joined
 from flowbutton.stores.objects import Objects
 from flowbutton.stores.opening import open_store
 from flowbutton.stores.redis_store import RedisStore
 from flowbutton.testing.stores import StoreContract
+
+FILLING = """
+flowbutton: 1
+name: filling
+sources:
+  files: {partitioner: whole, from: "in/*.txt"}
+stages:
+  fill: {uses: "troubled:fill", for_each: {file: files}, with: {size: 600000}}
+  large: {uses: "troubled:fill", for_each: {file: files}, with: {size: 9000000}}
+  heads: {uses: "troubled:heads", gather: {parts: fill}}
+  ends: {uses: "troubled:tails", gather: {parts: large}}
+outputs:
+  heads.txt: heads
+  ends.txt: ends
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -62,10 +78,12 @@ def client(redis_server: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def small(shared: Path, tmp_path: Path) -> Iterator[str]:
-    """A server of 3 MB that drops nothing."""
+def small(shared: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A server of some MB of memory that drops nothing, or by a policy."""
     port = str(free_port())
-    with running(shared / "servers" / "redis", tmp_path / "redis", port, "3mb", "noeviction"):
+    with running(
+        shared / "servers" / "redis", tmp_path / "redis", port, *getattr(request, "param", ("3mb", "noeviction"))
+    ):
         yield f"redis://127.0.0.1:{port}"
 
 
@@ -139,6 +157,46 @@ def test_what_is_lost_is_made_again(bench: Bench, client: Any, redis_server: str
     assert again.status is Status.DONE
     assert 0 < again.ran < first.ran, "what lies in records is not lost"
     assert {name: bench.result(name) for name in OUTPUTS} == expected
+
+
+@pytest.mark.parametrize("small", [("20mb", "allkeys-lru")], indirect=True)
+def test_a_server_that_drops_values_is_full_before_it_does(bench: Bench, small: str) -> None:
+    """Not all results fit: those that do not are in the durable store, and none was dropped for another."""
+    for number in range(6, 16):
+        bench.file(f"f{number}.txt", f"abc{number} hello world\n")
+    text, settings = FILLING.replace("600000", "1000000").replace("9000000", "1000001"), {"intermediates": small}
+    report = bench.run(text, settings=settings)
+    assert (report.status, report.ran) == (Status.DONE, 47)
+    with redis.Redis.from_url(small) as client:
+        assert client.info("stats")["evicted_keys"] == 0
+        assert client.dbsize() > 0
+    assert bench.run(text, settings=settings).ran == 0
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["flushed", "gone"])
+def test_a_server_that_loses_all_amid_a_run_costs_tasks_only(bench: Bench, shared: Path, away: bool) -> None:
+    folder, port = bench.folder / "redis", str(free_port())
+    with running(shared / "servers" / "redis", folder, port):
+        fast = f"redis://127.0.0.1:{port}"
+
+        def harm(kind: str, fields: dict[str, Any]) -> None:
+            if kind == "finished" and fields["stage"] == "fill":
+                with redis.Redis.from_url(fast) as client:
+                    client.shutdown(nosave=True) if away else client.flushall()
+
+        first = bench.run(FILLING, settings={"intermediates": fast, "listeners": [harm]})
+        assert (first.status, first.ran) == (Status.FAILED, 16)
+        [failure] = first.failures
+        assert failure.task.node == "heads", "large results are in the durable store with the lists of their blocks"
+        assert isinstance(failure.error, Throttled if away else NotInStore)
+        if away:
+            with pytest.raises(Throttled, match="can't be reached"):
+                bench.run(FILLING, settings={"intermediates": fast})
+        again = bench.run(FILLING, settings={"intermediates": None if away else fast})
+    assert (again.status, again.ran) == (Status.DONE, 6), "what was lost, and what follows from it"
+    assert [line.split()[:2] for line in json.loads(bench.result("heads.txt")).splitlines()] == [
+        [f"abc{number}", "600000"] for number in range(1, 6)
+    ]
 
 
 def test_redis_is_no_store_for_records(bench: Bench, redis_server: str) -> None:
