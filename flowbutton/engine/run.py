@@ -44,6 +44,7 @@ from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.errors import CorruptObject, FlowbuttonError, OptionError
 from flowbutton.model.executor import Executor
 from flowbutton.model.store import Store
+from flowbutton.model.units import counted
 from flowbutton.stages.by_value import Carried, carried
 from flowbutton.stages.kept_code import identify_kept
 from flowbutton.stores.access import StoreAccess
@@ -101,8 +102,7 @@ class Report:
 
     def __str__(self) -> str:
         done = f"{self.status.value}: {self.ran} tasks ran, {self.reused} reused"
-        outputs = f"{len(self.outputs)} output{'' if len(self.outputs) == 1 else 's'}"
-        return f"{done}; {outputs}; run folder {self.folder}"
+        return f"{done}; {counted(len(self.outputs), 'output')}; run folder {self.folder}"
 
     def __repr__(self) -> str:
         return f"<Report {self}>"

@@ -65,9 +65,12 @@ class Store(ABC):
         """Return those of ``keys`` under which there is an object. Here by a `head` each; a server may do better."""
         return {key for key in keys if self.head(key) is not None}
 
-    @abstractmethod
     def list(self, prefix: str) -> Iterator[str]:
-        """Yield all keys that begin with ``prefix`` (any text, not only whole segments), sorted by code point."""
+        """Yield all keys that begin with ``prefix`` (any text, not only whole segments), sorted by code point.
+
+        Here those of `entries`; a store that knows keys sooner than sizes does better.
+        """
+        return (entry.key for entry in self.entries(prefix))
 
     @abstractmethod
     def entries(self, prefix: str) -> Iterator[Entry]:

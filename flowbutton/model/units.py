@@ -1,4 +1,4 @@
-"""Amounts with units, as people write them: ``32MiB``, ``1.5 GB``, ``15m``, ``250ms``.
+"""Amounts and counts, as people write them: ``32MiB``, ``1.5 GB``, ``15m``, ``250ms``, ``12 tasks``.
 
 Imports nothing of flowbutton.
 """
@@ -79,6 +79,11 @@ def _duration_hint(text: str) -> str:
         return f"say the unit: {match[1]}s, {match[1]}m or {match[1]}h"
     known = _SECOND_WORDS.get(unit.removesuffix("s")) or (unit if unit in _SECONDS else None)
     return f"write {match[1]}{known}" if match and known else _SECONDS_HINT
+
+
+def counted(count: int, word: str) -> str:
+    """Write a count with its word: ``1 task``, ``12 tasks``."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def show_records(count: int, unit: str) -> str:

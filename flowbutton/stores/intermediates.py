@@ -111,10 +111,6 @@ class Intermediates(Store):
             raise away
         return there
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Yield keys, sorted."""
-        return (entry.key for entry in self.entries(prefix))
-
     def entries(self, prefix: str) -> Iterator[Entry]:
         """Yield entries, sorted; of a key in both stores the durable one's."""
         last = ""

@@ -67,10 +67,6 @@ class MemoryStore(Store):
         found = self._objects.get(check_key(key))
         return None if found is None else len(found[0])
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Yield keys, sorted."""
-        return (entry.key for entry in self.entries(prefix))
-
     def entries(self, prefix: str) -> Iterator[Entry]:
         """Yield entries, sorted."""
         check_prefix(prefix)

@@ -115,10 +115,6 @@ class S3Store(Store):
                 return found.intersection(keys)
         return found.intersection(keys) | super().present(wanted)
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Yield keys, sorted by code point."""
-        return (entry.key for entry in self.entries(prefix))
-
     def entries(self, prefix: str) -> Iterator[Entry]:
         """Yield entries; a page of 1,000 is asked for when it is needed."""
         return self._entries(check_prefix(prefix))

@@ -17,11 +17,11 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from flowbutton.model.errors import FlowbuttonError, OptionError
-from flowbutton.model.units import show_bytes
+from flowbutton.model.units import counted, show_bytes
 from flowbutton.ui.errors import show
 from flowbutton.ui.failures import Told, failure_text
 from flowbutton.ui.view import RunView, StageView
-from flowbutton.ui.words import counted, shown_time
+from flowbutton.ui.words import shown_time
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SHOWN_FAILURES = 10

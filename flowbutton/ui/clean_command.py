@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbutton.model.errors import MissingInput
-from flowbutton.model.units import parse_bytes, parse_duration, show_bytes
+from flowbutton.model.units import counted, parse_bytes, parse_duration, show_bytes
 from flowbutton.ui.finding import of_store, run_folder, store_of
-from flowbutton.ui.words import counted
 
 if TYPE_CHECKING:
     from flowbutton.engine.cleaning import Decision, Wish

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from flowbutton.model.errors import Failure, FlowbuttonError
-from flowbutton.model.units import show_bytes
+from flowbutton.model.units import counted, show_bytes
 from flowbutton.stores.uris import default_store
 from flowbutton.ui.errors import show
-from flowbutton.ui.words import counted, shown_path
+from flowbutton.ui.words import shown_path
 
 _LOG_LINES = 12
 _FRAME = re.compile(r'^  File "([^"]+)", line (\d+), in (\S+)$', re.MULTILINE)

@@ -14,11 +14,11 @@ from flowbutton.engine.ledger import LedgerLine
 from flowbutton.engine.run import Report, Status
 from flowbutton.engine.settings import Settings
 from flowbutton.model.errors import MissingInput
-from flowbutton.model.units import show_bytes
+from flowbutton.model.units import counted, show_bytes
 from flowbutton.ui.exits import Exit
 from flowbutton.ui.tables import plain_console, print_table
 from flowbutton.ui.view import RunView, StageView
-from flowbutton.ui.words import counted, out_of, shown_path, shown_time
+from flowbutton.ui.words import out_of, shown_path, shown_time
 
 if TYPE_CHECKING:
     from rich.console import Console

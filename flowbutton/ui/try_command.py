@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbutton.model.errors import FlowbuttonError, OptionError
-from flowbutton.model.units import show_records
+from flowbutton.model.units import counted, show_records
 from flowbutton.ui.exits import Exit
 from flowbutton.ui.options import KeyValue
-from flowbutton.ui.words import counted, shown_path, shown_time
+from flowbutton.ui.words import shown_path, shown_time
 
 if TYPE_CHECKING:
     from flowbutton.model.records import Artifact, LedgerCounts

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from flowbutton.model.units import counted
 from flowbutton.ui.errors import warn
 from flowbutton.ui.options import Asked, what
-from flowbutton.ui.words import counted
 
 
 @click.command("validate")

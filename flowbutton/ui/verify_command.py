@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbutton.model.errors import MissingInput, OptionError
-from flowbutton.model.units import show_bytes
+from flowbutton.model.units import counted, show_bytes
 from flowbutton.ui.errors import complain
 from flowbutton.ui.exits import Exit
 from flowbutton.ui.finding import of_store, run_folder, store_of, work_of
 from flowbutton.ui.options import params_option
-from flowbutton.ui.words import counted, shown_path
+from flowbutton.ui.words import shown_path
 
 if TYPE_CHECKING:
     from flowbutton.api import Pipeline

@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from flowbutton.dag.plan import serial_remark
+from flowbutton.model.units import counted
 from flowbutton.ui.view import RunView, StageView
-from flowbutton.ui.words import counted, out_of, shown_path, shown_time
+from flowbutton.ui.words import out_of, shown_path, shown_time
 
 SILENCE_S = 30.0
 """Plain lines never pause for longer while a run is active."""

@@ -1,13 +1,8 @@
-"""Amounts, times and paths as people read them. Imports nothing of flowbutton."""
+"""Progress, times and paths as people read them. Imports nothing of flowbutton."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-
-def counted(count: int, word: str) -> str:
-    """Write a count with its word: ``1 task``, ``12 tasks``."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def out_of(done: int, expected: int | None) -> str:

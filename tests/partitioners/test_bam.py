@@ -14,13 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowbutton.model.errors import (
-    BadInput,
-    ChangedInput,
-    MalformedRecord,
-    OptionError,
-    TruncatedInput,
-)
+from flowbutton.model.errors import BadInput, ChangedInput, MalformedRecord, OptionError, TruncatedInput
 from flowbutton.model.partitioner import Reader
 from flowbutton.model.pieces import Source
 from flowbutton.partitioners.bam import Bam, BamReads

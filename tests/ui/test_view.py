@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from flowbutton.model.units import counted
 from flowbutton.ui.view import RunView
-from flowbutton.ui.words import counted, out_of, shown_time
+from flowbutton.ui.words import out_of, shown_time
 
 
 def test_a_stage_counts_what_happened_to_its_tasks():

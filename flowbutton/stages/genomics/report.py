@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from flowbutton.model.stage import Scratch, Tally
+from flowbutton.model.units import counted
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.genomics.alignment_summary import AlignmentSummary
 from flowbutton.stages.genomics.evaluate import Evaluation
@@ -98,7 +99,7 @@ def _page(
     opened = len(quality.samples) <= _OPENED
     reads = [_reads(name, sample, opened=opened) for name, sample in sorted(quality.samples.items())]
     sections["reads"] = ("Reads", reads)
-    lead = f"{_count(len(alignments), 'sample')}, {_count(found.sites, 'variant site')}."
+    lead = f"{counted(len(alignments), 'sample')}, {counted(found.sites, 'variant site')}."
     return page("Genomics report", lead, sections, warnings_of(quality, found, alignments))
 
 
@@ -130,7 +131,7 @@ def _depth(summary: AlignmentSummary, *, opened: bool) -> str:
     drawn = drawn_contigs(summary)
     left_out = len(summary.contigs) - len(drawn)
     share = _percent(sum(contig.length for contig in drawn), sum(contig.length for contig in summary.contigs))
-    note = good(f"{_count(left_out, 'shorter contig')} not drawn; those drawn are {share} of the reference.")
+    note = good(f"{counted(left_out, 'shorter contig')} not drawn; those drawn are {share} of the reference.")
     chart = depth_chart(summary).html() if summary.contigs else ""
     return folded(summary.sample, f'<div class="wide">{chart}{note if left_out else ""}</div>', opened=opened)
 
@@ -202,7 +203,3 @@ def _ratio(one: int, two: int) -> str:
 
 def _share(share: float | None) -> str:
     return "–" if share is None else f"{share:.4f}"
-
-
-def _count(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
