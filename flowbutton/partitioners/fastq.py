@@ -58,7 +58,7 @@ class Fastq(Partitioner):
     """
 
     name: ClassVar[str] = "fastq"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reader: ClassVar[type[Reader]] = FastqReads
     unit: ClassVar[str] = "reads"
     columns: ClassVar[tuple[str, ...]] = ("sample", "lane", "ordinal")

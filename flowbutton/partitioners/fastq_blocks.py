@@ -8,25 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from flowbutton.model.errors import TruncatedInput
 from flowbutton.model.store import DataAccess
 from flowbutton.partitioners import bgzf
 from flowbutton.partitioners.fastq_index import check_unchanged
 from flowbutton.partitioners.fastq_kept import read_kept
-from flowbutton.partitioners.fastq_records import Fault, Place, Seams, bad_records, fault_of, line_ends
+from flowbutton.partitioners.fastq_records import (
+    LINES,
+    Fault,
+    Place,
+    Seams,
+    bad_records,
+    count_newlines,
+    fault_of,
+    line_ends,
+)
+from flowbutton.partitioners.lines import Places
 from flowbutton.partitioners.text_buffer import TextBuffer
 
 _STEP = 1 << 20
-LINES = 4
+_NEAR = 1 << 14  # bytes at a step's end in which a record most likely ends
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The part of one file that a piece owns; ``text`` is the byte of the whole text where the extents begin."""
+    """The part of one file that a piece owns; ``text`` is the byte of the whole text where the extents begin.
+
+    ``proven``: the extents are kept text that has good records only.
+    """
 
     file: str
     identity: str
@@ -35,6 +47,7 @@ class Part:
     skip: int
     first: int
     records: int
+    proven: bool
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Part:
@@ -43,27 +56,35 @@ class Part:
         return cls(**{**value, "extents": extents})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
-    """Whole records: their text, its seams, and where it begins. ``is_cut``: the file's last newline was missing."""
+    """Whole records: their text, where it begins, how many they are.
+
+    ``is_cut``: the file's last newline was missing. ``is_proven``: all are known to be good.
+    """
 
     text: bytes
-    seams: Seams
     place: Place
+    count: int
     is_cut: bool = False
+    is_proven: bool = False
 
-    @property
-    def count(self) -> int:
-        """How many records these are."""
-        return len(self.seams.ends) // LINES
+    @cached_property
+    def ends(self) -> Places:
+        """Where the newlines are."""
+        return line_ends(self.text) if self.is_proven else self._seams.ends
+
+    @cached_property
+    def _seams(self) -> Seams:
+        return Seams.of(self.text)
 
     def bad(self) -> list[int]:
         """Return the numbers, from 0, of the records that are bad in themselves."""
-        return [int(record) for record in bad_records(self.text, self.seams)]
+        return [] if self.is_proven else bad_records(self.text, self._seams).tolist()
 
     def range_of(self, record: int) -> range:
         """Return the bytes of a record in the block."""
-        ends, first = self.seams.ends, record * LINES
+        ends, first = self.ends, record * LINES
         return range(int(ends[first - 1]) + 1 if first else 0, int(ends[first + LINES - 1]) + 1)
 
     def text_of(self, record: int) -> bytes:
@@ -106,17 +127,16 @@ def blocks_of(part: Part, data: DataAccess, *, unit: int) -> Iterator[Block]:
             byte += passed
         if not left or not step:
             continue
-        seams = held.seams.then(Seams.of(step), held.size)
-        count = min(len(seams.ends) // (LINES * unit) * unit, left)
+        lines = held.lines + count_newlines(step)
+        count = min(lines // (LINES * unit) * unit, left)
         if not count:
-            held.add(step, seams)
+            held.add(step, lines)
             continue
-        own, rest = seams.split(count * LINES)
-        stop = int(own.ends[-1]) + 1
-        cut = stop - held.size
-        block, held = held.join(memoryview(step)[:cut]), _Held(bytes(step[cut:]), rest)
-        yield Block(block, own, _place(part, left, byte))
-        byte, left = byte + stop, left - count
+        behind = lines - count * LINES
+        cut = _end_of_line(step, behind)
+        text, held = held.join(memoryview(step)[:cut]), _Held(bytes(step[cut:]), behind)
+        yield Block(text, _place(part, left, byte), count, is_proven=part.proven)
+        byte, left = byte + len(text), left - count
     if left:
         yield _last(held, part, left, byte)
 
@@ -148,17 +168,14 @@ def _inflated(uri: str, start: int, stop: int, data: DataAccess) -> Iterator[mem
 
 
 class _Held:
-    """Text of a record that is not whole yet, in the steps that it came in, and its seams."""
+    """Text of a record that is not whole yet, in the steps that it came in, and its newlines."""
 
-    def __init__(self, text: bytes = b"", seams: Seams | None = None) -> None:
-        self._parts, self.size = [text], len(text)
-        none = np.zeros(0, np.intp)
-        self.seams = Seams(none, none, none) if seams is None else seams
+    def __init__(self, text: bytes = b"", lines: int = 0) -> None:
+        self._parts, self.lines = [text], lines
 
-    def add(self, step: bytes | memoryview, seams: Seams) -> None:
+    def add(self, step: bytes | memoryview, lines: int) -> None:
         self._parts.append(bytes(step))
-        self.size += len(step)
-        self.seams = seams
+        self.lines = lines
 
     def join(self, tail: bytes | memoryview) -> bytes:
         return b"".join((*self._parts, tail))
@@ -173,6 +190,14 @@ def _skip_lines(text: bytes | memoryview, skip: int) -> tuple[bytes | memoryview
     return text[at:], 0, at
 
 
+def _end_of_line(text: bytes | memoryview, behind: int) -> int:
+    """Return the byte after a line, behind which there are ``behind`` other newlines."""
+    ends = line_ends(text[-_NEAR:])
+    if len(ends) <= behind:
+        return int(line_ends(text)[-1 - behind]) + 1
+    return max(len(text) - _NEAR, 0) + int(ends[-1 - behind]) + 1
+
+
 def _place(part: Part, left: int, byte: int) -> Place:
     return Place(part.file, part.first + part.records - left, byte)
 
@@ -181,8 +206,7 @@ def _last(held: _Held, part: Part, left: int, byte: int) -> Block:
     """Return what is left at the end of the file: the last record, whose last newline is missing; it gets one."""
     place = _place(part, left, byte)
     text = held.join(b"\n")
-    seams = Seams.of(text)
-    if len(seams.ends) != left * LINES:
+    if held.lines + 1 != left * LINES:
         raise TruncatedInput(
             "a FASTQ file ends inside a record",
             why=f"{left} more records should follow",
@@ -191,4 +215,4 @@ def _last(held: _Held, part: Part, left: int, byte: int) -> Block:
             record=place.record,
             byte=place.byte,
         )
-    return Block(text, seams, place, is_cut=True)
+    return Block(text, place, left, is_cut=True, is_proven=part.proven)

@@ -30,6 +30,7 @@ from flowbutton.model.store import DataAccess
 from flowbutton.partitioners import bgzf, gzip_members
 from flowbutton.partitioners.bgzf import Read
 from flowbutton.partitioners.fastq_kept import keep_list
+from flowbutton.partitioners.fastq_proof import Proof
 from flowbutton.partitioners.lines import LineScan, PartLines
 from flowbutton.partitioners.text_buffer import TextBuffer
 
@@ -65,7 +66,7 @@ class PartIndex:
     ``begin`` may lie after the part's start, ``end`` after its stop. ``begin`` is None if no block begins in the part.
     ``kept_from`` is the byte from which on the text is kept, ``kept`` the list of the objects that hold it; None if
     there is no such text. ``ends_whole``: the file's last block is the empty one that closes a BGZF file, or the part
-    does not reach the file's end in blocks.
+    does not reach the file's end in blocks. ``proven``: all of the file's text is kept, and has good records only.
     """
 
     begin: int | None
@@ -75,6 +76,7 @@ class PartIndex:
     ends_whole: bool
     lines: PartLines
     marks: Marks
+    proven: bool = False
 
     def encode(self) -> bytes:
         """Return a line of JSON and the marks as packed little-endian rows."""
@@ -85,6 +87,7 @@ class PartIndex:
             "kept_from": self.kept_from,
             "ends_whole": self.ends_whole,
             "lines": asdict(self.lines),
+            "proven": self.proven,
         }
         return json.dumps(head, separators=(",", ":")).encode() + b"\n" + self.marks.tobytes()
 
@@ -103,6 +106,7 @@ class PartIndex:
             ends_whole=head["ends_whole"],
             lines=PartLines(**lines),
             marks=np.frombuffer(rows, MARK),
+            proven=head["proven"],
         )
 
 
@@ -153,11 +157,12 @@ def stride_of(coding: str, block_bytes: int) -> int:
 
 @dataclass(slots=True)
 class _Table:
-    """Marks being made, with the lines of all of them."""
+    """Marks being made, with the lines of all of them; ``proof`` where records are looked at too."""
 
     block_bytes: int
     rows: list[tuple[int, int, int, int, int, bytes]] = field(default_factory=list)
     scan: LineScan = field(default_factory=LineScan)
+    proof: Proof | None = None
 
     def count(self, text: bytes) -> list[tuple[int, int, int]]:
         """Divide the next bytes of text into marks; return where in them each lies, and its newlines."""
@@ -167,7 +172,8 @@ class _Table:
             part = view[start : start + step]
             stops = [min(stop + self.block_bytes, len(part)) for stop in range(0, len(part), self.block_bytes)]
             begins = [0, *stops[:-1]]
-            for begin, stop, newlines in zip(begins, stops, self.scan.feed(part, stops), strict=True):
+            ends = None if self.proof is None else self.proof.feed(part).ends
+            for begin, stop, newlines in zip(begins, stops, self.scan.feed(part, stops, ends), strict=True):
                 found.append((start + begin, start + stop, newlines))
         return found
 
@@ -205,8 +211,11 @@ def _index_blocks(extent: Extent, read: Read, data: DataAccess, table: _Table, o
     end, last = _add_blocks(extent, read, table, begin)
     if end == extent.size or (end >= extent.stop and bgzf.block_size(read(end, end + bgzf.HEADER)) is not None):
         return table.index(begin, end, end < extent.size or last == bgzf.EOF_BLOCK)
+    # A proof is of the whole file: text of blocks is not kept, and behind blocks no record need begin.
+    table.proof = Proof() if end == 0 else None
     kept = _keep_text(extent, read, data, table, end, object_bytes)
-    return PartIndex(begin, extent.size, kept, end, True, table.scan.result(), table.marks())
+    proven = table.proof is not None and table.proof.holds()
+    return PartIndex(begin, extent.size, kept, end, True, table.scan.result(), table.marks(), proven)
 
 
 class _BlockMark:

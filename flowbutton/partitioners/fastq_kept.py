@@ -23,12 +23,15 @@ def keep_list(uris: Sequence[str], object_bytes: int, data: DataAccess) -> str:
     return data.keep(_HEAD.pack(object_bytes, len(rows[0])) + b"".join(rows))
 
 
-def read_kept(uri: str, start: int, stop: int, data: DataAccess, *, step: int) -> Iterator[bytes]:
-    """Yield bytes ``[start, stop)`` of the text whose list is ``uri``, at most ``step`` at once."""
+def read_kept(uri: str, start: int, stop: int, data: DataAccess, *, step: int) -> Iterator[memoryview]:
+    """Yield bytes ``[start, stop)`` of the text whose list is ``uri``, at most ``step`` at once.
+
+    Each object is asked for once: the store reads all of it anyhow, to check it.
+    """
     size, width = _HEAD.unpack(data.read(uri, 0, _HEAD.size))
     first, last = start // size, -(-stop // size)
     rows = data.read(uri, _HEAD.size + first * width, _HEAD.size + last * width)
     for number, row in enumerate(rows.splitlines(), first):
         begin, end = max(start - number * size, 0), min(stop - number * size, size)
-        for at in range(begin, end, step):
-            yield data.read(row.decode(), at, min(at + step, end))
+        text = memoryview(data.read(row.decode(), begin, end))
+        yield from (text[at : at + step] for at in range(0, len(text), step))

@@ -22,12 +22,10 @@ from flowbutton.model.canonical import Json, digest_json
 from flowbutton.model.errors import BadInput, MalformedRecord, TruncatedInput, UnpairedReads
 from flowbutton.model.pieces import ObjectInfo, Piece
 from flowbutton.partitioners.fastq_index import MARK, Marks, PartIndex
+from flowbutton.partitioners.fastq_records import LINES
 from flowbutton.partitioners.lines import count_lines, first_bad_line, lacks_last_line
 
 Integers = npt.NDArray[np.int64]
-
-LINES = 4
-"""Lines of a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class FileMap:
     ``lines``, ``text`` and ``stored`` say what lies before each mark, and last of all in the whole file: newlines,
     bytes of text, bytes as stored (shared out by text where the text was kept). ``objects`` are (URI, coding) of the
     file itself and of the list of kept objects, if there is one. ``fault``: a record that has not the letters of one,
-    in a file whose lines are four to a record all the same.
+    in a file whose lines are four to a record all the same. ``proven``: all records are good (`fastq_proof`).
     """
 
     info: ObjectInfo
@@ -49,6 +47,7 @@ class FileMap:
     records: int
     ends_whole: bool
     fault: MalformedRecord | None = None
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +95,7 @@ def join_file(info: ObjectInfo, coding: str, parts: Sequence[PartIndex]) -> File
         records=count // LINES,
         ends_whole=all(part.ends_whole for part in used),
         fault=fault,
+        proven=all(part.proven for part in used),
     )
 
 
@@ -234,6 +234,7 @@ def _extents(file: FileMap, first: int, last: int) -> tuple[dict[str, Json], str
         "skip": first * LINES - int(file.lines[enter]),
         "first": first + 1,
         "records": last - first,
+        "proven": file.proven,
     }
     return place, hashlib.sha256(np.ascontiguousarray(rows["digest"]).tobytes()).hexdigest()
 

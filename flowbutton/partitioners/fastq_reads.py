@@ -25,7 +25,8 @@ class FastqReads(Reader):
     """Reads of one piece, of one file or of two files in step.
 
     Text comes as it is stored, line ends too; a last record without a newline gets one. Every record is checked before
-    it is handed out, and the names of pairs as soon as both mates have been read.
+    it is handed out, or was when its text was kept (`fastq_proof`); the names of pairs as soon as both mates have been
+    read.
 
     Where bad reads are tolerated, all of the piece is looked through first, since a bad second read takes the first one
     with it.
@@ -134,7 +135,7 @@ class FastqReads(Reader):
         """Compare the names of a block's reads with those of their mates, as far as these have been read."""
         if not self.paired:
             return []
-        ends = block.seams.ends
+        ends = block.ends
         if not self._interleaved:
             return self._mates.add(file, headers_of(block.text, ends))
         self._mates.add(0, headers_of(block.text, ends, step=2))

@@ -58,12 +58,15 @@ class LineScan:
         self._blank = True
         self._bad = [NOWHERE] * 4
 
-    def feed(self, block: bytes | memoryview, stops: Sequence[int]) -> list[int]:
-        """Take the next block; return how many newlines there are up to each of ``stops``, from the one before on."""
+    def feed(self, block: bytes | memoryview, stops: Sequence[int], ends: Places | None = None) -> list[int]:
+        """Take the next block; return how many newlines there are up to each of ``stops``, from the one before on.
+
+        ``ends``: where its newlines are, if that is known.
+        """
         if not block:
             return [0] * len(stops)
         array = np.frombuffer(block, np.uint8)
-        ends = np.flatnonzero(array == _NEWLINE)
+        ends = np.flatnonzero(array == _NEWLINE) if ends is None else ends
         starts = ends + 1 if array[-1] != _NEWLINE else ends[:-1] + 1
         line = self._newlines + 1
         if self._last == _NEWLINE:
