@@ -27,6 +27,7 @@ stages:
 outputs: {seen.json: open}
 """
 MODULE = """
+import contextlib
 import os
 from pathlib import Path
 
@@ -38,7 +39,14 @@ def look() -> list[str]:
     secrets = [os.environ[name].encode() for name in NAMES if name in os.environ]
     print(*(os.environ.get(name) for name in NAMES))
     files = [place for place in Path(os.environ["TMPDIR"]).rglob("*") if place.is_file()]
-    return [str(place) for place in files if any(secret in place.read_bytes() for secret in secrets)]
+    return [str(place) for place in files if any(secret in content(place) for secret in secrets)]
+
+
+def content(place: Path) -> bytes:
+    \"\"\"Return what is in a file; nothing of a sign of life that the driver has taken in since.\"\"\"
+    with contextlib.suppress(FileNotFoundError):
+        return place.read_bytes()
+    return b""
 
 
 def open_it(seen: list[str], *, breaks: bool) -> list[str]:

@@ -38,7 +38,7 @@ def test_a_run_is_shown_in_full(place):
     assert f'  files: "{place.folder}/in/*.txt"\n' in told
     assert "of texts.yaml, by executor processes, 2 workers\n" in told
     assert re.search(r"^count +2 .* 2 files in$", told, re.MULTILINE), "the ledger stands with its stage"
-    assert re.search(r"^count +\d+ ms \(\d\) +[\d.]+ MiB +\d+% +19 B +1.00$", told, re.MULTILINE)
+    assert re.search(r"^count +[\d.]+ m?s \(\d\) +[\d.]+ MiB +\d+% +19 B +1.00$", told, re.MULTILINE)
     assert re.search(r"^output total.json: 11 B, digest [0-9a-f]{64}$", told, re.MULTILINE)
 
 
