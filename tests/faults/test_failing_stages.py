@@ -51,10 +51,11 @@ def test_a_worker_that_always_dies_fails_the_run_and_what_is_done_stays(bench: B
     assert "SIGKILL" in error["why"]
     assert "memory" in error["hint"]
     assert bench.told_of(error["task"]).count("retried") == 2
-    done = bench.stages_run().get("one", 0)  # the run ends with the third death: its neighbours may not have begun
+    # The run ends with the third death: neighbours may not have begun, or have written what nobody heard of any more.
+    done = bench.stages_run().get("one", 0)
     assert not (bench.folder / "results").exists()
     again = bench.run(one_stage("troubled:die", ", retries: 0"), settings=PROCESSES)
-    assert again.reused == 5 + done, "the neighbours' records stay"
+    assert 5 + done <= again.reused <= 5 + 4, "the neighbours' records stay"
 
 
 @pytest.mark.parametrize("executor", ["serial", "processes"])
