@@ -128,7 +128,7 @@ class Pipeline:
             BadInput: the name of the pipeline file, or of the results folder, is not text in UTF-8.
         """
         if workers is not None and workers < 1:
-            raise OptionError(f"{workers} is no number of workers", why="", hint="write a whole number, 1 or more")
+            raise OptionError(f"{workers} is not a number of workers", why="", hint="write a whole number, 1 or more")
         place = os.fspath(results or self.profile.results or "results")
         beside = default_store(place)
         chosen = executor or self.profile.executor or "processes"
@@ -332,7 +332,8 @@ def _params_of(file: str | os.PathLike[str] | None) -> tuple[dict[str, Json], Po
     if document.value is None:
         return {}, document.positions
     if not isinstance(document.value, dict):
-        raise OptionError("the params file is no mapping", why="", hint="write lines of 'name: value'", file=str(path))
+        hint = "write lines of 'name: value'"
+        raise OptionError("the params file is not a mapping", why="", hint=hint, file=str(path))
     return document.value, document.positions
 
 

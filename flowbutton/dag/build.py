@@ -146,7 +146,7 @@ class _Nodes:
             return value
         if len(self.problems) == before:
             self.problems.add(
-                path, f"'{given}' is no number of records: its value is {show_value(value)}", hint="use an int param"
+                path, f"'{given}' is not a number of records: its value is {show_value(value)}", hint="use an int param"
             )
         return 0
 

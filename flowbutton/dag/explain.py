@@ -123,7 +123,7 @@ def _words(finding: ErrorDetails, model: type[BaseModel], path: Path, noun: str)
         bound, word = _BEYOND[kind]
         return f"{show_value(value)} is {word} {context[bound]}", ""
     if kind in _WANTED:
-        return f"{show_value(value)} is given where {_WANTED[kind]} is wanted", _hint(kind, value, path)
+        return f"{show_value(value)} is given where {_WANTED[kind]} is expected", _hint(kind, value, path)
     return f"{show_value(value)} does not fit: {finding['msg'][0].lower()}{finding['msg'][1:]}", ""
 
 
@@ -149,7 +149,7 @@ def _not_one_of(value: Any, choices: list[str], expected: str) -> tuple[str, str
         return f"'{value}' is not one of {', '.join(choices)}", hint
     if isinstance(value, bool) and choices:
         return f"{show_value(value)} is not one of {', '.join(choices)}", ""
-    return f"{show_value(value)} is given where {expected} is wanted", ""
+    return f"{show_value(value)} is given where {expected} is expected", ""
 
 
 def _hint(kind: str, value: Any, path: Path) -> str:

@@ -101,7 +101,7 @@ def load(text: str, *, file: str) -> Document:
     try:
         return Document(_Constructor(keys, values, problems).build(node, ()), problems)
     except _Endless as error:
-        what = f"the aliases of this file unfold to more than {NODE_LIMIT:,} values"
+        what = f"the aliases of this file expand to more than {NODE_LIMIT:,} values"
         problems.add_at(error.position, error.path, what, "", "use fewer of them")
         return Document(None, problems)
 
@@ -227,7 +227,7 @@ class _Constructor:
             if name in own:
                 first = _start(own[name][0])
                 what = f"the key '{name}' is given twice"
-                hint = f"it stands on line {first.line} already; keep one of them"
+                hint = f"it is already on line {first.line}; keep one of them"
                 self._problems.add_at(_start(key_node), (*path, name), what, "", hint)
                 continue
             own[name] = (key_node, value_node)

@@ -37,7 +37,7 @@ def find_alternatives(name: str, spec: Spec, code: Code, optional: set[str], pro
     if problems.touched(path):
         return []
     if name.startswith("/") or {"", ".", ".."} & {*name.split("/")}:
-        what, why = f"'{name}' is no name of a file", "outputs stay in the results folder, which --results names"
+        what, why = f"'{name}' is not a file name", "outputs stay in the results folder, which --results names"
         problems.add(path, what, why=why, hint="write file.txt or folder/file.txt", key=True)
     if {*"{}"} & {*_COLUMN.sub("", name)} or not all(_NAME.fullmatch(column) for column in _COLUMN.findall(name)):
         problems.add(path, f"the braces in '{name}' hold no column's name", hint="write {column}", key=True)

@@ -240,7 +240,7 @@ def _check_declaration(name: str, param: Param, spec: Spec, problems: Problems) 
                 problems.add(("params", name, field), error.what, hint=error.hint)
     both = param.min is not None and param.max is not None and not problems.touched(("params", name))
     if both and _bound(param, param.min) > _bound(param, param.max):
-        wrong("min", f"min is {param.min}, which is above max, {param.max}", "exchange them")
+        wrong("min", f"min is {param.min}, which is above max, {param.max}", "swap them")
     if param.choices and param.type != "choice":
         wrong("choices", f"'choices' does not go with 'type: {param.type}'", "it does with choice")
     if param.type == "choice" and not param.choices:

@@ -40,7 +40,7 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 def _name(text: str) -> str:
     if not NAME.fullmatch(text):
-        raise Unfit(f"'{text}' is no name", "a letter comes first, then letters, digits, _ and -")
+        raise Unfit(f"'{text}' is not a valid name", "a letter comes first, then letters, digits, _ and -")
     return text
 
 
@@ -54,7 +54,8 @@ def _condition(value: object) -> object:
 def _version(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise Unfit(f"{show_value(value)} is no version of the language", "write 'flowbutton: 1', without quotes or point")
+    hint = "write 'flowbutton: 1', without quotes or a decimal point"
+    raise Unfit(f"{show_value(value)} is not a version of the language", hint)
 
 
 def _amount(parse: Callable[[Any], float]) -> Callable[[object], float]:
@@ -71,7 +72,7 @@ def _count(value: object) -> object:
         return value
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise Unfit(
-            f"{show_value(value)} is no number of records", "write 0 or more, or ${params.NAME} of an int, alone"
+            f"{show_value(value)} is not a number of records", "write 0 or more, or ${params.NAME} of an int, alone"
         )
     return value
 
@@ -226,7 +227,7 @@ class Profile(Model):
     @model_validator(mode="after")
     def _one_place(self) -> Profile:
         if self.executor in self.executors:
-            what = f"'{self.executor}' is the executor of all stages already"
+            what = f"'{self.executor}' is already the executor of all stages"
             raise Unfit(what, "name under 'executors' only those that run elsewhere")
         named = [stage for given in self.executors.values() for stage in given.stages]
         twice = next((stage for stage in named if named.count(stage) > 1), None)

@@ -87,7 +87,7 @@ def _open(found: _Found) -> Mistake:
         at = Position(found.at.line, found.at.column - 1)
         return Mistake(at, f"a placeholder inside {opened} {closing} needs quotes", 'write "${params.NAME}"')
     if found.at.line == begun.line and here == ":":
-        hint = "put quotes around a text that has a colon, a comma or a brace"
+        hint = "put quotes around a text that contains a colon, a comma or a brace"
         return Mistake(found.at, f"a colon stands in a text inside {opened} {closing}", hint)
     return Mistake(begun, f"this '{opened}' is not closed", f"add the '{closing}' that belongs to it")
 
@@ -109,7 +109,7 @@ def _block(found: _Found) -> Mistake:
     if re.fullmatch(r"[\w.-]+( \{.*)?", before):
         return Mistake(Position(found.at.line, begins), "a colon is missing on this line", "write 'name: value'")
     hint = "a value in quotes ends with them: check the quotes of this line and the one before"
-    return Mistake(found.at, "something stands after the end of a value", hint)
+    return Mistake(found.at, "there is something after the end of a value", hint)
 
 
 def _indented(found: _Found) -> Mistake:
@@ -142,9 +142,7 @@ def _block_text(found: _Found) -> Mistake:
 
 
 def _directive(found: _Found) -> Mistake:
-    return Mistake(
-        found.begun, "a line can't begin with %", "put quotes around the text", why="YAML keeps it for itself"
-    )
+    return Mistake(found.begun, "a line can't begin with %", "put quotes around the text", why="YAML reserves it")
 
 
 def _no_value(found: _Found) -> Mistake:
@@ -166,7 +164,8 @@ def _second_colon(found: _Found) -> Mistake:
     line = found.line(found.at.line)
     key = re.match(r"\s*[^\s:#]+:\s", line)
     if key and found.at.column > key.end():
-        return Mistake(found.at, "a second colon on this line", "put quotes around a text that has a colon and a blank")
+        hint = "put quotes around a text that contains a colon and a space"
+        return Mistake(found.at, "a second colon on this line", hint)
     above = next((n for n in range(found.at.line - 1, 0, -1) if _depth(found.line(n)) is not None), found.at.line)
     place = Position(above, (_depth(found.line(above)) or 0) + 1)
     if ":" in found.line(above):
@@ -183,7 +182,7 @@ def _no_colon(found: _Found) -> Mistake:
     line = found.line(found.begun.line).strip()
     close = re.fullmatch(r"([\w-]+):(\S.*)", line)
     hint = f"write '{close[1]}: {close[2]}'" if close else "write 'name: value'"
-    what = "a blank is missing after the colon" if close else "this line has no colon"
+    what = "a space is missing after the colon" if close else "this line has no colon"
     return Mistake(found.begun, what, hint)
 
 
@@ -191,9 +190,7 @@ def _taken(found: _Found) -> Mistake:
     here = found.char(found.at)
     if here == "\t":
         return Mistake(found.at, "a tab stands where YAML wants spaces", "indent with spaces")
-    return Mistake(
-        found.at, f"a text can't begin with {here}", "put quotes around the text", why="YAML keeps it for itself"
-    )
+    return Mistake(found.at, f"a text can't begin with {here}", "put quotes around the text", why="YAML reserves it")
 
 
 def _star(found: _Found) -> Mistake:
@@ -220,7 +217,8 @@ def _second_document(found: _Found) -> Mistake:
 
 
 def _escape(found: _Found) -> Mistake:
-    return Mistake(Position(found.at.line, found.at.column - 1), f"'\\{found.char(found.at)}' is no escape", _ESCAPES)
+    place = Position(found.at.line, found.at.column - 1)
+    return Mistake(place, f"'\\{found.char(found.at)}' is not an escape sequence", _ESCAPES)
 
 
 _TOLD: list[tuple[re.Pattern[str], Callable[[_Found], Mistake]]] = [

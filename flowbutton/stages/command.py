@@ -150,8 +150,8 @@ def _find(name: str) -> Path:
             hint="check the path; a script of yours is an input: [python3, '{script}', ...]",
         )
     near = closest(name, (place.name for folder in os.get_exec_path() for place in _programs(Path(folder))))
-    hint = f"did you mean '{near}'?" if near is not None else "install it, or put its folder into PATH"
-    raise OptionError(f"there is no program '{name}'", why="no folder of PATH has it", hint=hint)
+    hint = f"did you mean '{near}'?" if near is not None else "install it, or add its folder to PATH"
+    raise OptionError(f"there is no program '{name}'", why="no folder in PATH has it", hint=hint)
 
 
 def _programs(folder: Path) -> list[Path]:

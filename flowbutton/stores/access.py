@@ -187,7 +187,7 @@ def _readable(uri: str, path: Path) -> Iterator[None]:
         if not missing and not isinstance(error, IsADirectoryError | PermissionError):
             raise
         raise MissingInput(
-            f"'{path.name}' {'does not exist' if missing else 'can not be read'}",
+            f"'{path.name}' " + ("does not exist" if missing else "can't be read"),
             why="" if missing else (error.strerror or ""),
             hint=_advice(path) if missing else _remedy(path),
             file=uri,

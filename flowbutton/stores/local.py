@@ -49,7 +49,10 @@ class LocalStore(Store):
         for place in (root, *root.parents):
             if place.is_file():
                 raise OptionError(
-                    "the store can't be in a file", why=f"'{place}' is one", hint="give a folder as --store", file=uri
+                    "the store can't be in a file",
+                    why=f"'{place}' is a file",
+                    hint="give a folder as --store",
+                    file=uri,
                 )
         return cls(root)
 

@@ -46,7 +46,7 @@ class FolderPublisher(Publisher):
         if not place.is_dir():
             raise OptionError(
                 "the results can't go into a file",
-                why=f"'{place}' is one",
+                why=f"'{place}' is a file",
                 hint="remove it, or choose another --results",
                 file=str(self._given),
             )

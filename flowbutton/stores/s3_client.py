@@ -205,17 +205,17 @@ def _explained(error: Exception, place: S3Place, key: str) -> FlowbuttonError:
         hint = "let AWS_CA_BUNDLE, or the profile's ca_bundle, name a file with the certificate of your authority"
         return OptionError("the S3 server's certificate is not trusted", why=_told(error), hint=hint, **where)
     if isinstance(error, Unanswered):
-        why, hint = str(error), "look whether the endpoint is right and the server is up, then run again"
+        why, hint = str(error), "check that the endpoint is right and the server is up, then run again"
         return Throttled("the S3 server does not answer", why=why, hint=hint, **where)
     code = code_of(error)
     if code == "NoSuchBucket":
-        hint = f"make it (aws s3 mb s3://{place.bucket}), or look at the name and the endpoint"
+        hint = f"create it (aws s3 mb s3://{place.bucket}), or check the name and the endpoint"
         return OptionError("the bucket does not exist", why=code, hint=hint, **where)
     if code in _FULL or status_of(error) == 507:
         return NoSpace("the S3 server has no more room", why=code, hint="make room or raise the quota", **where)
     if code in _CREDENTIALS or type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
         hint = f"look at AWS_PROFILE and ~/.aws; a public bucket is written s3://anonymous@{place.bucket}/…"
-        return OptionError("S3 does not take the credentials", why=code or _told(error), hint=hint, **where)
+        return OptionError("S3 does not accept the credentials", why=code or _told(error), hint=hint, **where)
     if code in _FORBIDDEN:
         hint = "ask for s3:GetObject, s3:ListBucket and, to write, s3:PutObject, s3:DeleteObject on the bucket"
         return OptionError("S3 does not allow it", why=code, hint=hint, **where)

@@ -56,7 +56,7 @@ def named(path: Path) -> Path:
         read_as = sys.getfilesystemencoding()
         if read_as != "utf-8":
             raise BadInput(
-                f"a name has letters that are not in {read_as}, as which Python reads names here",
+                f"a name has characters outside {read_as}, the encoding in which Python reads names here",
                 why="the locale says so, and UTF-8 mode is off",
                 hint="set LC_ALL=C.UTF-8, or leave out PYTHONUTF8=0 and -X utf8=0",
                 file=shown,

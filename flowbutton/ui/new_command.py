@@ -87,7 +87,7 @@ def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         better = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789")
         hint = f"small letters, digits and _, a letter first{f': {better}' if better else ''}"
-        raise OptionError(f"'{name}' is no name for a module", why="", hint=hint)
+        raise OptionError(f"'{name}' is not a valid name for a module", why="", hint=hint)
     for taken, why in (
         ({"tests", "data", *keyword.kwlist, *sys.stdlib_module_names}, "Python or the package itself uses it"),
         ({*registered("stages"), *registered("partitioners")}, "stages or a partitioner are called so"),

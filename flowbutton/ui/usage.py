@@ -42,7 +42,7 @@ def _words(error: click.ClickException, context: click.Context | None) -> tuple[
         name = "/".join(error.param.opts) if error.param is not None else ""
         if error.param is not None and isinstance(error.param.type, click.IntRange):
             return (
-                f"{name}: {error.message.partition(' is not ')[0]} is no number of them",
+                f"{name}: {error.message.partition(' is not ')[0]} is not a valid number",
                 "write a whole number, 1 or more",
             )
         return f"{name}: {error.message.rstrip('.')}", _hint_of_choice(error)
@@ -50,7 +50,8 @@ def _words(error: click.ClickException, context: click.Context | None) -> tuple[
         known = context.command.commands if context is not None and isinstance(context.command, click.Group) else {}
         return f"there is no command '{command[1]}'", did_you_mean(command[1], known)
     if extra := _EXTRA.search(message):
-        return f"'{extra[1]}' is too much", 'put quotes around a value that has blanks: -p "NAME=a value"'
+        hint = 'put quotes around a value that contains spaces: -p "NAME=a value"'
+        return f"'{extra[1]}' is one argument too many", hint
     return message, ""
 
 

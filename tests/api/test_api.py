@@ -69,7 +69,7 @@ def test_settings_come_from_the_call_then_the_profile_then_defaults(place: Path)
     assert (pipeline.settings().wait_s, pipeline.settings(wait=True).wait_s) == (0.0, None)
     with pytest.raises(OptionError, match="no executor called 'clouds'"):
         pipeline.settings(executor="clouds")
-    with pytest.raises(OptionError, match="0 is no number of workers"):
+    with pytest.raises(OptionError, match="0 is not a number of workers"):
         pipeline.settings(workers=0)
 
 

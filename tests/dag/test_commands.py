@@ -96,7 +96,7 @@ MISTAKES = {
         "11:14 stages.sorted.outputs: two outputs are one file; give each its own",
     ]),
     "a program that is not there": ("[cat,", "[catt,", [
-        "12:21 stages.joined.command: there is no program 'catt': no folder of PATH has it; did you mean 'cat'?",
+        "12:21 stages.joined.command: there is no program 'catt': no folder in PATH has it; did you mean 'cat'?",
     ]),
     "a program from an option": ("[sort, -o", '["{with.size}", -o', [
         "8:15 stages.sorted.command[0]: the program can't be a placeholder; name the program; a script of yours is an "

@@ -170,7 +170,7 @@ def test_aliases_of_aliases_do_not_fill_the_memory() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     problems = load("\n".join(lines), file="f").problems.sorted()
-    assert [p.what for p in problems] == [f"the aliases of this file unfold to more than {NODE_LIMIT:,} values"]
+    assert [p.what for p in problems] == [f"the aliases of this file expand to more than {NODE_LIMIT:,} values"]
 
 
 PIECES = [

@@ -53,11 +53,11 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         " install the flowbutton that the file is written for",
     ]),
     "tolerance of another kind": ("fan_in: 8", "tolerate: {records: -1}", [
-        "26:89 stages.summary.tolerate.records: -1 is no number of records; write 0 or more, or "
+        "26:89 stages.summary.tolerate.records: -1 is not a number of records; write 0 or more, or "
         "${params.NAME} of an int, alone",
     ]),
     "tolerance by a param of another type": ("fan_in: 8", 'tolerate: {records: "${params.report}"}', [
-        "26:89 stages.summary.tolerate.records: '${params.report}' is no number of records: its value is "
+        "26:89 stages.summary.tolerate.records: '${params.report}' is not a number of records: its value is "
         "true; use an int param",
     ]),
     "missing key": ("name: small\n", "", [
@@ -67,25 +67,25 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "26:69 stages.summary.fanin: unknown key 'fanin'; did you mean 'fan_in'?",
     ]),
     "wrong kind of number": ("fan_in: 8", "fan_in: many", [
-        "26:77 stages.summary.fan_in: 'many' is given where a whole number is wanted",
+        "26:77 stages.summary.fan_in: 'many' is given where a whole number is expected",
     ]),
     "placeholder in a wrong place": ("fan_in: 8", 'fan_in: "${params.size}"', [
-        "26:77 stages.summary.fan_in: '${params.size}' is given where a whole number is wanted; "
+        "26:77 stages.summary.fan_in: '${params.size}' is given where a whole number is expected; "
         "placeholders stand in 'from', 'with', 'when' and 'tolerate' only",
     ]),
     "yes is no bool": ("{type: bool, default: true}", "{type: bool, default: true, nullable: yes}", [
-        "6:49 params.report.nullable: 'yes' is given where true or false is wanted; yes, no, on and off "
+        "6:49 params.report.nullable: 'yes' is given where true or false is expected; yes, no, on and off "
         "are text here; write true or false",
     ]),
     "number for text": ("name: small", "name: 5", [
-        "2:7 name: 5 is given where text is wanted; put quotes around it",
+        "2:7 name: 5 is given where text is expected; put quotes around it",
     ]),
     "not one of": ("type: bytes", "type: byte", [
         "5:16 params.size.type: 'byte' is not one of string, int, float, bool, bytes, duration, choice, "
         "uri, list; did you mean 'bytes'?",
     ]),
     "name with a dot": ("  index: {uses", "  in.dex: {uses", [
-        "11:3 stages.\"in.dex\": 'in.dex' is no name; a letter comes first, then letters, digits, _ and -",
+        "11:3 stages.\"in.dex\": 'in.dex' is not a valid name; a letter comes first, then letters, digits, _ and -",
     ]),
     "uses and command": ("{uses: genomics.merge_quality,", "{uses: genomics.merge_quality, command: [cat],", [
         "26:12 stages.summary: a stage has one of 'uses' and 'command'; write 'uses: NAME' of a registered "
@@ -214,10 +214,10 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
     ]),
     "value of an option": ("{preset: sr}", "{preset: hifi, seed: no}", [
         "16:20 stages.align.with.preset: 'hifi' is not one of sr, map-ont",
-        "16:32 stages.align.with.seed: 'no' is given where a whole number is wanted",
+        "16:32 stages.align.with.seed: 'no' is given where a whole number is expected",
     ]),
     "option of a partitioner": ("with: {size: ", "with: {strict: off, size: ", [
-        "8:71 sources.reads.with.strict: 'off' is given where true or false is wanted; yes, no, on and off "
+        "8:71 sources.reads.with.strict: 'off' is given where true or false is expected; yes, no, on and off "
         "are text here; write true or false",
     ]),
     "amount of a partitioner": ('"${params.size}"', "5 apples", [
@@ -244,7 +244,7 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "35:3 outputs.\"{sample.bam\": the braces in '{sample.bam' hold no column's name; write {column}",
     ]),
     "output outside the results": ("report.html:", "../report.html:", [
-        "34:3 outputs.\"../report.html\": '../report.html' is no name of a file; outputs stay in the results "
+        "34:3 outputs.\"../report.html\": '../report.html' is not a file name; outputs stay in the results "
         "folder, which --results names; write file.txt or folder/file.txt",
     ]),
     "output of several": ("variants.vcf\n", "variants\n", [
@@ -277,7 +277,7 @@ MISTAKES: dict[str, tuple[str, str, list[str]]] = {
         "around the whole text",
     ]),
     "double key and another mistake": ("fan_in: 8", "fan_in: 8, fan_in: 1, retries: -1", [
-        "26:80 stages.summary.fan_in: the key 'fan_in' is given twice; it stands on line 26 already; keep "
+        "26:80 stages.summary.fan_in: the key 'fan_in' is given twice; it is already on line 26; keep "
         "one of them",
         "26:100 stages.summary.retries: -1 is below 0",
     ]),

@@ -110,7 +110,7 @@ def test_a_missing_file_without_neighbours_or_folder_says_so(access: StoreAccess
 
 @pytest.mark.parametrize("method", ["head", "read", "fetch"])
 def test_a_folder_is_no_file(access: StoreAccess, tmp_path: Path, method: str) -> None:
-    with pytest.raises(MissingInput, match="can not be read"):
+    with pytest.raises(MissingInput, match="can't be read"):
         getattr(access, method)(str(tmp_path))
 
 

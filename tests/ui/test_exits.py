@@ -70,12 +70,12 @@ def test_tolerated_failures_are_5_with_their_number(place):
         (["run"], "PIPELINE is missing"),
         (["run", "texts.yaml", "--executor", "threads"], "there is no executor called 'threads'"),
         (["plan", "texts.yaml", "--store", "gopher://x"], "there is no store called 'gopher'"),
-        (["run", "texts.yaml", "--workers", "0"], "0 is no number of them"),
+        (["run", "texts.yaml", "--workers", "0"], "0 is not a valid number"),
         (["run", "texts.yaml", "--profile", "won"], "did you mean 'one'?"),
         (["run", "texts.yaml", "-p", "fils=x"], "did you mean 'files'?"),
         (["run", "texts.yaml", "-p", "files"], "'files' is not name=value"),
         (["run", "texts.yaml", "-p", "waits=maybe"], "'maybe' is not a bool"),
-        (["run", "texts.yaml", "--params-file", "in/a.txt"], "is no mapping"),
+        (["run", "texts.yaml", "--params-file", "in/a.txt"], "is not a mapping"),
     ],
 )
 def test_what_is_asked_wrongly_is_2_with_a_hint(inside, capsys, arguments, told):
