@@ -39,7 +39,9 @@ from flowbutton.model.executor import (
     Work,
 )
 
-_CALL_S = 0.002  # what a call costs driver and worker beside its tasks: order, messages, pack and segment
+# Twice what order, messages, pack and segment of a call take, of driver and worker together: work that the schedule
+# leaves for another call must be worth halving, so that a half takes longer than one more call.
+_CALL_S = 0.008
 _VAIN_STARTS = 5  # processes that ended, one after the other, without ever having finished a call
 
 

@@ -37,6 +37,8 @@ class LocalStore(Store):
     def __init__(self, root: Path, *, sync: Callable[[int], None] = os.fsync) -> None:
         self.root, self._sync = root.absolute(), sync
         self.uri = self.root.as_uri()
+        self._temporary = self.root / TEMPORARY
+        self._synced: set[Path] = set()  # folders whose own names are durable
 
     @classmethod
     def open(cls, uri: str) -> LocalStore:
@@ -71,7 +73,7 @@ class LocalStore(Store):
     def put(self, key: str, data: bytes | Path) -> None:
         """Put, replacing what is there."""
         path = self._path(key)
-        with self._written(key, data) as temporary:
+        with self._written(key, path, data) as temporary:
             temporary.replace(path)
         self._sync_folders(key, path)
 
@@ -80,7 +82,7 @@ class LocalStore(Store):
         path = self._path(key)
         if path.exists():
             return False
-        with self._written(key, data) as temporary:
+        with self._written(key, path, data) as temporary:
             placed = place_if_absent(temporary, path)
         self._sync_folders(key, path)
         return placed
@@ -132,12 +134,13 @@ class LocalStore(Store):
         return self.root / check_key(key)
 
     @contextmanager
-    def _written(self, key: str, data: bytes | Path) -> Iterator[Path]:
+    def _written(self, key: str, path: Path, data: bytes | Path) -> Iterator[Path]:
         """Write a temporary file, hand it out to be named, remove what is left of it."""
-        temporary = self.root / TEMPORARY / uuid.uuid4().hex
+        temporary = self._temporary / uuid.uuid4().hex
         with self._explained(key, data):
-            temporary.parent.mkdir(parents=True, exist_ok=True)
-            self._path(key).parent.mkdir(parents=True, exist_ok=True)
+            for folder in (self._temporary, path.parent):
+                if not folder.is_dir():
+                    folder.mkdir(parents=True, exist_ok=True)
             try:
                 self._write(temporary, data, durable=is_durable(key))
                 yield temporary
@@ -158,15 +161,21 @@ class LocalStore(Store):
                 self._sync(descriptor)
 
     def _sync_folders(self, key: str, path: Path) -> None:
-        """Sync the folders that hold a durable name, up to the root: any of them may be new."""
+        """Sync the folder that holds a durable name; at its first use here those above it too: any of them may be new.
+
+        They stay (`delete` leaves them), so once they are durable they remain so.
+        """
         if not is_durable(key):
             return
-        for folder in path.relative_to(self.root).parents:
-            descriptor = os.open(self.root / folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        holder = path.parent
+        above = [] if holder in self._synced else [self.root / name for name in holder.relative_to(self.root).parents]
+        for folder in (holder, *above):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 self._sync(descriptor)
             finally:
                 os.close(descriptor)
+        self._synced.add(holder)
 
     @contextmanager
     def _explained(self, key: str, data: bytes | Path) -> Iterator[None]:

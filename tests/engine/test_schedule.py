@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from flowbutton.engine.schedule import BATCH_LIMIT, Demand, Schedule, State, Submit
 from flowbutton.engine.tasks import Task
+from flowbutton.executors.processes import ProcessExecutor
 from flowbutton.model.errors import (
     BadInput,
     Bug,
@@ -23,6 +25,7 @@ from flowbutton.model.errors import (
     WorkerLost,
 )
 from flowbutton.model.executor import Capacity
+from flowbutton.worker.entry import work
 
 ERRORS = (BadInput, Bug, ResourceExhausted, NoSpace, Throttled, WorkerLost)
 
@@ -250,6 +253,15 @@ def test_where_calls_cost_little_the_last_calls_are_still_worth_one() -> None:
     sizes = [len(call.tasks) for call in run_all(schedule, wall_s=0.0001)]
     assert sum(sizes) == 800
     assert min(sizes[4:-1]) >= 19, "2 ms of work, rounded"
+
+
+def test_a_stage_of_quick_tasks_takes_few_calls_of_processes() -> None:
+    with closing(ProcessExecutor(work, slots=2)) as executor:
+        schedule = Schedule(executor.capacity)
+    schedule.add([demand(n) for n in range(1000)])
+    sizes = [len(call.tasks) for call in run_all(schedule, wall_s=0.0002)]
+    assert len(sizes) <= 14
+    assert min(sizes[2:-1]) >= 39, "8 ms of work, rounded"
 
 
 def test_long_tasks_do_not_travel_together_though_calls_cost_much() -> None:

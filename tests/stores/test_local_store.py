@@ -64,6 +64,29 @@ def test_a_durable_put_syncs_the_file_and_its_folders(tmp_path: Path) -> None:
     assert synced[1:] == [tmp_path / name for name in ("records/s/segments", "records/s", "records", "")]
 
 
+def test_folders_above_one_that_is_durable_already_are_not_synced_again(tmp_path: Path) -> None:
+    synced: list[Path] = []
+    broken = [True]
+
+    def sync(descriptor: int) -> None:
+        place = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if place == tmp_path and broken:
+            raise OSError(broken.pop(), "the disk is gone for a moment")
+        synced.append(place.relative_to(tmp_path))
+
+    store = LocalStore(tmp_path, sync=sync)
+    with pytest.raises(OSError, match="gone for a moment"):
+        store.put_if_absent(segment_key("s", 0), b"x")
+    synced.clear()
+    store.put_if_absent(segment_key("s", 1), b"x")
+    assert synced[1:] == [Path(name) for name in ("records/s/segments", "records/s", "records", "")], "it had failed"
+    synced.clear()
+    store.put_if_absent(segment_key("s", 2), b"x")
+    assert synced[1:] == [Path("records/s/segments")]
+    store.put_if_absent(segment_key("t", 0), b"x")
+    assert synced[3:] == [Path(name) for name in ("records/t/segments", "records/t", "records", "")]
+
+
 def test_leftovers_of_killed_writers_are_not_listed(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put("a", b"x")
