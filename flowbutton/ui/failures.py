@@ -29,7 +29,7 @@ def failures_text(errors: Sequence[Told], folder: Path) -> str:
     rows = [failure_text(errors[0])]
     if len(errors) > 1:
         rows.append(f"  {counted(len(errors) - 1, 'other task')} failed too")
-    rows.append(f"  all of it: {_evidence(folder)}")
+    rows.append(f"  more:  {_evidence(folder)}")
     return "\n".join(rows)
 
 
@@ -46,7 +46,7 @@ def failure_text(told: Told) -> str:
     tail = told["log"].rstrip().splitlines()[-_LOG_LINES:]
     if tail:
         rows += ["  its log ends with:", *(f"    {line}" for line in tail)]
-    rows.append(f"  alone: {repeat_command(told)}")
+    rows.append(f"  redo:  {repeat_command(told)}")
     return "\n".join(rows)
 
 

@@ -14,8 +14,9 @@ from flowbutton.engine.ledger import LedgerLine
 from flowbutton.engine.run import Report, Status
 from flowbutton.engine.settings import Settings
 from flowbutton.model.errors import MissingInput
-from flowbutton.model.units import counted, show_bytes
+from flowbutton.model.units import counted
 from flowbutton.ui.exits import Exit
+from flowbutton.ui.output_rows import output_rows
 from flowbutton.ui.tables import plain_console, print_table
 from flowbutton.ui.view import RunView, StageView
 from flowbutton.ui.words import out_of, shown_path, shown_time
@@ -49,8 +50,8 @@ def print_summary(report: Report, view: RunView) -> None:
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column()
         table.add_column(justify="right")
-        for item in report.outputs:
-            table.add_row(shown_path(str(item["path"])), show_bytes(int(str(item["bytes"]))))
+        for path, size in output_rows(report.outputs):
+            table.add_row(path, size)
         console.print("outputs:")
         console.print(table)
         for item in report.outputs:

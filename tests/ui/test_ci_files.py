@@ -79,7 +79,7 @@ def test_a_failed_stage_is_a_failure_with_the_report(place):
     summary = (place.folder / "ci/summary.md").read_text()
     assert summary.startswith("### texts: failed: ")
     assert summary.count("````") == 2
-    assert "alone: flowbutton debug" in summary
+    assert "redo:  flowbutton debug" in summary
 
 
 @pytest.mark.parametrize(

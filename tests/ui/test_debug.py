@@ -66,7 +66,7 @@ def test_error_json_says_what_the_report_says(place):
 def test_the_command_of_the_report_repeats_the_task_alone(place):
     place.write("in/bad.txt", "refuse\n")
     report = place.call("run", "texts.yaml").stderr
-    [command] = re.findall(r"alone: flowbutton (debug \S+ \d+)\n", report)
+    [command] = re.findall(r"redo:  flowbutton (debug \S+ \d+)\n", report)
     before = files_of(place.folder / ".flowbutton")
     again = place.call(*command.split())
     assert again.returncode == 1

@@ -83,7 +83,7 @@ def test_the_cron_lines_are_quiet_if_locked_or_if_nothing_is_new_and_print_failu
     log = (place.folder / "run.log").read_text().splitlines()
     assert [line.split(":")[0] for line in log] == ["done", "nothing to do"]
     place.write("texts/two.txt", "???")
-    assert "alone: flowbutton debug " in shell(run)
+    assert "redo:  flowbutton debug " in shell(run)
     locked = "flowbutton() { return 3; }\n"  # what a run at work gives: tests/ui/test_signals.py
     assert shell(locked + run) == ""
 

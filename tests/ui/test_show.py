@@ -60,7 +60,7 @@ def test_the_json_of_a_run_has_the_figures(failed):
 def test_a_failed_run_is_shown_with_its_report(failed):
     told = failed.call("show", "latest").stdout
     assert "texts: failed, 1 ran, 4 reused" in told
-    assert re.search(r"alone: flowbutton debug \S+ \d+\n", told)
+    assert re.search(r"redo:  flowbutton debug \S+ \d+\n", told)
 
 
 def test_a_killed_run_is_shown_as_far_as_it_came(place):

@@ -11,7 +11,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from flowbutton.model.errors import BadInput
 from flowbutton.partitioners.whole import WholeFile
@@ -37,12 +37,26 @@ class ZoneErrors(BaseModel):
 class Evaluation(BaseModel):
     """What is known of the products; None where nothing is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     dtm: Errors | None = None
     seams: Seams | None = None
     ndvi: Errors | None = None
     zones: ZoneErrors | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def headline(self) -> str:
+        """One line for the end of a run: how far the products are from what is known."""
+        rates = (("terrain", self.dtm, " units of height"), ("NDVI", self.ndvi, ""))
+        parts = [
+            f"RMSE of the {name} {one.rmse:.4f}{unit}" for name, one, unit in rates if one and one.rmse is not None
+        ]
+        if self.zones is not None:
+            parts.append(f"zones with the known count of pixels: {self.zones.same_count:,} of {self.zones.zones:,}")
+        if self.seams is not None:
+            parts.append(f"seam cells: {self.seams.differing:,} of {self.seams.cells:,}")
+        return f"Against what is known: {'; '.join(parts)}" if parts else "Nothing is known of these products"
 
 
 @gather_stage("geospatial.evaluate")

@@ -10,7 +10,7 @@ import csv
 import io
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from flowbutton.model.errors import BadInput
 from flowbutton.partitioners.whole import WholeFile
@@ -27,7 +27,7 @@ class Evaluation(BaseModel):
     that are not known; None where there is nothing to take a share of.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     fdr: float
     known: int
@@ -35,6 +35,15 @@ class Evaluation(BaseModel):
     both: int
     recall: float | None
     false_discoveries: float | None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def headline(self) -> str:
+        """One line for the end of a run: how many of the known ions were found, and how many others."""
+        return (
+            f"{self.both:,} of {self.known:,} known ions found at an FDR of at most {self.fdr:g}; "
+            f"{self.annotated - self.both:,} of {self.annotated:,} annotated ions are not known ones"
+        )
 
 
 @map_stage("metabolomics.evaluate")
@@ -59,7 +68,7 @@ def evaluate(annotations: Path, truth: WholeFile, ions: Path, *, fdr: float = 0.
     listed = Annotations.model_validate_json(annotations.read_bytes()).root
     annotated = {one.ion_formula for one in listed if one.fdr <= fdr}
     both = len(known & annotated)
-    found = Evaluation(
+    return Evaluation(
         fdr=fdr,
         known=len(known),
         annotated=len(annotated),
@@ -67,7 +76,3 @@ def evaluate(annotations: Path, truth: WholeFile, ions: Path, *, fdr: float = 0.
         recall=both / len(known) if known else None,
         false_discoveries=1 - both / len(annotated) if annotated else None,
     )
-    print(
-        f"up to FDR {fdr:g}: {both} of {len(known)} known ions found; {len(annotated) - both} of {len(annotated)} false"
-    )
-    return found

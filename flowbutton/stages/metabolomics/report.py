@@ -80,11 +80,7 @@ def _warnings(facts: Dataset, databases: Sequence[Database]) -> Iterator[str]:
 
 def _compared(evaluation: Evaluation | None) -> Iterator[str]:
     if evaluation is not None:
-        false = evaluation.annotated - evaluation.both
-        yield (
-            f"<p>Up to FDR {evaluation.fdr:g}, {evaluation.both} of {evaluation.known} known ions were found; "
-            f"{false} of {evaluation.annotated} found ones are false.</p>"
-        )
+        yield f"<p>Against the known ions: {escape(evaluation.headline)}.</p>"
 
 
 def _trusted(listed: Sequence[Annotation], chosen: Sequence[Annotation]) -> Iterator[Chart]:
