@@ -146,9 +146,10 @@ def test_gzip_with_garbage_after_it(access: MemoryAccess) -> None:
         assert caught.value.where == {"file": "x.fq.gz", "byte": len(packed)}
 
 
-def test_gzip_with_a_wrong_checksum(access: MemoryAccess) -> None:
+@pytest.mark.parametrize("place", [-6, -2], ids=["checksum", "length"])
+def test_gzip_with_a_wrong_trailer(access: MemoryAccess, place: int) -> None:
     packed = bytearray(gzip_members(GOOD, GOOD))
-    packed[-6] ^= 1
+    packed[place] ^= 1
     access.objects["x.fq.gz"] = bytes(packed)
     with pytest.raises(BadInput, match="a gzip file is damaged") as caught:
         read_all(access, "x.fq.gz")
