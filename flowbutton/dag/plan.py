@@ -31,7 +31,8 @@ class StagePlan:
 
     ``tasks`` of None: not known before ``known_after`` is done. ``reused`` are done already; ``ready`` could start now.
     ``bytes_in`` and ``memory_bytes`` (of the largest) are of the tasks known so far. ``largest_share`` is the share of
-    the input that goes to one task, what of the stage is serial at least; 0 before all tasks are known.
+    the input that goes to one task, what of the stage is serial at least; 0 before all tasks are known, and of a task
+    that is alone by nature.
     ``why`` is empty where nothing is to run. Any change of ``whole_modules`` runs the stage again: what it
     uses of them can't be told. ``executor``: by which its tasks run.
     """
@@ -166,7 +167,7 @@ def _words(stage: StagePlan) -> Iterator[str]:
 
 def serial_remark(tasks: int, largest_share: float, *, verb: str = "holds") -> str:
     """Say that a stage is mostly one task, where it is: more workers will not help it. Empty where it isn't."""
-    if largest_share >= 0.5 and largest_share * tasks >= 1.5:
+    if largest_share >= 0.5 and (tasks == 1 or largest_share * tasks >= 1.5):
         return f"one task {verb} {largest_share:.0%} of the input"
     return ""
 

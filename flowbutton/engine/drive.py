@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 
-from flowbutton.dag.plan import largest_share
 from flowbutton.engine.aside import keep_aside
 from flowbutton.engine.collector import uncollected
 from flowbutton.engine.expansion import Expansion
@@ -21,6 +20,7 @@ from flowbutton.engine.journal import Journal
 from flowbutton.engine.ledger import LedgerLine, balance
 from flowbutton.engine.reuse import Records, content_reader, settle
 from flowbutton.engine.schedule import Demand
+from flowbutton.engine.serial import serial_share
 from flowbutton.engine.sites import Sites
 from flowbutton.engine.steady import Pause, steadily
 from flowbutton.engine.tasks import RangeReader, Result, RowsInput, Task, by_node
@@ -337,7 +337,7 @@ class Drive:
                 stage=name,
                 tasks=len(node.results),
                 reused=node.results.reused,
-                largest_share=round(largest_share(node.own_bytes), 3),
+                largest_share=round(serial_share(self._expansion.graph, self._expansion.nodes, name), 3),
                 ledger=line.to_json() if line else None,
                 warnings=warnings,
             )

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from flowbutton.dag import graph as dag
-from flowbutton.dag.plan import largest_share
 from flowbutton.dag.reasons import Finished, Making, Taken
 from flowbutton.engine.expansion import Expansion, transposition_of
 from flowbutton.engine.hiding import Hidden, escaped
 from flowbutton.engine.nodes import Node
+from flowbutton.engine.serial import serial_share
 from flowbutton.engine.source_node import SourceNode
 from flowbutton.model.bundle import Parts
 from flowbutton.model.canonical import Json, digest_json
@@ -90,7 +90,7 @@ class Identities:
         return "task"
 
     def _finished(self, node: Node) -> Finished:
-        share = largest_share(node.own_bytes)
+        share = serial_share(self._expansion.graph, self._expansion.nodes, node.name)
         return Finished(self.makings[node.name], self.inputs(node.name), len(node.results), round(share, 3))
 
     def _making(self, node: Node) -> Making:

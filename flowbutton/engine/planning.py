@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flowbutton.dag.plan import LastTime, Plan, StagePlan, largest_share
+from flowbutton.dag.plan import LastTime, Plan, StagePlan
 from flowbutton.dag.reasons import Present, reasons
 from flowbutton.dag.why import Reason
 from flowbutton.engine.expansion import Expansion
 from flowbutton.engine.identity import Identities
 from flowbutton.engine.nodes import Node
 from flowbutton.engine.past import Past
+from flowbutton.engine.serial import serial_share
 from flowbutton.engine.tasks import Task, by_node
 from flowbutton.worker.payload import IndexWork, StageWork
 
@@ -39,13 +40,12 @@ def plan_of(
 ) -> Plan:
     """Return the plan: ``fresh`` are the tasks that are ready and not done."""
     ready = by_node(fresh)
-    stages = tuple(
-        _stage(node, ready.get(name, []), history, executor_of(name)) for name, node in expansion.nodes.items()
-    )
+    stages = tuple(_stage(expansion, name, ready.get(name, []), history, executor_of(name)) for name in expansion.nodes)
     return Plan(expansion.graph.name, store, stages, tuple(expansion.graph.dropped))
 
 
-def _stage(node: Node, fresh: Sequence[Task], history: History, executor: str) -> StagePlan:
+def _stage(expansion: Expansion, name: str, fresh: Sequence[Task], history: History, executor: str) -> StagePlan:
+    node = expansion.nodes[name]
     count, teller = node.expected()
     sizes = [task.bytes_in for task in fresh] + [node.bytes_in[task] for task in node.results]
     last = history.past.of(node.name).get(node.name)
@@ -58,7 +58,7 @@ def _stage(node: Node, fresh: Sequence[Task], history: History, executor: str) -
         ready=len(fresh),
         bytes_in=sum(sizes),
         memory_bytes=max((task.memory_bytes(node.spec.resources) for task in fresh), default=0),
-        largest_share=largest_share(node.own_bytes) if len(sizes) == count else 0.0,
+        largest_share=serial_share(expansion.graph, expansion.nodes, name) if len(sizes) == count else 0.0,
         why=_why(node, fresh, count, history),
         last_time=None if last is None else LastTime(last.tasks, last.largest_share),
         executor=executor,

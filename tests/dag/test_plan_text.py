@@ -13,7 +13,15 @@ from flowbutton.dag.why import Changed, Differing, FilesChanged, InputChanged, N
 
 @pytest.mark.parametrize(
     ("tasks", "share", "told"),
-    [(1, 1.0, False), (2, 0.5, False), (2, 0.8, True), (3, 0.5, True), (10, 0.49, False), (100, 0.9, True)],
+    [
+        (1, 1.0, True),
+        (1, 0.0, False),
+        (2, 0.5, False),
+        (2, 0.8, True),
+        (3, 0.5, True),
+        (10, 0.49, False),
+        (100, 0.9, True),
+    ],
 )
 def test_a_stage_that_is_mostly_serial_says_so(tasks: int, share: float, told: bool) -> None:
     assert bool(serial_remark(tasks, share)) is told
