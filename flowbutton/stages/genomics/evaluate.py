@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from flowbutton.model.errors import BadInput
-from flowbutton.model.stage import Scratch
+from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import map_stage
 from flowbutton.stages.genomics.reference import genome_of
 
@@ -80,7 +80,9 @@ def _share(value: float | None) -> str:
     return "not defined" if value is None else f"{value:.4f}"
 
 
-@map_stage("genomics.evaluate", version=1)
+# The reference is read by contigs. Held are all changes, 340 bytes for each in either set: of a human genome, with one
+# in 700 to 1000 bases, about a byte for each base.
+@map_stage("genomics.evaluate", version=1, resources=Resources(memory_per_shared_byte=1.0))
 def evaluate(variants: Path, truth: Path, fasta: Path, fai: Path, scratch: Scratch) -> Evaluation:
     """Compare called variants with known ones, in the samples that the known ones are of.
 
