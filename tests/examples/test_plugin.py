@@ -77,7 +77,7 @@ def test_its_own_tests_pass(site, tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     env = {**os.environ, "PYTHONPATH": str(site)}
     ended = subprocess.run(
-        command, cwd=tmp_path / "copy", env=env, text=True, capture_output=True, timeout=300, check=False
+        command, cwd=tmp_path / "copy", env=env, text=True, capture_output=True, timeout=1200, check=False
     )
     assert ended.returncode == 0, ended.stdout
     assert " passed" in ended.stdout

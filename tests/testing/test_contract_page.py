@@ -49,6 +49,6 @@ def test_the_example_passes(tmp_path, title):
     (tmp_path / "test_example.py").write_text(code[1])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "test_example.py"]
     env = {**os.environ, "TMPDIR": str(tmp_path)}
-    ended = subprocess.run(command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=400, check=False)
+    ended = subprocess.run(command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=1200, check=False)
     assert ended.returncode == 0, ended.stdout
     assert " passed" in ended.stdout

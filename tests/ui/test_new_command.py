@@ -92,6 +92,6 @@ def test_what_is_written_passes_its_tests_and_runs(tmp_path, kind):
     (package / "sea_ice").rename(tmp_path / "hidden")
     for command in (["pytest", "-q", "-p", "no:cacheprovider"], ["flowbutton", "run", "sea_ice.yaml", "-q"]):
         called = [sys.executable, "-m", *command]
-        ended = subprocess.run(called, cwd=package, env=env, text=True, capture_output=True, timeout=300, check=False)
+        ended = subprocess.run(called, cwd=package, env=env, text=True, capture_output=True, timeout=1200, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
     assert (package / "results/total.json").is_file()
