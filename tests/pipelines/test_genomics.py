@@ -38,7 +38,7 @@ def test_a_stage_takes_the_file_of_the_reference_that_it_reads() -> None:
         for file in Reference._fields
     }
     assert taking["mmi"] == {"align"}
-    assert taking["fasta"] == {"call", "variants", "normalized", "evaluation"}
+    assert taking["fasta"] == {"call", "header", "finished", "evaluation"}
     assert not any("index" in stage.share.values() for stage in stages.values())
 
 

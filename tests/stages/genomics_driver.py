@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowbutton.model.bundle import Interval
 from flowbutton.model.composite import Stored
@@ -19,13 +19,24 @@ from flowbutton.stages import genomics
 from flowbutton.stages.bundles import MemoryParts
 from flowbutton.stages.genomics.align import Alignments
 from flowbutton.stages.genomics.alignment_summary import AlignmentSummary
+from flowbutton.stages.genomics.call import Calls
 from flowbutton.stages.genomics.reference import Reference
 from flowbutton.stages.genomics.regions import Region
 from flowbutton.stages.genomics.samples import SampleTable
 from flowbutton.stages.genomics.sorted_bam import StoredWindow
-from flowbutton.stages.genomics.variants import Variants
+from flowbutton.stages.genomics.variant_blocks import StoredBlocks
+from flowbutton.stages.genomics.variant_summary import VariantSummary
+from flowbutton.stages.genomics.variant_windows import VariantWindow
+from flowbutton.stages.genomics.variants import Finished
 from flowbutton.stores.access import StoreAccess
 from flowbutton.stores.memory import MemoryStore
+
+
+class WrittenVcf(NamedTuple):
+    """A VCF and its index, side by side."""
+
+    vcf: Path
+    index: Path  # type: ignore[assignment]
 
 
 @dataclass
@@ -42,6 +53,8 @@ class Driver:
     aligned: list[Alignments] = field(init=False)
     tallies: list[Tally] = field(init=False)
     summaries: list[AlignmentSummary] = field(init=False)
+    calls: list[Calls] = field(init=False)
+    found: list[VariantSummary] = field(init=False)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -108,17 +121,46 @@ class Driver:
         wanted = [Interval({"contig": w.contig}, w.start, w.stop) for w in region.window]
         return MemoryParts([result.alignments.path for result in self.aligned], wanted)
 
-    def call(self, size: int) -> Variants:
-        """Call all regions, in random order, and join the variants."""
+    def call(self, size: int) -> WrittenVcf:
+        """Call all regions, in random order, and write the VCF without normalizing."""
         regions = self.regions(size)
-        found: dict[int, Path] = {}
+        found: dict[int, Calls] = {}
         for number in self._random.sample(range(len(regions)), len(regions)):
             region = regions[number]
-            parts, scratch = self.parts(region), self.scratch()
-            bundle = genomics.call(region, parts, *self.genome, self.samples, scratch, **self.options)
-            found[number] = bundle.close()
-        called = MemoryParts([found[number] for number in sorted(found)])
-        return genomics.concat_variants(called, *self.genome, self.samples, self.scratch(), **self.options)
+            given = (region, self.parts(region), *self.genome, self.samples, self.scratch(), Tally())
+            found[number] = genomics.call(*given, **self.options)
+            found[number].variants.close()
+        self.calls = [found[number] for number in sorted(found)]
+        return self.finish(normalize=False)
+
+    def finish(self, *, normalize: bool = True) -> WrittenVcf:
+        """Finish the windows of the VCF, in random order, and write them."""
+        called, header = [calls.variants.path for calls in self.calls], self.header()
+        facts = [calls.facts for calls in self.calls]
+        windows = [row for _, row in genomics.plan_variants(facts, header, self.index.fai, self.samples).rows]
+        finished: dict[int, Finished] = {}
+        for number in self._random.sample(range(len(windows)), len(windows)):
+            given = (windows[number], _meeting(called, windows[number]), header, *self.genome, self.scratch(), Tally())
+            finished[number] = genomics.finish_variants(*given, normalize=normalize)
+            finished[number].records.close()
+        self.found = [finished[number].summary for number in sorted(finished)]
+        return self._written(windows, [finished[number].records.path for number in sorted(finished)], header)
+
+    def header(self) -> Path:
+        """Write the header of the VCF."""
+        return genomics.variant_header(*self.genome, self.samples, self.scratch(), **self.options)
+
+    def _written(self, windows: Sequence[VariantWindow], records: Sequence[Path], header: Path) -> WrittenVcf:
+        blocks = []
+        for window in windows:
+            parts, tally = _meeting(records, window), Tally()
+            made = genomics.write_variants(window, parts, self.index.fai, self.scratch(), tally)
+            assert tally.consumed_by.get("records", 0) == tally.made
+            blocks.append(StoredBlocks(Stored.of(made.blocks.read_bytes()), made.index))
+        tally, scratch = Tally(), self.scratch()
+        joined = genomics.merge_variants(blocks, header, self.index.fai, scratch, tally)
+        assert tally.consumed_by.get("windows", 0) == tally.made
+        return WrittenVcf(joined.vcf.write(Path(scratch) / "variants.vcf.gz"), joined.index)
 
     def bams(self) -> list[Path]:
         """Write the windows of all samples, in random order, and join those of each."""
@@ -152,6 +194,10 @@ class Driver:
         made = genomics.merge_alignments(sample, windows, self.index.fai, self.samples, scratch, tally)
         assert tally.consumed_by.get("windows", 0) == tally.made
         return made.bam.write(Path(scratch) / "sorted.bam"), made.index
+
+
+def _meeting(bundles: Sequence[Path], window: VariantWindow) -> MemoryParts:
+    return MemoryParts(bundles, [Interval({"contig": w.contig}, w.start, w.stop) for w in window.window])
 
 
 def dataset(shared: Path, name: str, folder: Path, **more: Any) -> Driver:

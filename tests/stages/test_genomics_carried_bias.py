@@ -55,14 +55,15 @@ def test_only_indels_before_the_first_shown_base_are_changed() -> None:
         b"c\t7\t.\tA\tC\t9\t.\tDP=4;BQBZ=5\tGT\t1\n",
         b"c\t7\t.\tA\tAC\t9\t.\tINDEL;DP=4;BQBZ=5\tGT\t1\n",
     ]
-    called = Called(7, b"BQBZ=5", b"".join(lines))
-    assert Called.decode(called.encode()) == called
+    called = Called(3, 7, b"BQBZ=5", b"".join(lines))
+    none = Called(9, None, b"", b"")
+    assert list(Called.decode(none.encode() + called.encode() + none.encode())) == [none, called, none]
     assert called.after(b"MQSBZ=8;BQBZ=9").splitlines(keepends=True) == [
         b"c\t5\t.\tAC\tA\t9\t.\tINDEL;DP=4;MQBZ=0;MQSBZ=8;BQBZ=9;SCBZ=3;AC=1\tGT\t1\n",
         b"c\t6\t.\tA\tAC\t9\t.\tINDEL;DP=4;SGB=1;MQSBZ=8;BQBZ=9\tGT\t1\n",
         *lines[2:],
     ]
-    assert b"BQBZ" not in Called(None, b"", lines[0]).after(b"")
+    assert b"BQBZ" not in Called(3, None, b"", lines[0]).after(b"")
 
 
 def test_what_is_carried_at_the_start_is_what_the_header_declares() -> None:

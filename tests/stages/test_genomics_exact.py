@@ -19,14 +19,11 @@ pytest.importorskip("pysam", reason="needs the extra 'genomics'")
     ],
 )
 def test_alignments_and_variants_are_those_of_one_run(shared, tmp_path, name, chunk, region) -> None:
-    from flowbutton.stages.genomics import normalize
-
     run = dataset(shared, name, tmp_path, seed=chunk)
     run.align(chunk)
     variants = run.call(region)
     assert compare(shared, name, vcf=variants.vcf, bams=run.bams()) == ""
-    normal = normalize(variants.vcf, *run.genome, run.scratch())
-    assert compare(shared, name, vcf=normal.vcf, answer="variants.norm") == ""
+    assert compare(shared, name, vcf=run.finish().vcf, answer="variants.norm") == ""
 
 
 @pytest.mark.parametrize(

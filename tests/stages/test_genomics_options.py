@@ -73,7 +73,7 @@ def test_what_would_change_more_than_a_site_is_refused(tool, options, says) -> N
     assert says in f"{caught.value.why} {caught.value.hint}"
 
 
-@pytest.mark.parametrize("stage", [genomics.call, genomics.concat_variants])
+@pytest.mark.parametrize("stage", [genomics.call, genomics.variant_header])
 def test_stages_check_them_when_a_pipeline_is_read(stage) -> None:
     given = stage.options(mpileup_options=["-m", "2"], call_options=["-P", "0.01"])
     assert given.mpileup_options == ["-m", "2"]

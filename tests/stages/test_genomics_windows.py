@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import random
 import struct
 from itertools import pairwise
@@ -11,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bin_indexes import read_index
 from genomics_driver import Driver
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowbutton.partitioners.bgzf import EOF_BLOCK
 from flowbutton.stages.genomics import sorted_bam
-from flowbutton.stages.genomics.alignment_index import bins_of, compressed, depth_of, index_part, write_index
+from flowbutton.stages.genomics.alignment_index import index_part, write_index
 from flowbutton.stages.genomics.alignments import BIN, bam_header
+from flowbutton.stages.genomics.bin_index import bins_of, compressed, depth_of
 from flowbutton.stages.genomics.deflate import BgzfWriter, blocks_of
 from flowbutton.stages.genomics.reference import Contig
 
@@ -32,28 +33,6 @@ def record(contig: int, position: int, length: int, flag: int) -> bytes:
     cigar = struct.pack("<I", length << 4) if not flag & 4 else b""
     body = struct.pack("<iiBBHHHiiii", contig, position, 2, 60, 0, len(cigar) // 4, flag, 0, -1, -1, 0) + b"r\0" + cigar
     return struct.pack("<i", len(body)) + body
-
-
-def read_index(path: Path) -> tuple[list[tuple[dict[int, Any], Any]], int]:
-    """Return of each contig its bins and its linear index (of a .csi in the bins), and the number of unplaced reads."""
-    data = path.read_bytes()
-    is_csi = not data.startswith(b"BAI\1")
-    data, at = (gzip.decompress(data), 16) if is_csi else (data, 4)
-
-    def take(form: str) -> tuple[int, ...]:
-        nonlocal at
-        at += struct.calcsize(form)
-        return struct.unpack_from(form, data, at - struct.calcsize(form))
-
-    found: list[tuple[dict[int, Any], Any]] = []
-    for _ in range(*take("<i")):
-        bins: dict[int, Any] = {}
-        for _ in range(*take("<i")):
-            number, *offset, chunks = take("<IQi" if is_csi else "<Ii")
-            bins[number] = offset, [take("<QQ") for _ in range(chunks)]
-        linear = () if is_csi else take(f"<{take('<i')[0]}Q")
-        found.append((bins, linear))
-    return found, *take("<Q")
 
 
 @st.composite

@@ -132,7 +132,7 @@ def written(folder: Path, found: QualityTable, vcf: str, summaries: list[Alignme
     folder.mkdir()
     (folder / "v.vcf").write_text(vcf)
     tally = Tally()
-    page = report(found, folder / "v.vcf", summaries, Scratch(str(folder)), tally, *rest)
+    page = report(found, summaries, [summarize_variants(folder / "v.vcf")], Scratch(str(folder)), tally, *rest)
     assert isinstance(page, Path)
     text = page.read_text(encoding="utf-8")
     assert tally.warnings

@@ -87,7 +87,7 @@ def test_the_svg_of_genomics_shows_every_name(capsys):
     arrows = [
         element.get("class") for element in root.iter(f"{SVG}path") if (element.get("class") or "").startswith("arrow")
     ]
-    assert {kind: arrows.count(f"arrow {kind}") - 1 for kind in Way} == {"each": 6, "all": 11, "one": 23, "file": 5}
+    assert {kind: arrows.count(f"arrow {kind}") - 1 for kind in Way} == {"each": 8, "all": 15, "one": 28, "file": 5}
 
 
 def test_the_picture_in_the_documents_is_current(capsys):

@@ -10,13 +10,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from flowbutton.model.bundle import KeySchema, Parts
 from flowbutton.model.errors import OptionError
-from flowbutton.model.stage import Resources, Scratch
+from flowbutton.model.stage import Resources, Scratch, Tally
 from flowbutton.partitioners.bam_layout import UNMAPPED
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage
@@ -27,11 +29,19 @@ from flowbutton.stages.genomics.reference import CONTIGS_READ, Contig, Genome, g
 from flowbutton.stages.genomics.regions import Region, Stretch
 from flowbutton.stages.genomics.samples import SampleTable, read_group_line
 from flowbutton.stages.genomics.tools import run_bcftools
+from flowbutton.stages.genomics.variant_windows import VARIANT_BIN, BinFacts, CallFacts
 
-SCHEMA = KeySchema(("contig", "start"))
-"""Variants are kept by the interval that owns them, as `Called`."""
+SCHEMA = KeySchema(("contig", "start"), width=VARIANT_BIN)
+"""Variants are kept by bins of POS, as `Called`: one for each part of an interval that lies in the bin."""
 
 _DIPLOID = 2
+
+
+class Calls(NamedTuple):
+    """The variants that a region owns, and what is to be known of them where they are joined."""
+
+    variants: Bundle
+    facts: CallFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ def call(
     fai: Path,
     samples: SampleTable,
     scratch: Scratch,
+    tally: Tally,
     *,
     min_mapping_quality: int = 0,
     min_base_quality: int = 1,
@@ -77,7 +88,7 @@ def call(
     ploidy: int | None = None,
     mpileup_options: MpileupOptions = (),
     call_options: CallOptions = (),
-) -> Bundle:
+) -> Calls:
     """Call the variants that a region owns, from all samples together.
 
     Args:
@@ -87,6 +98,7 @@ def call(
         fai: Its index by position (faidx).
         samples: The samples, in the order of the VCF's columns.
         scratch: Where BAM, BCF and VCF are written.
+        tally: Counts the variants.
         min_mapping_quality: Reads below are left out (``-q``).
         min_base_quality: Bases below are left out (``-Q``).
         max_depth: The most reads of a sample over one place (``-d``), and the depth above which no indels are called
@@ -101,14 +113,26 @@ def call(
     options = CallerOptions(min_mapping_quality, min_base_quality, max_depth, ploidy, mpileup_options, call_options)
     genome = genome_of(fasta, fai, scratch)
     bcf = likelihoods(region, alignments, genome, samples, scratch, options)
-    owned = _owned(called(bcf, samples, scratch, options), genome.contigs, region.intervals)
-    bases = first_and_left(bcf, region.intervals, Path(scratch))
-    bundle = Bundle(Path(scratch) / "variants.bundle", SCHEMA)
-    for number, interval in enumerate(region.intervals):
+    cells = list(cells_of(region.intervals))
+    owned = _owned(called(bcf, samples, scratch, options), genome.contigs, cells)
+    bases = first_and_left(bcf, cells, Path(scratch))
+    bundle, facts = Bundle(Path(scratch) / "variants.bundle", SCHEMA), []
+    for number, cell in enumerate(cells):
         if number in owned or number in bases:
             first, left = bases.get(number, (None, b""))
-            bundle.add((interval.contig, interval.start), Called(first, left, b"".join(owned.get(number, ()))).encode())
-    return bundle
+            lines, key = owned.get(number, ()), (cell.contig, cell.start - cell.start % VARIANT_BIN)
+            bundle.add(key, Called(cell.start, first, left, b"".join(lines)).encode())
+            facts.append(BinFacts(*key, -1 if first is None else cell.start, left.decode(), len(lines)))
+    tally.out(sum(len(lines) for lines in owned.values()))
+    return Calls(bundle, CallFacts(bins=tuple(facts)))
+
+
+def cells_of(intervals: Sequence[Stretch]) -> Iterator[Stretch]:
+    """Yield intervals cut where bins of POS meet."""
+    for stretch in intervals:
+        seams = range(stretch.start - stretch.start % VARIANT_BIN + VARIANT_BIN, stretch.stop, VARIANT_BIN)
+        for start, stop in pairwise((stretch.start, *seams, stretch.stop)):
+            yield Stretch(contig=stretch.contig, start=start, stop=stop)
 
 
 def likelihoods(

@@ -2,8 +2,8 @@
 
 bcftools mpileup computes MQSBZ and BQBZ only at a base that shows an alternative (bam2bcf.c, bcf_call_combine). The
 record of an indel prints what the last such base left, however far before it that is, on another contig too. No halo
-reaches that far. So each interval says where its first such base is and what its last one left; when intervals are
-joined, the indels before the first base get what the intervals before them left.
+reaches that far. So each interval says where its first such base is and what its last one left; where a window of the
+VCF is made, the indels before the first base get what the intervals before them left.
 
 Here: finding those bases in the BCF of all sites, a part's bytes, the two numbers in a record.
 Format: BCF 2.2 (samtools/hts-specs), section 6.3. Imports `flowbutton.model`, numpy; pysam only inside functions.
@@ -41,26 +41,30 @@ _SHOWN = 3  # alleles of a base with an alternative: REF, ALT, and mpileup's <*>
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """Variants that an interval owns, as lines of VCF.
+    """Variants that an interval owns, as lines of VCF; ``start`` is the interval's first base, counted from 0.
 
     ``first`` is the POS of its first base that shows an alternative, None if it has none; ``left`` is the INFO that its
     last one leaves for indels to come: both numbers, one, or none.
     """
 
+    start: int
     first: int | None
     left: bytes
     lines: bytes
 
     def encode(self) -> bytes:
-        """Return the bytes; the inverse of `decode`."""
-        return b"%d\t%s\n%s" % (self.first or 0, self.left, self.lines)
+        """Return the bytes. Those of several intervals may follow each other; `decode` is the inverse."""
+        return b"%d\t%d\t%s\t%d\n%s" % (self.start, self.first or 0, self.left, len(self.lines), self.lines)
 
     @classmethod
-    def decode(cls, data: bytes) -> Called:
-        """Read what `encode` wrote."""
-        head, _, lines = data.partition(b"\n")
-        first, _, left = head.partition(b"\t")
-        return cls(int(first) or None, left, lines)
+    def decode(cls, data: bytes) -> Iterator[Called]:
+        """Yield what `encode` wrote."""
+        at = 0
+        while at < len(data):
+            body = data.index(b"\n", at) + 1
+            start, first, left, size = data[at : body - 1].split(b"\t")
+            at = body + int(size)
+            yield cls(int(start), int(first) or None, left, data[body:at])
 
     def after(self, carried: bytes) -> bytes:
         """Return the lines as they are when the sites before left ``carried``."""

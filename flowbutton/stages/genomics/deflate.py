@@ -15,7 +15,9 @@ from typing import BinaryIO
 from flowbutton.partitioners.bgzf import EOF_BLOCK
 from flowbutton.stages.packing import deflated
 
-_TEXT = 0xFF00  # bytes of text per block, as bgzip cuts: deflated they fit 64 KiB even if they do not shrink
+BLOCK_TEXT = 0xFF00
+"""Bytes of text per block, as bgzip cuts: deflated they fit 64 KiB even if they do not shrink."""
+
 _HEAD = bytes.fromhex("1f8b08040000000000ff0600424302 00")
 _TRAILER = struct.Struct("<II")
 _SIZE = struct.Struct("<H")
@@ -31,9 +33,9 @@ class BgzfWriter:
     def write(self, text: bytes) -> None:
         """Add ``text``; whole blocks are written at once."""
         text = self._held + text
-        whole = len(text) - len(text) % _TEXT
-        for start in range(0, whole, _TEXT):
-            self._file.write(block(text[start : start + _TEXT]))
+        whole = len(text) - len(text) % BLOCK_TEXT
+        for start in range(0, whole, BLOCK_TEXT):
+            self._file.write(block(text[start : start + BLOCK_TEXT]))
         self._held = text[whole:]
 
     def flush(self) -> None:

@@ -17,18 +17,18 @@ from flowbutton.stages.genomics.evaluate import Evaluation
 from flowbutton.stages.genomics.quality_figures import quality_charts
 from flowbutton.stages.genomics.quality_table import QualityTable, SampleQuality
 from flowbutton.stages.genomics.variant_figures import balance_charts, depth_chart, drawn_contigs, variant_charts
-from flowbutton.stages.genomics.variant_summary import VariantSummary, summarize_variants
+from flowbutton.stages.genomics.variant_summary import VariantSummary, joined_summary
 from flowbutton.stages.page import figures, folded, good, page, table
 
 _UNCOVERED_SHOWN = 10
 _OPENED = 6  # samples whose charts are shown at once; of more they are folded
 
 
-@gather_stage("genomics.report", version=2)
+@gather_stage("genomics.report", version=3)
 def report(
     quality: QualityTable,
-    variants: Path,
     alignments: Sequence[AlignmentSummary],
+    variants: Sequence[VariantSummary],
     scratch: Scratch,
     tally: Tally,
     evaluation: Evaluation | None = None,
@@ -37,13 +37,13 @@ def report(
 
     Args:
         quality: Counts of the reads, of all samples.
-        variants: VCF of the calls.
         alignments: One summary per sample, in the order to be shown.
+        variants: Summaries of the windows of the VCF.
         scratch: Where the page is written.
         tally: Told what stands at the top of the page as well: what to know before believing the rest.
         evaluation: The score against known variants, if there are any.
     """
-    found = summarize_variants(variants)
+    found = joined_summary(variants, [summary.sample for summary in alignments])
     for text in warnings_of(quality, found, alignments):
         tally.warn(text)
     path = Path(scratch) / "report.html"

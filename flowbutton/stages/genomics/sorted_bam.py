@@ -22,9 +22,10 @@ from flowbutton.model.pieces import Scalar
 from flowbutton.model.stage import Items, Resources, Scratch, Tally, conserves
 from flowbutton.partitioners.bgzf import EOF_BLOCK
 from flowbutton.stages.define import gather_stage
-from flowbutton.stages.genomics.alignment_index import BAI_LIMIT, PartIndex, depth_of, index_part, write_index
+from flowbutton.stages.genomics.alignment_index import index_part, write_index
 from flowbutton.stages.genomics.alignment_summary import WindowCounter, WindowSummary
 from flowbutton.stages.genomics.alignments import BIN, Records, bam_header, merged, unpacked
+from flowbutton.stages.genomics.bin_index import SHORT_LIMIT, PartIndex, depth_of
 from flowbutton.stages.genomics.deflate import BgzfWriter, blocks_of
 from flowbutton.stages.genomics.depth import BLOCK, TILE, Profile, ProfileFile, joined_under
 from flowbutton.stages.genomics.reference import contigs
@@ -203,7 +204,7 @@ def merge_alignments(
     groups = [read_group_line(name, sample) for name in samples.row(sample).read_groups]
     header = blocks_of(bam_header(genome, groups))
     depth = depth_of(max((contig.length for contig in genome), default=0))
-    is_long = any(contig.length >= BAI_LIMIT for contig in genome)
+    is_long = any(contig.length >= SHORT_LIMIT for contig in genome)
     placed: list[tuple[int, PartIndex]] = []
     at = len(header)
     for window in windows:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+
+from pydantic import BaseModel, Field
 
 from flowbutton.model.errors import BadInput
 
@@ -20,27 +21,25 @@ BALANCE_STEPS = 20
 _TRANSITIONS = {"AG", "GA", "CT", "TC"}
 
 
-@dataclass(slots=True)
-class SampleVariants:
+class SampleVariants(BaseModel):
     """One sample's genotypes. ``balance`` counts the share of reads with the alternative at heterozygous sites."""
 
     heterozygous: int = 0
     homozygous: int = 0
-    balance: Counter[int] = field(default_factory=Counter)
+    balance: Counter[int] = Field(default_factory=Counter)
 
 
-@dataclass(slots=True)
-class VariantSummary:
+class VariantSummary(BaseModel):
     """All samples' variants. ``lengths`` counts indels by bases gained (lost: below 0); ``quals`` by `QUAL_STEP`."""
 
-    samples: dict[str, SampleVariants] = field(default_factory=dict)
-    kinds: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, SampleVariants] = Field(default_factory=dict)
+    kinds: Counter[str] = Field(default_factory=Counter)
     sites: int = 0
     multiallelic: int = 0
     transitions: int = 0
     transversions: int = 0
-    lengths: Counter[int] = field(default_factory=Counter)
-    quals: Counter[int] = field(default_factory=Counter)
+    lengths: Counter[int] = Field(default_factory=Counter)
+    quals: Counter[int] = Field(default_factory=Counter)
 
 
 def summarize_variants(path: Path) -> VariantSummary:
@@ -62,6 +61,25 @@ def summarize_variants(path: Path) -> VariantSummary:
         for _, site in groupby(records, key=lambda fields: fields[:2]):
             _count_site(summary, list(site))
     return summary
+
+
+def joined_summary(parts: Iterable[VariantSummary], samples: Iterable[str]) -> VariantSummary:
+    """Return the summary of the VCF of all ``samples`` whose windows were counted one by one; there may be none.
+
+    A site lies in one window, so the numbers are added.
+    """
+    whole = VariantSummary(samples={sample: SampleVariants() for sample in samples})
+    for part in parts:
+        for name in ("kinds", "lengths", "quals"):
+            getattr(whole, name).update(getattr(part, name))
+        for name in ("sites", "multiallelic", "transitions", "transversions"):
+            setattr(whole, name, getattr(whole, name) + getattr(part, name))
+        for sample, found in part.samples.items():
+            one = whole.samples[sample]
+            one.heterozygous += found.heterozygous
+            one.homozygous += found.homozygous
+            one.balance.update(found.balance)
+    return whole
 
 
 def _count_site(summary: VariantSummary, records: Sequence[Sequence[str]]) -> None:
