@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -105,6 +105,8 @@ def _words(finding: ErrorDetails, model: type[BaseModel], path: Path, noun: str)
     last = str(path[-1]) if path else ""
     if kind == "extra_forbidden":
         return f"unknown {noun} '{last}'", _hint_of_key(last, value, _known(model, path[:-1]), path)
+    if kind in ("missing", "too_long") and (count := _count_at(model, path, kind)) and isinstance(value, Sequence):
+        return f"{show_value(value)} has {len(value)} values, {count} are wanted", ""
     if kind == "missing":
         shown = "flowbutton: 1" if path == ("flowbutton",) else f"{last}: ..."
         place = " under 'with'" if noun == "option" else ""
@@ -210,6 +212,15 @@ def _known(model: type[BaseModel], path: Path) -> list[str]:
 
 def _choices(model: type[BaseModel], path: Path) -> list[str]:
     return [str(choice) for kind in _kinds_at(model, path) for choice in get_args(kind) if isinstance(choice, str)]
+
+
+def _count_at(model: type[BaseModel], path: Path, kind: str) -> int:
+    """Return how many values a list of fixed length has, 0 for others; of a missing one ``path`` ends in its place."""
+    if kind == "missing" and not isinstance(path[-1], int):
+        return 0
+    kinds = _kinds_at(model, path[:-1] if kind == "missing" else path)
+    lengths = [len(get_args(one)) for one in kinds if get_origin(one) is tuple and ... not in get_args(one)]
+    return max(lengths, default=0)
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:

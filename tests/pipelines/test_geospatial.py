@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import rasterio
 from geospatial_runs import PRODUCTS, RASTERS, GeospatialRun
+from pipeline_runs import ROOT
 from rio_cogeo.cogeo import cog_validate
+
+from flowbutton.dag.pipeline import prepare, read_pipeline
+from flowbutton.model.errors import SpecError
+from flowbutton.stages.define import find_stage
+from flowbutton.worker.context import partitioner_named
 
 
 def test_tiles_and_pieces_do_not_show(tmp_path: Path, shared: Path) -> None:
@@ -85,6 +91,35 @@ def test_a_truncated_laz_is_refused(tmp_path: Path, shared: Path) -> None:
     _refused(tmp_path, "cut.laz", "cut.laz")
 
 
-@pytest.mark.parametrize("radius", ["-1", "far"])
-def test_a_radius_that_is_none_is_refused(tmp_path: Path, radius: str) -> None:
-    _refused(tmp_path, _write_las(tmp_path / "a.las"), f"max_radius is '{radius}'", max_radius=radius)
+REFUSED = {
+    "resolution": ("0", "0 is not above 0"),
+    "max_radius": ("far", "max_radius is 'far'; it is a length above 0, auto, or none"),
+    "crs": ("EPSG:x", "crs=EPSG:x is not known: "),
+    "drop_classes": ("7,300", "300 is above 255"),
+    "area": ("1,2,3", "a list has 3 values, 4 are wanted"),
+    "tile_points": ("0", "0 is below 1"),
+    "filter_slope": ("-1", "-1 is not above 0"),
+    "fill_pits": ("-1", "-1 is below 0"),
+    "altitude": ("91", "91 is above 90"),
+    "z_factor": ("0", "0 is not above 0"),
+    "acquired": ("summer", "acquired is 'summer': this is no date in ISO 8601"),
+    "mosaic": ("3000", "3000 does not fit: input should be a multiple of 2048"),
+}
+"""Values of params, and what is said of them."""
+
+
+@pytest.mark.parametrize("param", REFUSED)
+def test_what_a_param_can_not_be_is_told_before_any_point_is_read(param: str) -> None:
+    path = ROOT / "pipelines" / "geospatial.yaml"
+    given = {"points": "nowhere.laz", "ground": "filter", param: REFUSED[param][0]}
+    with pytest.raises(SpecError) as caught:
+        prepare(
+            read_pipeline(path, path.read_text(encoding="utf-8")),
+            find_stage=find_stage,
+            find_partitioner=partitioner_named,
+            env={},
+            cwd=ROOT,
+            command_line=given,
+        )
+    told = {"; ".join(filter(None, (one.what, one.hint))) for one in caught.value.problems}
+    assert [text for text in told if not text.startswith(REFUSED[param][1])] == []

@@ -247,8 +247,6 @@ def test_a_point_far_from_the_others_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_options_out_of_range_are_told(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="resolution is 0"):
-        frame(HeaderTable((_row(),)), resolution=0)
     with pytest.raises(OptionError, match="crs=EPSG:x is not known"):
         frame(HeaderTable((_row(crs=""),)), crs="EPSG:x")
     points, classes = _scene(count=300)
@@ -259,8 +257,6 @@ def test_options_out_of_range_are_told(tmp_path: Path) -> None:
     driver = _driver(tmp_path / "d", file, survey={"max_radius": "none"}, terrain={"method": "idw"})
     with pytest.raises(OptionError, match="idw can't"):
         driver.terrain_parts()
-    with pytest.raises(OptionError, match="tiles of 0 cells"):
-        driver.tiles("surface", tile_cells=0)
     surveyed = driver.surveyed
     wide = surveyed.cloud.model_copy(
         update={"grid": surveyed.cloud.grid.model_copy(update={"rows": 400, "columns": 300})}

@@ -213,8 +213,15 @@ def test_zones_that_are_odd_are_repaired_or_told() -> None:
     assert note == "repaired: Self-intersection"
     assert _polygon(shapely.box(20, 20, 30, 30), grid, "")[1] == "outside of the raster"
     assert _polygon(None, grid, "") == (None, "no shape")
-    with pytest.raises(BadInput, match="no polygon"):
+    needle = shapely.Polygon([(0, 0), (4, 0), (6, 0), (0, 0)])
+    assert _polygon(needle, grid, "") == (None, "repaired: Self-intersection; no area")
+    both = shapely.GeometryCollection([shapely.box(0, 0, 2, 2), shapely.GeometryCollection([shapely.box(1, 0, 4, 2)])])
+    shape, note = _polygon(both, grid, "")
+    assert (shape.area, note) == (8, "repaired: Self-intersection")
+    with pytest.raises(BadInput, match=r"no polygon.*is a Point"):
         _polygon(shapely.Point(1, 1), grid, "zones.gpkg, feature 1")
+    with pytest.raises(BadInput, match=r"no polygon.*is a GeometryCollection with a Point"):
+        _polygon(shapely.GeometryCollection([*both.geoms, shapely.Point(1, 1)]), grid, "zones.gpkg, feature 1")
     ring_of_two = struct.pack("<BIII4d", 1, 3, 1, 2, 0, 0, 1, 1)
     with pytest.raises(BadInput, match="the shape of a zone can't be read"):
         _on_map([None, ring_of_two], WGS84, grid.model_copy(update={"crs": WGS84}))

@@ -6,22 +6,22 @@ Here: the stages `geospatial.canopy`, `geospatial.fill_pits`. Imports `flowbutto
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from flowbutton.model.bundle import Parts
-from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.geospatial.cells import grids
+from flowbutton.stages.geospatial.limits import AtLeast0
 from flowbutton.stages.geospatial.parts import assemble, part_bundle
 from flowbutton.stages.geospatial.surface import heights_of
 from flowbutton.stages.geospatial.survey import Cloud
 from flowbutton.stages.geospatial.terrain import NO_PARTS
-from flowbutton.stages.geospatial.tiles import AROUND, Tile
+from flowbutton.stages.geospatial.tiles import Tile
 
 Array = npt.NDArray[Any]
 
@@ -50,7 +50,9 @@ def canopy(
 
 
 @gather_stage("geospatial.fill_pits")
-def fill_pits(tile: Tile, surface: Parts, scratch: Scratch, *, depth: float = 1.0, kernel: int = 3) -> Bundle:
+def fill_pits(
+    tile: Tile, surface: Parts, scratch: Scratch, *, depth: AtLeast0 = 1.0, kernel: Literal[3, 5, 7, 9] = 3
+) -> Bundle:
     """Make the parts of a tile's surface with pits filled, float32.
 
     A pit is a cell that lies more than ``depth`` below the median of the cells around it; it gets this median. Cells
@@ -63,13 +65,7 @@ def fill_pits(tile: Tile, surface: Parts, scratch: Scratch, *, depth: float = 1.
         scratch: Where the parts are written.
         depth: In units of height, at least 0.
         kernel: Width of the square that is looked at: 3, 5, 7 or 9 cells.
-
-    Raises:
-        OptionError: a kernel of another width.
     """
-    if kernel not in range(3, 2 * AROUND + 2, 2) or depth < 0:
-        what = f"pits of depth {depth} can't be filled with a kernel of {kernel} cells"
-        raise OptionError(what, why="", hint="the kernel is 3, 5, 7 or 9, the depth 0 or more")
     half = kernel // 2
     seen = _read(surface, tile, np.float32, half)
     middle = seen[half:-half, half:-half]

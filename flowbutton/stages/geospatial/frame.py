@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import gcd, lcm
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from flowbutton.model.errors import BadInput, OptionError
 from flowbutton.partitioners.las_crs import UNIT_NAMES, normal_form
 from flowbutton.partitioners.lidar_area import exact_offset
 from flowbutton.stages.define import map_stage
+from flowbutton.stages.geospatial.limits import Above0, when_read
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -94,8 +95,26 @@ def scaled(values: npt.NDArray[Any], unit: Ratio) -> Floats:
     return found
 
 
+def _given(text: str) -> tuple[str, str]:
+    """Return the horizontal system and the unit of heights of what a user calls one."""
+    from rasterio import Env
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    if text == NO_CRS:
+        return "", ""
+    try:
+        with Env():
+            return normal_form(CRS.from_user_input(text).to_wkt())
+    except (CRSError, ValueError) as error:
+        raise OptionError(f"crs={text} is not known", why=str(error), hint="EPSG:code, WKT, or none") from error
+
+
+Crs = Annotated[str, when_read(_given)]
+
+
 @map_stage("geospatial.frame")
-def frame(headers: HeaderTable, *, resolution: float = 1.0, crs: str | None = None) -> Frame:
+def frame(headers: HeaderTable, *, resolution: Above0 = 1.0, crs: Crs | None = None) -> Frame:
     """Find the unit of a cloud, and check that its files fit together.
 
     Args:
@@ -105,13 +124,11 @@ def frame(headers: HeaderTable, *, resolution: float = 1.0, crs: str | None = No
             that don't tell their unit of height are taken to have that of the others, or of a compound ``crs``.
 
     Raises:
-        OptionError: the resolution is not above 0, or ``crs`` is unknown.
+        OptionError: ``crs`` is unknown.
         BadInput: files have different coordinate systems or units of height, or none; the system is no map, as that of
             degrees; or no unit fits them all.
     """
     rows = headers.root
-    if not 0 < resolution < float("inf"):
-        raise OptionError(f"the resolution is {resolution}", why="", hint="it is a length above 0")
     if not rows:
         raise BadInput("there is no point cloud", why="the source has no file", hint="")
     edge = Fraction(str(resolution))
@@ -120,7 +137,7 @@ def frame(headers: HeaderTable, *, resolution: float = 1.0, crs: str | None = No
     unit = _common([edge, *(value for pair in axes for value in pair)])
     z_unit = _common([value for pair in heights for value in pair])
     cell = int(edge / unit)
-    given = ("", "") if crs is None or crs == NO_CRS else _given(crs)
+    given = ("", "") if crs is None else _given(crs)
     system = _crs(rows, crs, given[0])
     _fits(axes, unit, cell, resolution)
     _fits(heights, z_unit, 1, resolution)
@@ -204,19 +221,6 @@ def _one(
 
 def _name(wkt: str) -> str:
     return wkt.split('"')[1] if wkt.count('"') > 1 else wkt
-
-
-def _given(text: str) -> tuple[str, str]:
-    """Return the horizontal system and the unit of heights of what a user calls one."""
-    from rasterio import Env
-    from rasterio.crs import CRS
-    from rasterio.errors import CRSError
-
-    try:
-        with Env():
-            return normal_form(CRS.from_user_input(text).to_wkt())
-    except (CRSError, ValueError) as error:
-        raise OptionError(f"crs={text} is not known", why=str(error), hint="EPSG:code, WKT, or none") from error
 
 
 def _globe(wkt: str) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from flowbutton.model.bundle import Parts
-from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage
 from flowbutton.stages.geospatial.cells import grids
 from flowbutton.stages.geospatial.ground_points import BIN_SCHEMA, places
+from flowbutton.stages.geospatial.limits import Above0, AtLeast0
 from flowbutton.stages.geospatial.opening import halo_of, objects
 from flowbutton.stages.geospatial.survey import Cloud
 from flowbutton.stages.geospatial.tiles import Tile
@@ -30,9 +30,9 @@ def filter_ground(
     points: Parts,
     scratch: Scratch,
     *,
-    filter_radius: float = 18.0,
-    slope: float = 0.15,
-    tolerance: float = 0.5,
+    filter_radius: Above0 = 18.0,
+    slope: Above0 = 0.15,
+    tolerance: AtLeast0 = 0.5,
 ) -> Bundle:
     """Choose the ground points of a tile: near the lowest of their cell, in cells that hold no object.
 
@@ -46,13 +46,7 @@ def filter_ground(
         filter_radius: Half the width of the largest object, in the unit of the coordinate system, above 0.
         slope: The steepest terrain, as a ratio, above 0.
         tolerance: How far above the lowest point of its cell a ground point may be, in units of height.
-
-    Raises:
-        OptionError: an option is out of its range.
     """
-    if filter_radius <= 0 or slope <= 0 or tolerance < 0:
-        what = f"ground can't be filtered with radius {filter_radius}, slope {slope}, tolerance {tolerance}"
-        raise OptionError(what, why="", hint="radius and slope are above 0, the tolerance is 0 or more")
     frame = cloud.frame
     window = cloud.window(*tile.ranges())
     halo = halo_of(filter_radius, frame.resolution)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from flowbutton.model.bundle import Parts
 from flowbutton.model.stage import Scratch
 from flowbutton.stages.bundles import Bundle
 from flowbutton.stages.define import gather_stage
+from flowbutton.stages.geospatial.limits import Above0
 from flowbutton.stages.geospatial.parts import assemble, part_bundle
 from flowbutton.stages.geospatial.survey import Cloud
 from flowbutton.stages.geospatial.tiles import Tile
@@ -35,8 +37,8 @@ def hillshade(
     scratch: Scratch,
     *,
     azimuth: float = 315.0,
-    altitude: float = 45.0,
-    z_factor: float | None = None,
+    altitude: Annotated[float, Field(ge=0, le=90)] = 45.0,
+    z_factor: Above0 | None = None,
 ) -> Bundle:
     """Make the parts of a tile's hillshade: uint8, 1 to 255, 0 where there is no value.
 
@@ -46,7 +48,7 @@ def hillshade(
         terrain: The DTM, what of it meets ``tile.around``.
         scratch: Where the parts are written.
         azimuth: Of the light, in degrees from north, clockwise.
-        altitude: Of the light above the horizon, in degrees.
+        altitude: Of the light above the horizon, from 0 to 90 degrees.
         z_factor: Units of length per unit of height; without it what the files say of their units, 1 where they don't.
     """
     east, south = gradient(_seen(terrain, tile), _edge(cloud, z_factor))
@@ -54,7 +56,7 @@ def hillshade(
 
 
 @gather_stage("geospatial.slope")
-def slope(tile: Tile, cloud: Cloud, terrain: Parts, scratch: Scratch, *, z_factor: float | None = None) -> Bundle:
+def slope(tile: Tile, cloud: Cloud, terrain: Parts, scratch: Scratch, *, z_factor: Above0 | None = None) -> Bundle:
     """Make the parts of a tile's slope: in degrees, float32, NaN where there is no value.
 
     Args:

@@ -23,6 +23,7 @@ from flowbutton.stages.define import map_stage
 from flowbutton.stages.geospatial.cells import CELL_SCHEMA, GROUND, CellRows, Ints, tabulate
 from flowbutton.stages.geospatial.frame import Frame
 from flowbutton.stages.geospatial.ground_points import BIN, BIN_SCHEMA, Places
+from flowbutton.stages.geospatial.limits import PointClass
 
 NOISE = (7, 18)
 """Classes of ASPRS for low and high noise."""
@@ -47,7 +48,7 @@ def scatter(
     scratch: Scratch,
     tally: Tally,
     *,
-    drop_classes: Sequence[int] = NOISE,
+    drop_classes: Sequence[PointClass] = NOISE,
     drop_withheld: bool = True,
     ground: Literal["filter"] | None = None,
     tolerance: float = 0.5,

@@ -10,12 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from flowbutton.model.composite import Stored
 from flowbutton.model.errors import OptionError
 from flowbutton.model.stage import Resources, Scratch
 from flowbutton.stages.define import map_stage
+from flowbutton.stages.geospatial.limits import when_read
 from flowbutton.stages.geospatial.raster_head import opened_head
 
 _EXTENSIONS = (
@@ -41,6 +42,26 @@ _STATISTICS |= {"valid_percent": "VALID_PERCENT"}
 _DIGITS = 7  # of degrees: a centimetre
 
 
+def _when(acquired: str) -> dict[str, str | None]:
+    first, _, last = acquired.partition("/")
+    if not last:
+        return {"datetime": _instant(first)}
+    return {"datetime": None, "start_datetime": _instant(first), "end_datetime": _instant(last)}
+
+
+def _instant(text: str) -> str:
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        hint = "write 2026-06-15, 2026-06-15T10:30:00Z, or two of them with / between"
+        raise OptionError(f"acquired is '{text}'", why="this is no date in ISO 8601", hint=hint) from error
+    aware = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return aware.isoformat().replace("+00:00", "Z")
+
+
+Acquired = Annotated[str, when_read(_when)]
+
+
 @map_stage("geospatial.stac_item", resources=Resources(memory_per_input_byte=0.0))
 def stac_item(
     scratch: Scratch,
@@ -57,7 +78,7 @@ def stac_item(
     ndvi_change: Stored | None = None,
     index: Stored | None = None,
     *,
-    acquired: str,
+    acquired: Acquired,
     name: str = "products",
     mosaic: int | None = None,
 ) -> Path:
@@ -112,23 +133,6 @@ def _footprint(boxes: Sequence[Sequence[float]]) -> dict[str, Any]:
     )
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     return {"geometry": {"type": "Polygon", "coordinates": [ring]}, "bbox": [west, south, east, north]}
-
-
-def _when(acquired: str) -> dict[str, str | None]:
-    first, _, last = acquired.partition("/")
-    if not last:
-        return {"datetime": _instant(first)}
-    return {"datetime": None, "start_datetime": _instant(first), "end_datetime": _instant(last)}
-
-
-def _instant(text: str) -> str:
-    try:
-        found = datetime.fromisoformat(text.strip())
-    except ValueError as error:
-        hint = "write 2026-06-15, 2026-06-15T10:30:00Z, or two of them with / between"
-        raise OptionError(f"acquired is '{text}'", why="this is no date in ISO 8601", hint=hint) from error
-    aware = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    return aware.isoformat().replace("+00:00", "Z")
 
 
 def _asset(key: str, product: Stored, suffix: str) -> tuple[dict[str, Any], Sequence[float] | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -22,6 +22,7 @@ from flowbutton.stages.geospatial.cells import Ints
 from flowbutton.stages.geospatial.frame import Frame, scaled
 from flowbutton.stages.geospatial.grid import Grid
 from flowbutton.stages.geospatial.ground_points import BIN
+from flowbutton.stages.geospatial.limits import when_read
 from flowbutton.stages.geospatial.triangles import Window
 
 SPACINGS = 5
@@ -69,8 +70,26 @@ class Surveyed(NamedTuple):
     bins: Path
 
 
+def _radius(wanted: str) -> float | None:
+    """Return the length that a text is, None for any; so also for auto, which the cloud decides."""
+    text = wanted.strip().lower()
+    if text in ("auto", "none"):
+        return None
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        what = f"max_radius is '{wanted}'"
+        raise OptionError(what, why="", hint="it is a length above 0, auto, or none")
+    return found
+
+
+Radius = Annotated[str, when_read(_radius)]
+
+
 @gather_stage("geospatial.survey")
-def survey(facts: Sequence[Path], frame: Frame, scratch: Scratch, *, max_radius: str = "auto") -> Surveyed:
+def survey(facts: Sequence[Path], frame: Frame, scratch: Scratch, *, max_radius: Radius = "auto") -> Surveyed:
     """Join the facts of all pieces.
 
     Args:
@@ -90,8 +109,8 @@ def survey(facts: Sequence[Path], frame: Frame, scratch: Scratch, *, max_radius:
     if not len(limits):
         raise BadInput(
             "the point cloud has no point",
-            why="its files are empty, or all points are withheld or of classes that are left out",
-            hint="see what was filtered, and drop_classes",
+            why="its files are empty, or all points are withheld, of classes that are left out, or not in the area",
+            hint="see what was filtered, drop_classes, and area",
         )
     bins = _summed(_joined(tables, "bins", 4), keys=2)
     classes = _summed(_joined(tables, "classes", 2), keys=1)
@@ -117,7 +136,7 @@ def survey(facts: Sequence[Path], frame: Frame, scratch: Scratch, *, max_radius:
         lowest=low,
         highest=high,
         spacing=spacing,
-        max_radius=_radius(max_radius, spacing),
+        max_radius=rounded(SPACINGS * spacing) if max_radius.strip().lower() == "auto" else _radius(max_radius),
     )
     return Surveyed(cloud, write(Path(scratch) / "bins.table", {"bins": bins}))
 
@@ -162,22 +181,6 @@ def _spacing(bins: Ints, limits: tuple[int, int, int, int], frame: Frame) -> flo
     heaped = np.cumsum(ground[ground > 0][order])
     middle = int(np.searchsorted(heaped, heaped[-1] / 2))
     return float(np.sqrt(area[ground > 0][order][middle])) * frame.resolution
-
-
-def _radius(wanted: str, spacing: float) -> float | None:
-    text = wanted.strip().lower()
-    if text == "none":
-        return None
-    if text == "auto":
-        return rounded(SPACINGS * spacing)
-    try:
-        found = float(text)
-    except ValueError:
-        found = math.nan
-    if not 0 < found < math.inf:
-        what = f"max_radius is '{wanted}'"
-        raise OptionError(what, why="", hint="it is a length above 0, auto, or none")
-    return found
 
 
 def rounded(length: float) -> float:

@@ -21,6 +21,7 @@ from flowbutton.stages.define import map_stage
 from flowbutton.stages.geospatial.cells import SIDE, Ints
 from flowbutton.stages.geospatial.grid import BLOCK, Box, window_of
 from flowbutton.stages.geospatial.ground_points import BIN
+from flowbutton.stages.geospatial.limits import Above0, AtLeast1
 from flowbutton.stages.geospatial.opening import halo_of
 from flowbutton.stages.geospatial.survey import Cloud
 from flowbutton.stages.geospatial.triangles import Window
@@ -82,9 +83,9 @@ def plan_tiles(
     bins: Path,
     *,
     of: Literal["terrain", "surface", "seams"] = "surface",
-    tile_cells: int = 256,
-    tile_points: int | None = None,
-    filter_radius: float = 18.0,
+    tile_cells: AtLeast1 = 256,
+    tile_points: AtLeast1 | None = None,
+    filter_radius: Above0 = 18.0,
 ) -> Items[Tile]:
     """Divide the grid into tiles. Products do not depend on them.
 
@@ -98,11 +99,8 @@ def plan_tiles(
         filter_radius: As of `geospatial.filter_ground`.
 
     Raises:
-        OptionError: a size is below 1, or tiles are so small that tasks would do little but read.
+        OptionError: tiles are so small that tasks would do little but read.
     """
-    if tile_cells < 1 or (tile_points is not None and tile_points < 1):
-        what = f"tiles of {tile_cells} cells or {tile_points} points can't be made"
-        raise OptionError(what, why="", hint="tile_cells and tile_points are 1 or more")
     rows, columns = range(cloud.grid.rows), range(cloud.grid.columns)
     if of != "surface" and cloud.max_radius is None:
         windows = iter([(rows, columns)])

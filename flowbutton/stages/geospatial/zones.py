@@ -227,14 +227,17 @@ def _identifiers(features: Sequence[Feature], wanted: str | None, file: str) -> 
     columns = list(features[0].attributes) if features else []
     name = wanted or ("zone" if "zone" in columns else columns[0] if columns else None)
     if name is None or name not in columns:
-        why = did_you_mean(name, columns, listed="columns") if name else "the features have no attributes"
-        raise BadInput(f"zones have no column '{name or 'zone'}'", why=why, hint="name it with zone_id", file=file)
+        why = did_you_mean(name or "zone", columns, listed="columns") if columns else "the features have no attributes"
+        hint = "name it with zone_id" if columns else "give each feature an attribute that names it"
+        raise BadInput(f"zones have no column '{name or 'zone'}'", why=why, hint=hint, file=file)
     found: dict[ZoneId, int] = {}
     for feature in features:
         value = feature.attributes[name]
         if value is None or isinstance(value, bool) or value in found:
             why = f"the one before is feature {found[value]}" if value in found and value is not None else ""
             what = f"zone '{value}' comes twice" if value in found else "a zone has no identifier"
+            if isinstance(value, bool):
+                what = f"'{name}' is {str(value).lower()}, which names no zone"
             hint = f"give each an own value in '{name}', or name another column with zone_id"
             raise BadInput(what, why=why, hint=hint, file=file, record=feature.number)
         found[int(value) if isinstance(value, float) and value.is_integer() else value] = feature.number
@@ -292,23 +295,40 @@ def _polygon(shape: Any, grid: Grid, place: str) -> tuple[Any, str]:
 
     if shape is None or shape.is_empty:
         return None, "no shape"
-    if shape.geom_type not in ("Polygon", "MultiPolygon"):
+    others = {part.geom_type for part in _parts(shape)} - {"Polygon"}
+    if others:
         hint = "give polygons; lines and points become some by ST_Buffer, or a buffer in a GIS"
-        raise BadInput("a zone is no polygon", why=f"{place} is a {shape.geom_type}", hint=hint)
+        raise BadInput("a zone is no polygon", why=f"{place} is a {_kind(shape, others)}", hint=hint)
     if not np.isfinite(shape.bounds).all():
         why = f"{place} can't be reprojected into the raster's reference system"
         raise BadInput("a zone lies where the raster's map does not reach", why=why, hint="cut it off, or leave it out")
     shape, note = shapely.force_2d(shape), ""
+    if shape.geom_type == "GeometryCollection":
+        shape = shapely.MultiPolygon(_parts(shape))
     if not shape.is_valid:
         note = f"{REPAIRED}: {shapely.is_valid_reason(shape).split('[')[0].strip()}"
         shape = _areas(shapely.make_valid(shape))
-    if shape.is_empty or not shape.intersects(shapely.Polygon(grid.corners())):
+    if shape.is_empty:
+        return None, f"{note}; no area"
+    if not shape.intersects(shapely.Polygon(grid.corners())):
         note = f"{note}; {OUTSIDE}" if note else OUTSIDE
-    return (None, note) if shape.is_empty else (shape, note)
+    return shape, note
+
+
+def _parts(shape: Any) -> list[Any]:
+    """Return what a shape consists of, collections in collections taken apart."""
+    if not hasattr(shape, "geoms"):
+        return [shape]
+    return [part for one in shape.geoms for part in _parts(one)]
+
+
+def _kind(shape: Any, others: set[str]) -> str:
+    inside = f" with a {min(others)}" if shape.geom_type == "GeometryCollection" else ""
+    return f"{shape.geom_type}{inside}"
 
 
 def _areas(shape: Any) -> Any:
     import shapely
 
-    parts = [part for part in shapely.get_parts(shapely.get_parts(shape)) if part.geom_type == "Polygon"]
+    parts = [part for part in _parts(shape) if part.geom_type == "Polygon"]
     return shapely.union_all(parts) if parts else shapely.Polygon()
