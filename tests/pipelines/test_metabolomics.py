@@ -42,7 +42,7 @@ def test_the_next_dataset_finds_all_isotope_peaks_but_those_of_a_new_formula(tmp
 
 @pytest.mark.parametrize(
     ("param", "told"),
-    [("charge=0", "stages.ions.with.charge: the charge is 0"), ("analysis_version=2", "where 1 or 3 is wanted")],
+    [("charge=0", "stages.ions.with.charge: the charge is 0"), ("analysis_version=2", "where 1 or 3 is expected")],
 )
 def test_a_param_that_no_run_can_use_is_refused_before_it(tmp_path: Path, param: str, told: str) -> None:
     pipeline = ROOT / "pipelines" / "metabolomics.yaml"
