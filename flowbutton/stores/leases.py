@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from flowbutton.model.canonical import Json
-from flowbutton.model.errors import CorruptObject, Locked, NotInStore
+from flowbutton.model.errors import CorruptObject, FlowbuttonError, Locked, NotInStore
 from flowbutton.model.process import ProcessIdentity
 from flowbutton.model.store import Store
 from flowbutton.stores.layout import lease_key, lease_prefix
@@ -199,9 +199,14 @@ def _claim(store: Store, name: str, epoch: int, owner: LeaseOwner, ttl_s: float)
     # Who looked long ago may get a number that was held and cleared since; a higher one then stands.
     if keys[-1] != lease_key(name, epoch):
         return None
-    for key in keys[:-1]:
-        store.delete(key)
-    return Lease(store, name, epoch, claim)
+    lease = Lease(store, name, epoch, claim)
+    try:
+        for key in keys[:-1]:
+            store.delete(key)
+    except FlowbuttonError:
+        lease.release()  # else others would wait for who never began
+        raise
+    return lease
 
 
 def _latest(store: Store, name: str) -> tuple[int, Claim | None]:

@@ -10,7 +10,6 @@ Imports `model`, `stores.layout`, `stores.s3_*`.
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
@@ -147,7 +146,8 @@ class S3Store(Store):
     def drop_leftover(self, name: str) -> None:
         """Abort an upload in parts: its parts are freed."""
         upload_id, _, key = name.partition(" ")
-        abort(self._bucket.client, self._bucket.call(self._place.key + key), upload_id)
+        with self._told(key):
+            abort(self._bucket.client, self._bucket.call(self._place.key + key), upload_id)
 
     def trust(self) -> None:
         """Make sure, once per store, that the server keeps the first of several conditional writes.
@@ -171,8 +171,8 @@ class S3Store(Store):
             kept = self._bucket.get(name)
             late = self._put_once(name, b"late")
         finally:
-            with contextlib.suppress(Exception):  # what is left of a probe has a name that no key can have
-                self._bucket.client.delete_object(**self._bucket.call(name))
+            # Who may not delete hears it now, not when a run has ended that no other can follow.
+            repeated(lambda: self._bucket.client.delete_object(**self._bucket.call(name)))
         if sum(won) != 1 or late or kept != b"%d" % won.index(True) * 4096:
             raise OptionError(
                 "this S3 server does not keep conditional writes",

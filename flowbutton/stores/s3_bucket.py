@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flowbutton.model.errors import OptionError
-from flowbutton.stores.s3_client import ShortAnswer, client_for, code_of, is_missing, repeated
+from flowbutton.stores.s3_client import ShortAnswer, client_for, code_of, is_missing, repeated, status_of
 from flowbutton.stores.s3_hot import SMALL, TOKEN, Head, Hot, Taken, Unsure, hot_for, signs
 from flowbutton.stores.s3_parts import LARGE, size_of, upload
 from flowbutton.stores.s3_places import S3Place
@@ -60,6 +60,8 @@ class Bucket:
         except Exception as error:
             if is_missing(error):
                 return None
+            if status_of(error) == 403:  # the answer to a HEAD has no body that could say why
+                repeated(lambda: self.client.get_object(**self.call(name), Range="bytes=0-0")["Body"].close())
             raise
 
     def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes | None:

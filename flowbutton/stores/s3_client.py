@@ -33,6 +33,17 @@ _CREDENTIALS = {
     "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AuthFailure"
 }  # fmt: skip
 _FORBIDDEN = {"AccessDenied", "403", "AllAccessDisabled", "AccountProblem", "Forbidden"}
+_RIGHTS = {
+    "GetObject": "s3:GetObject and s3:ListBucket",
+    "HeadObject": "s3:GetObject and s3:ListBucket",
+    "ListObjectsV2": "s3:ListBucket",
+    "DeleteObject": "s3:DeleteObject",
+    "CopyObject": "s3:PutObject there and s3:GetObject on what is copied",
+    "UploadPartCopy": "s3:PutObject there and s3:GetObject on what is copied",
+    "AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+}
+"""What a refused call needs; all others need s3:PutObject."""
 _FULL = {"QuotaExceeded", "InsufficientStorage", "EntityTooLarge", "507", "XMinioStorageFull"}
 _DISTRUST = ("CERTIFICATE_VERIFY_FAILED", "[X509", "[Errno 2]", "[Errno 13]", "invalid path")
 _SKEWED = "RequestTimeTooSkewed"
@@ -178,6 +189,13 @@ def _told(error: Exception) -> str:
     return code_of(error) or f"{type(error).__name__}: {error}"
 
 
+def _said(error: Exception) -> str:
+    """Return the code of an error and what the server says to it: on Amazon who may not do what to what, and why."""
+    response: Any = getattr(error, "response", {})
+    code, message = code_of(error), response["Error"].get("Message")
+    return f"{code} ({message})" if message and message not in (code, "Forbidden", "Access Denied") else code
+
+
 class explaining:  # noqa: N801  It stands after `with`, where a generator would take longer.
     """Say what errors of S3 mean to who runs the pipeline; all others pass as they are."""
 
@@ -197,7 +215,7 @@ class explaining:  # noqa: N801  It stands after `with`, where a generator would
 
 def _explained(error: Exception, place: S3Place, key: str) -> FlowbuttonError:
     """Return what an error of S3 means to who runs the pipeline. It names no credential."""
-    where = {"key": key, "bucket": place.bucket}
+    where = ({"key": key} if key else {}) | {"bucket": place.bucket}
     if str(error) == _SKEWED:
         hint = "set the clock by the network: timedatectl set-ntp true"
         return OptionError("the clock of this machine, or the S3 server's, is wrong", why=_SKEWED, hint=hint, **where)
@@ -217,6 +235,7 @@ def _explained(error: Exception, place: S3Place, key: str) -> FlowbuttonError:
         hint = f"look at AWS_PROFILE and ~/.aws; a public bucket is written s3://anonymous@{place.bucket}/…"
         return OptionError("S3 does not accept the credentials", why=code or _told(error), hint=hint, **where)
     if code in _FORBIDDEN:
-        hint = "ask for s3:GetObject, s3:ListBucket and, to write, s3:PutObject, s3:DeleteObject on the bucket"
-        return OptionError("S3 does not allow it", why=code, hint=hint, **where)
+        asked = getattr(error, "operation_name", "")
+        hint = f"ask who owns the bucket for {_RIGHTS.get(asked, 's3:PutObject')}, or look at AWS_PROFILE"
+        return OptionError("S3 does not allow it", why=f"{asked}: {_said(error)}", hint=hint, **where)
     return OptionError("S3 refuses a request", why=_told(error), hint="look at the store's URI and endpoint", **where)

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from servers import faulty
 
 from flowbutton.model.errors import MissingExtra, NotInStore, OptionError, Throttled
 from flowbutton.stores import s3_client, s3_hot, s3_parts, s3_sources
+from flowbutton.stores.leases import LeaseOwner, acquire
 from flowbutton.stores.objects import Objects, digest_of
 from flowbutton.stores.opening import open_store
 from flowbutton.stores.s3_account import account_of
@@ -73,6 +76,42 @@ def test_wrong_credentials_and_missing_permission_are_told_and_not_shown(
     with pytest.raises(OptionError, match="credentials") as caught:
         open_store(s3).get("a")
     assert SECRET not in repr(caught.value) + str(caught.value) + str(pickle.dumps(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("right", "resource"),
+    [
+        ("s3:PutObject", "/p/objects/*"),
+        ("s3:GetObject", "/p/objects/*"),
+        ("s3:DeleteObject", "/*"),
+        ("s3:ListBucket", ""),
+        ("s3:AbortMultipartUpload", "/*"),
+        ("s3:ListBucketMultipartUploads", ""),
+    ],
+)
+def test_a_denial_names_the_right_that_is_missing(s3: str, right: str, resource: str) -> None:
+    """Also where it is one right on one prefix. Who may not delete learns it before a run, and leaves no lease."""
+    store, bucket, owner = open_store(f"{s3}/p"), s3.removeprefix("s3://"), LeaseOwner.current()
+    store.put("objects/there", b"x")
+    acquire(store, "name", owner=owner, ttl_s=600, now=time.monotonic, wait_s=0).release()
+    rule = {"Effect": "Deny", "Principal": "*", "Action": right, "Resource": f"arn:aws:s3:::{bucket}{resource}"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [rule]})
+    client_for(S3Access()).put_bucket_policy(Bucket=bucket, Policy=policy)
+    calls: dict[str, Callable[[], object]] = {
+        "s3:PutObject": lambda: store.put_if_absent("objects/a", b"x"),
+        "s3:GetObject": lambda: store.get("objects/there"),
+        "s3:DeleteObject": lambda: acquire(store, "name", owner=owner, ttl_s=600, now=time.monotonic, wait_s=0),
+        "s3:ListBucket": lambda: [*store.list("records/")],
+        "s3:AbortMultipartUpload": lambda: store.drop_leftover("2~none objects/a"),
+        "s3:ListBucketMultipartUploads": lambda: [*store.leftovers()],
+    }
+    for _ in range(2):
+        with pytest.raises(OptionError, match="does not allow it") as caught:
+            calls[right]()
+        assert right in caught.value.hint
+    if right == "s3:DeleteObject":
+        with pytest.raises(OptionError, match="does not allow it"):
+            open_store(f"{s3}/another").put_if_absent("a", b"x")
 
 
 def test_nobody_listens_at_the_endpoint(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
