@@ -31,8 +31,8 @@ from flowbutton.dag.pipeline import prepare, read_pipeline
 from flowbutton.engine.run import run
 from flowbutton.engine.settings import Settings
 from flowbutton.executors.births import forked_ahead
+from flowbutton.model.registry import partitioner_named
 from flowbutton.stages.define import find_stage
-from flowbutton.worker.context import partitioner_named
 from flowbutton.worker.perform import Meter
 
 PIPELINE = """

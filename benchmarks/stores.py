@@ -31,11 +31,11 @@ from obstore.store import S3Store as ObStore
 from flowbutton.dag.pipeline import prepare, read_pipeline
 from flowbutton.engine.run import run
 from flowbutton.engine.settings import Settings
+from flowbutton.model.registry import partitioner_named
 from flowbutton.stages.define import find_stage
 from flowbutton.stores.opening import open_store
 from flowbutton.stores.s3_client import client_for
 from flowbutton.stores.s3_places import S3Access
-from flowbutton.worker.context import partitioner_named
 
 LARGE, SMALL = 64 * 1024**2, 4096
 

@@ -2,7 +2,7 @@
 
 Here: `load` and what it returns, `Pipeline`.
 Not here: where files are found (`pipeline_files`), what is computed (`dag`, `engine`), what the command line asks
-(`ui.asking`). Imports `flowbutton.model`, `dag`, `profiles`, `pipeline_files`, `stages`, `worker.context`; `engine`
+(`ui.asking`). Imports `flowbutton.model`, `dag`, `profiles`, `pipeline_files`, `stages`; `engine`
 when something is planned or run.
 """
 
@@ -26,13 +26,12 @@ from flowbutton.model.canonical import Json
 from flowbutton.model.errors import Failure, FlowbuttonError, OptionError, Problem
 from flowbutton.model.near import did_you_mean
 from flowbutton.model.registry import load as load_registered
-from flowbutton.model.registry import registered
+from flowbutton.model.registry import partitioner_named, registered
 from flowbutton.model.stage import StageDefinition
 from flowbutton.pipeline_files import find_pipeline, importable, read_text
 from flowbutton.profiles import Config, choose, config_file, read_config
 from flowbutton.stages.define import find_stage
 from flowbutton.stores.uris import default_store, named
-from flowbutton.worker.context import partitioner_named
 
 if TYPE_CHECKING:
     from flowbutton.dag.plan import Plan

@@ -29,7 +29,7 @@ from flowbutton.model.composite import COMPOSITE
 from flowbutton.model.errors import MissingInput, OptionError
 from flowbutton.model.pieces import Key
 from flowbutton.model.records import ASIDE, KEPT
-from flowbutton.worker.context import partitioner_named
+from flowbutton.model.registry import partitioner_named
 
 PIECE_OPTIONS = ("size", "window")
 """The options of a partitioner that say how large its pieces are."""

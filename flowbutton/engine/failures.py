@@ -16,8 +16,8 @@ from flowbutton.engine.tasks import Task
 from flowbutton.model.canonical import Json
 from flowbutton.model.errors import FlowbuttonError
 from flowbutton.model.pieces import Place, files_in
+from flowbutton.model.registry import partitioner_named
 from flowbutton.model.secrets import redacted_within
-from flowbutton.worker.context import partitioner_named
 from flowbutton.worker.payload import Input, PieceInput
 
 Told = dict[str, Json]

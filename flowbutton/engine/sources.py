@@ -1,6 +1,6 @@
 """What the driver learns of sources before anything runs: heads and tables, never a pass over data.
 
-Imports `flowbutton.model`, `dag`, `stores`, `samples`, `stages.codecs`, `worker.context` (partitioners by name).
+Imports `flowbutton.model`, `dag`, `stores`, `samples`, `stages.codecs`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from flowbutton.dag.graph import TABLE, Graph, SourceNode
 from flowbutton.engine.expansion import SourceFacts
 from flowbutton.model.errors import BadInput
 from flowbutton.model.pieces import Source
+from flowbutton.model.registry import partitioner_named
 from flowbutton.model.store import DataAccess
 from flowbutton.samples import resolve_sample_uri
 from flowbutton.stages.codecs import from_json
-from flowbutton.worker.context import partitioner_named
 
 
 def probe_sources(graph: Graph, data: DataAccess, samples: Path) -> Mapping[str, SourceFacts]:

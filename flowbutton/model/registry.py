@@ -67,6 +67,13 @@ def load(group: str, name: str) -> Any:
     return found
 
 
+@cache
+def partitioner_named(name: str) -> Partitioner:
+    """Return this process's instance of a partitioner. Raises as `load`."""
+    made: Partitioner = load("partitioners", name)()
+    return made
+
+
 def distribution_of(point: EntryPoint) -> str:
     """Return the package that registers an entry point, as pip calls it, with its version."""
     return f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value

@@ -23,10 +23,9 @@ from flowbutton.model.docstrings import read_docstring
 from flowbutton.model.errors import FlowbuttonError, OptionError
 from flowbutton.model.near import did_you_mean
 from flowbutton.model.partitioner import Partitioner
-from flowbutton.model.registry import registered
+from flowbutton.model.registry import partitioner_named, registered
 from flowbutton.model.stage import Parameter, StageDefinition
 from flowbutton.stages.define import find_stage, stages_of
-from flowbutton.worker.context import partitioner_named
 
 ThingT = TypeVar("ThingT")
 Facts = dict[str, Any]

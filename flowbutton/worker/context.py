@@ -1,6 +1,6 @@
 """What a worker process keeps between tasks: the open store, its objects, and records that were read.
 
-One context per (process, store). Imports `flowbutton.model`, `stores`, `stages` (codecs), `partitioners` by name.
+One context per (process, store). Imports `flowbutton.model`, `stores`, `stages` (codecs).
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from pathlib import Path
 
 from flowbutton.model.composite import Stored
 from flowbutton.model.errors import FlowbuttonError
-from flowbutton.model.partitioner import Partitioner
 from flowbutton.model.records import Artifact, Row, TaskRecord
-from flowbutton.model.registry import load
 from flowbutton.stores.access import StoreAccess
 from flowbutton.stores.artifacts import Artifacts
 from flowbutton.stores.layout import object_key
@@ -99,10 +97,3 @@ def context_for(store_uri: str) -> WorkerContext:
 def forget_contexts() -> None:
     """Let this process open stores anew: what it knows of their objects may be of the past."""
     context_for.cache_clear()
-
-
-@cache
-def partitioner_named(name: str) -> Partitioner:
-    """Return this process's instance of a partitioner. Raises as `model.registry.load`."""
-    made: Partitioner = load("partitioners", name)()
-    return made

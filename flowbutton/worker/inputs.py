@@ -12,12 +12,13 @@ from typing import Any
 from flowbutton.model.errors import Bug
 from flowbutton.model.partitioner import Reader
 from flowbutton.model.records import TaskRecord
+from flowbutton.model.registry import partitioner_named
 from flowbutton.model.stage import Parameter
 from flowbutton.model.store import DataAccess
 from flowbutton.stages.codecs import bare, decode, from_json
 from flowbutton.stages.define import is_named_tuple, outputs_of
 from flowbutton.stores.records import RecordLog, read_selection
-from flowbutton.worker.context import WorkerContext, partitioner_named
+from flowbutton.worker.context import WorkerContext
 from flowbutton.worker.payload import ArtifactInput, GatherInput, Input, PartsInput, PieceInput, ValueInput
 from flowbutton.worker.transpose import NoParts, StoredParts
 

@@ -21,11 +21,12 @@ from pydantic import BaseModel
 from flowbutton.model.composite import COMPOSITE
 from flowbutton.model.errors import Bug
 from flowbutton.model.records import ASIDE, KEPT, NOTHING_COUNTED, Artifact, LedgerCounts, Measures, TaskRecord
+from flowbutton.model.registry import partitioner_named
 from flowbutton.model.stage import StageDefinition, Tally
 from flowbutton.stages.bundles import Footer
 from flowbutton.stages.codecs import Encoded
 from flowbutton.stages.define import find_stage
-from flowbutton.worker.context import WorkerContext, partitioner_named
+from flowbutton.worker.context import WorkerContext
 from flowbutton.worker.inputs import Opened, gathered
 from flowbutton.worker.outputs import store_one, store_outputs
 from flowbutton.worker.payload import (

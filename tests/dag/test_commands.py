@@ -13,9 +13,9 @@ from flowbutton.dag.wires import FindPartitioner
 from flowbutton.model.command import Command
 from flowbutton.model.errors import SpecError
 from flowbutton.model.partitioner import Reader
+from flowbutton.model.registry import partitioner_named
 from flowbutton.partitioners.whole import Whole
 from flowbutton.stages.define import find_stage
-from flowbutton.worker.context import partitioner_named
 
 SMALL = """\
 flowbutton: 1

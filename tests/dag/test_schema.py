@@ -21,10 +21,10 @@ from flowbutton.dag.pipeline import prepare, read_pipeline
 from flowbutton.dag.schema import pipeline_schema
 from flowbutton.dag.schema_words import FIELDS, MODELS
 from flowbutton.model.errors import SpecError
+from flowbutton.model.registry import partitioner_named
 from flowbutton.stages.define import find_stage, map_stage
 from flowbutton.ui.catalog import installed_partitioners, installed_stages
 from flowbutton.ui.cli import call
-from flowbutton.worker.context import partitioner_named
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "pipelines").glob("*.yaml"))

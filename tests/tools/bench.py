@@ -12,8 +12,8 @@ from flowbutton.dag.pipeline import prepare, read_pipeline
 from flowbutton.dag.plan import Plan
 from flowbutton.engine.run import Report, plan, run
 from flowbutton.engine.settings import Settings
+from flowbutton.model.registry import partitioner_named
 from flowbutton.stages.define import find_stage
-from flowbutton.worker.context import partitioner_named
 
 if TYPE_CHECKING:
     import pytest

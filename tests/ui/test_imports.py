@@ -61,7 +61,7 @@ def loaded(folder: Path, *command: str) -> set[str]:
 def test_validating_loads_neither_the_engine_nor_any_domain(folder: Path) -> None:
     found = loaded(folder, "validate", "p.yaml")
     assert not found & (
-        DOMAIN | STORES | OTHERS | {"flowbutton.engine.run", "flowbutton.worker.entry", "flowbutton.ui.view"}
+        DOMAIN | STORES | OTHERS | {"flowbutton.engine.run", "flowbutton.worker.context", "flowbutton.ui.view"}
     )
 
 
