@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from driver import until
 from genomics_runs import GenomicsRun
 from hosts import Hosts, lithops_hosts
 
@@ -60,8 +61,11 @@ def test_the_same_bytes_though_a_host_is_killed_and_another_is_lost(
     genome.run(**PARAMS)
     there = GenomicsRun(tmp_path / "there", genome.data)
     there.folder.mkdir()
+    resting = hosts.pids("h2")
     with _started(hosts, there, s3) as run:
         _await_running(run, "align", 2)
+        # These calls may be over by now, or both on the other host: what is killed has to be at work.
+        until(lambda: hosts.pids("h2") - resting or run.poll() is not None)
         hosts.kill("h2")
         _await_lost(run, 1)
         hosts.restart("h2")

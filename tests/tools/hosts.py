@@ -38,6 +38,11 @@ class Hosts:
         """Cut a host's power: nobody is told."""
         self._script("netns", "-C", self.folder, "lose", host)
 
+    def pids(self, host: str) -> set[int]:
+        """Return the processes of a host."""
+        command = ["bash", self.scripts / "netns", "-C", self.folder, "pids", host]
+        return {int(pid) for pid in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()}
+
     def restart(self, host: str) -> None:
         """Boot a host again, with its Lithops worker."""
         self._script("netns", "-C", self.folder, "start", host)
