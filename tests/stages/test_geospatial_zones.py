@@ -172,7 +172,7 @@ def test_a_bad_expression_is_told_with_its_place(text: str, column: int, why: st
     with pytest.raises(OptionError) as caught:
         parse(text, ("red", "nir"))
     assert why in caught.value.why
-    assert caught.value.where["column"] == column
+    assert caught.value.where["character"] == column
 
 
 def test_a_zone_that_the_rasters_map_does_not_have_is_told() -> None:

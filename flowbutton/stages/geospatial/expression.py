@@ -176,5 +176,5 @@ def _value(node: Node, bands: Mapping[str, Array], kind: Any) -> Any:
 def _bad(text: str, why: str, column: int) -> OptionError:
     hint = "write band math as (nir - red) / (nir + red): bands, numbers, + - * / ** comparisons, and functions "
     return OptionError(
-        f"the expression '{text}' can't be used", why=why, hint=hint + ", ".join(sorted(_FUNCTIONS)), column=column
+        f"the expression '{text}' can't be used", why=why, hint=hint + ", ".join(sorted(_FUNCTIONS)), character=column
     )
