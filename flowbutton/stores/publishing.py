@@ -38,7 +38,7 @@ class Publisher(ABC):
 
     @abstractmethod
     def check(self, store: str, names: Sequence[str]) -> None:
-        """Refuse a place where outputs can't be, before hours are spent on what would go there. Nothing is written.
+        """Refuse a place where outputs can't be, before hours are spent on them. Nothing becomes visible.
 
         Args:
             store: The URI of the run's store.
