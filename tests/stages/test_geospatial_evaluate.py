@@ -158,3 +158,10 @@ def test_zones_are_compared_by_their_names(tmp_path: Path) -> None:
     assert json.loads(found.model_dump_json())["mean_error"] == pytest.approx(0.03)
     with pytest.raises(BadInput, match="lack a column"):
         evaluate(zones=mine, known_zones=_whole(bare))
+
+
+def test_the_line_for_the_end_of_a_run_does_not_depend_on_tiles() -> None:
+    few, many = (Evaluation(seams=Seams(cells=cells, differing=0)).headline for cells in (10, 99))
+    assert few == many == "Against what is known: no seams between tiles"
+    assert "seam cells: 3 of 10" in Evaluation(seams=Seams(cells=10, differing=3)).headline
+    assert Evaluation().headline == "Nothing is known of these products"

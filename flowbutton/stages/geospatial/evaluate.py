@@ -55,7 +55,9 @@ class Evaluation(BaseModel):
         if self.zones is not None:
             parts.append(f"zones with the known count of pixels: {self.zones.same_count:,} of {self.zones.zones:,}")
         if self.seams is not None:
-            parts.append(f"seam cells: {self.seams.differing:,} of {self.seams.cells:,}")
+            # How many cells lie near borders depends on the tiles; where none differs the line must not.
+            differing = f"seam cells: {self.seams.differing:,} of {self.seams.cells:,}"
+            parts.append(differing if self.seams.differing else "no seams between tiles")
         return f"Against what is known: {'; '.join(parts)}" if parts else "Nothing is known of these products"
 
 
