@@ -13,8 +13,8 @@ from rio_cogeo.cogeo import cog_validate
 
 from flowbutton.dag.pipeline import prepare, read_pipeline
 from flowbutton.model.errors import SpecError
+from flowbutton.model.registry import partitioner_named
 from flowbutton.stages.define import find_stage
-from flowbutton.worker.context import partitioner_named
 
 
 def test_tiles_and_pieces_do_not_show(tmp_path: Path, shared: Path) -> None:
