@@ -179,6 +179,10 @@ def _journaled(graph: Graph, settings: Settings, spec_text: str, opened: _Opened
         journal.write("error.json", [told(error, hidden)])
         journal.event("error", error=str(error))
         raise
+    except Exception as error:  # a fault of ours or of a listener, or the system refused: told by who called
+        with suppress(Exception):  # a listener that raised may raise again; what is told is the first
+            journal.event("error", error=f"{type(error).__name__}: {error}")
+        raise
     finally:
         journal.close(opened.store)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from unittest.mock import ANY
 
 import pytest
 from bench import WHOLE, Bench
 from unprivileged import unprivileged
 
-from flowbutton.engine.folders import read_trace
+from flowbutton.engine.folders import last_event, read_trace, run_folders
 from flowbutton.engine.run import Status
 from flowbutton.model.errors import BadInput, FlowbuttonError, LedgerBroken, Locked, MissingInput, OptionError
 
@@ -185,6 +186,17 @@ def test_two_drivers_on_one_target_do_not_meet(bench: Bench) -> None:
     bench.run(settings={"listeners": [second]})
     assert len(seen) == 1
     assert "--on-conflict wait" in seen[0].hint
+
+
+def test_a_run_that_a_fault_ends_has_failed_and_was_not_killed(bench: Bench) -> None:
+    def faulty(kind: str, _fields: dict[str, object]) -> None:
+        if kind != "planned":
+            raise ZeroDivisionError("of a listener")
+
+    with pytest.raises(ZeroDivisionError):
+        bench.run(settings={"listeners": [faulty]})
+    [folder] = run_folders(bench.folder / ".flowbutton" / "runs")
+    assert last_event(folder) == {"event": "error", "error": "ZeroDivisionError: of a listener", "at": ANY}
 
 
 def test_a_stage_that_drops_records_breaks_the_ledger(bench: Bench) -> None:
