@@ -1,4 +1,4 @@
-"""Small reads and writes of S3 by obstore: a tenth of boto3's CPU (docs/decisions/0017), and no boto3 to import.
+"""Small reads and writes of S3 by obstore: a seventh of boto3's CPU (docs/decisions/0017), and no boto3 to import.
 
 Each call is tried once. Whatever is not a whole, certain answer is `Unsure`, and the caller asks again by boto3, which
 repeats, waits, and says what is wrong (`stores.s3_client`): no promise of the store rests on obstore's own repeats and

@@ -141,7 +141,7 @@ VALUES = [
 ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(place=st.sampled_from([*places(genomics())][1:]), value=st.sampled_from(VALUES))
 def test_what_the_schema_refuses_is_refused(validator, place, value):
     changed = changed_at(place, value)

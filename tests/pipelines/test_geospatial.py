@@ -17,6 +17,7 @@ from flowbutton.model.registry import partitioner_named
 from flowbutton.stages.define import find_stage
 
 
+@pytest.mark.slow
 def test_tiles_and_pieces_do_not_show(tmp_path: Path, shared: Path) -> None:
     run = GeospatialRun(tmp_path, shared / "data" / "geospatial" / "topography")
     run.run("topography.laz", max_radius=5, tile_cells=256)
