@@ -88,9 +88,8 @@ class S3Publisher(Publisher):
         return f"{self._place.authority}{self._key(name)}"
 
     def check(self, store: str, names: Sequence[str]) -> None:
-        """Refuse a prefix in the store's, a bucket that can't be written to, and objects that are in the way."""
+        """Refuse a prefix in the store's, and objects that are in the way."""
         self._apart_from(durable_part(store))
-        self.check_access()  # first: the answer to a HEAD has no body, so it does not say why it is refused
         with self._told(""):
             self._heads(names)
 
