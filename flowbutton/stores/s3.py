@@ -10,6 +10,7 @@ Imports `model`, `stores.layout`, `stores.s3_*`.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
@@ -122,7 +123,7 @@ class S3Store(Store):
         """Delete if it is there."""
         name = self._name(key)
         with self._told(key):
-            repeated(lambda: self._bucket.client.delete_object(**self._bucket.call(name)))
+            self._remove(name)
 
     def local_path(self, key: str) -> Path | None:
         """Return None: a bucket has no files."""
@@ -170,9 +171,11 @@ class S3Store(Store):
                 won = [*pool.map(lambda number: self._put_once(name, b"%d" % number * 4096), range(_RACERS))]
             kept = self._bucket.get(name)
             late = self._put_once(name, b"late")
-        finally:
-            # Who may not delete hears it now, not when a run has ended that no other can follow.
-            repeated(lambda: self._bucket.client.delete_object(**self._bucket.call(name)))
+        except BaseException:
+            with contextlib.suppress(Exception):  # the first error is the one to tell
+                self._remove(name)
+            raise
+        self._remove(name)  # who may not delete hears it now, not when a run has ended that no other can follow
         if sum(won) != 1 or late or kept != b"%d" % won.index(True) * 4096:
             raise OptionError(
                 "this S3 server does not keep conditional writes",
@@ -181,6 +184,9 @@ class S3Store(Store):
                 "if only ever one driver uses this store, add ?conditional=no to its URI",
                 bucket=self._place.bucket,
             )
+
+    def _remove(self, name: str) -> None:
+        repeated(lambda: self._bucket.client.delete_object(**self._bucket.call(name)))
 
     def _put_once(self, name: str, data: bytes | Path) -> bool:
         token = _token()

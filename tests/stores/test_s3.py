@@ -114,6 +114,17 @@ def test_a_denial_names_the_right_that_is_missing(s3: str, right: str, resource:
             open_store(f"{s3}/another").put_if_absent("a", b"x")
 
 
+def test_who_may_neither_put_nor_delete_hears_of_putting_first(s3: str) -> None:
+    bucket = s3.removeprefix("s3://")
+    actions, places = ["s3:PutObject", "s3:DeleteObject"], f"arn:aws:s3:::{bucket}/*"
+    rule = {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": places}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [rule]})
+    client_for(S3Access()).put_bucket_policy(Bucket=bucket, Policy=policy)
+    with pytest.raises(OptionError, match="does not allow it") as caught:
+        open_store(f"{s3}/p").put_if_absent("a", b"x")
+    assert "s3:PutObject" in caught.value.hint
+
+
 def test_nobody_listens_at_the_endpoint(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_client, "FIRST_PAUSE_S", 0.0)
     with pytest.raises(Throttled, match="does not answer") as caught:
